@@ -1,0 +1,55 @@
+-- Finds an organization before a tenant is known, so it has no tenant column and nobody may read it: only these functions do.
+create table nubabel.directory (
+  slug         varchar     not null,
+  organization varchar     not null,
+  shard        varchar     not null,
+  state        varchar     not null check (state in ('reserved', 'active', 'suspended', 'closed')),
+  expires      timestamptz,          -- of a reservation
+  constraint directory_pkey primary key (slug)
+);
+-- Sign-in by the organization's id, and confirming a reservation.
+create unique index directory_organization on nubabel.directory (organization);
+
+create function nubabel.directory_find(slug_or_id text) returns table (organization varchar, slug varchar, shard varchar, state varchar)
+language sql stable security definer set search_path = pg_catalog as $$
+  select d.organization, d.slug, d.shard, d.state from nubabel.directory d where d.slug = slug_or_id
+  union all
+  select d.organization, d.slug, d.shard, d.state from nubabel.directory d where d.organization = slug_or_id
+  limit 1
+$$;
+
+-- True when the slug is now this organization's. A reservation that ran out is taken over, unless its organization was founded after all
+-- (its sign-up was cut off between the append and the confirmation).
+create function nubabel.directory_reserve(wanted text, organization_id text, on_shard text, seconds integer) returns boolean
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  entry nubabel.directory%rowtype;
+  was   text := current_setting('app.current_organization_id', true);
+begin
+  insert into nubabel.directory values (wanted, organization_id, on_shard, 'reserved', now() + make_interval(secs => seconds)) on conflict (slug) do nothing;
+  select * into entry from nubabel.directory d where d.slug = wanted for update;
+  if entry.organization = organization_id then return true; end if;
+  if entry.state <> 'reserved' or entry.expires > now() then return false; end if;
+  perform set_config('app.current_organization_id', entry.organization, true);
+  if exists (select from events.mt_streams s where s.tenant_id = entry.organization and s.id = 'organization-' || entry.organization) then
+    update nubabel.directory d set state = 'active', expires = null where d.slug = wanted;
+    perform set_config('app.current_organization_id', coalesce(was, ''), true);
+    return false;
+  end if;
+  perform set_config('app.current_organization_id', coalesce(was, ''), true);
+  update nubabel.directory d
+     set organization = organization_id, shard = on_shard, expires = now() + make_interval(secs => seconds)
+   where d.slug = wanted;
+  return true;
+end $$;
+
+create function nubabel.directory_confirm(organization_id text) returns boolean
+language sql security definer set search_path = pg_catalog as $$
+  update nubabel.directory d set state = 'active', expires = null where d.organization = organization_id and d.state = 'reserved' returning true
+$$;
+
+-- Gives a reservation back when its sign-up was refused.
+create function nubabel.directory_release(organization_id text) returns boolean
+language sql security definer set search_path = pg_catalog as $$
+  delete from nubabel.directory d where d.organization = organization_id and d.state = 'reserved' returning true
+$$;
