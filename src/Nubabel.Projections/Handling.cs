@@ -1,0 +1,199 @@
+using Nubabel.Domain;
+using Nubabel.Store;
+
+namespace Nubabel.Projections;
+
+/// <summary>The stream is not at the version the caller had seen (<c>If-Match</c>).</summary>
+public sealed class VersionMismatch(long actual) : Exception($"The resource is at version {actual}.")
+{
+    public long Actual => actual;
+}
+
+/// <summary>What a command led to: the state after it and where that stands.</summary>
+/// <param name="State">After the command.</param>
+/// <param name="History">The stream up to the command's last event, in order.</param>
+/// <param name="Appended">How many of them this command appended; 0 when it was already so, or the request is a repeated one.</param>
+public sealed record Outcome<T>(Id<T> Id, T State, IReadOnlyList<Recorded> History, int Appended) where T : IAggregate<T>
+{
+    /// <summary>The stream's version: the <c>ETag</c>.</summary>
+    public long Version => History.Count == 0 ? 0 : History[^1].Version;
+
+    /// <summary>The position of the stream's last event: what a reader waits for to see this outcome. 0 for an empty stream.</summary>
+    public long Position => History.Count == 0 ? 0 : History[^1].Position;
+
+    /// <summary>The row that a read model makes of this stream: the same fold that fills its table. Null when it shows nothing.</summary>
+    public TRow? Row<TRow>(Func<TRow?, Recorded, TRow?> evolve) where TRow : class => History.Aggregate((TRow?)null, evolve);
+}
+
+/// <summary>One command on one stream, as a part of a commit.</summary>
+public abstract class Step
+{
+    private protected Step() { }
+
+    internal abstract string Stream { get; }
+    internal abstract bool Fresh { get; }
+    internal abstract StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at);
+    internal abstract void Finish(IReadOnlyList<Recorded> history, int appended);
+    internal abstract string CodeOf(ClaimValue claim);
+}
+
+/// <inheritdoc cref="Step"/>
+public sealed class Step<T>(Id<T> id, Command<T> command, bool fresh = false, Func<long, bool>? matches = null) : Step where T : IAggregate<T>
+{
+    private Outcome<T>? outcome;
+    private IReadOnlyList<Claim> wanted = [];
+
+    /// <summary>After the commit.</summary>
+    public Outcome<T> Outcome => outcome ?? throw new InvalidOperationException("Not committed yet.");
+
+    internal override string Stream => Streams.Of(id);
+    internal override bool Fresh => fresh;
+
+    internal override StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at)
+    {
+        var before = Streams.Fold<T>(history);
+        IReadOnlyList<Event<T>> events;
+        try
+        {
+            events = T.Decide(before, command, at);
+        }
+        catch (Refused r) when (r.Kind != RefusalKind.Missing && !Matches())
+        {
+            // What the caller had seen is gone; that, and not what follows from it, is the answer.
+            throw new VersionMismatch(Version());
+        }
+        if (!Matches()) throw new VersionMismatch(Version());
+        if (events.Count == 0) return null;
+        var after = events.Aggregate(before, T.Evolve);
+        var held = T.Claims(before).Select(c => new ClaimValue(c.Scope, c.Value)).ToHashSet();
+        wanted = [.. T.Claims(after)];
+        var holds = wanted.Select(c => new ClaimValue(c.Scope, c.Value)).ToHashSet();
+        return new StreamAppend(Stream, T.Kind, Version(), events, [.. holds.Except(held)], [.. held.Except(holds)]);
+
+        bool Matches() => matches is null || matches(Version());
+        long Version() => history.Count == 0 ? 0 : history[^1].Version;
+    }
+
+    internal override void Finish(IReadOnlyList<Recorded> history, int appended) => outcome = new Outcome<T>(id, Streams.Fold<T>(history), history, appended);
+
+    internal override string CodeOf(ClaimValue claim) => wanted.First(c => c.Scope == claim.Scope && c.Value == claim.Value).Code;
+}
+
+/// <summary>Addresses and folds of typed streams.</summary>
+public static class Streams
+{
+    /// <summary><c>device-0198…</c></summary>
+    public static string Of<T>(Id<T> id) where T : IAggregate<T> => $"{T.Kind}-{id}";
+
+    /// <summary>The state of a stream. An event of another or an unknown type (a foreign writer's) changes nothing.</summary>
+    public static T Fold<T>(IReadOnlyList<Recorded> history) where T : IAggregate<T> =>
+        history.Aggregate(T.Initial, (state, e) => e.Data is Event<T> known ? T.Evolve(state, known) : state);
+}
+
+/// <summary>The one bridge between the domain and the engine: loads, decides, appends, and decides again when somebody was faster.</summary>
+public static class Handling
+{
+    /// <summary>How often a decision is re-taken on fresh state before the caller is told that the stream is contended.</summary>
+    private const int Attempts = 12;
+
+    extension(Journal journal)
+    {
+        /// <summary>Handles a command on one stream.</summary>
+        /// <param name="matches">The caller's precondition on the version (<c>If-Match</c>); null for none.</param>
+        /// <exception cref="Refused">The decision, or a unique claim, refuses.</exception>
+        /// <exception cref="VersionMismatch">The precondition does not hold.</exception>
+        /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+        public async Task<Outcome<T>> Handle<T>(Id<T> id, Command<T> command, CancellationToken ct, Func<long, bool>? matches = null) where T : IAggregate<T>
+        {
+            var step = new Step<T>(id, command, matches: matches);
+            await journal.Commit([step], ct);
+            return step.Outcome;
+        }
+
+        /// <summary>Handles the first command of a stream whose id was just made: nothing is loaded unless it turns out to exist.</summary>
+        public async Task<Outcome<T>> Create<T>(Id<T> id, Command<T> command, CancellationToken ct) where T : IAggregate<T>
+        {
+            var step = new Step<T>(id, command, fresh: true);
+            await journal.Commit([step], ct);
+            return step.Outcome;
+        }
+
+        /// <summary>Handles several commands on several streams of the tenant, together or not at all.</summary>
+        public async Task Commit(IReadOnlyList<Step> steps, CancellationToken ct)
+        {
+            if (journal.Replay is { } replay)
+            {
+                await journal.Answer(steps, replay, ct);
+                return;
+            }
+            for (var attempt = 0; ; attempt++)
+            {
+                var retried = attempt > 0;
+                var streams = steps.Where(s => retried || !s.Fresh).Select(s => s.Stream).ToArray();
+                var loaded = streams.Length == 0 ? new Dictionary<string, IReadOnlyList<Recorded>>() : await journal.Read(streams, _ => Until.End, ct);
+                var at = journal.Now();
+                var context = new Context(at, ParseActor(journal.Origin.Actor));
+                var histories = steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? []).ToArray();
+                var appends = steps.Select((s, i) => s.Decide(histories[i], context)).ToArray();
+                var write = appends.OfType<StreamAppend>().ToArray();
+                // What is read without being changed keeps its version in the record, so that a repeated request is answered from it.
+                var versions = steps.Zip(histories).ToDictionary(p => p.First.Stream, p => p.Second.Count == 0 ? 0 : p.Second[^1].Version);
+                if (write.Length == 0)
+                {
+                    await journal.Keep(versions, ct);
+                    for (var i = 0; i < steps.Count; i++) steps[i].Finish(histories[i], 0);
+                    return;
+                }
+                if (journal.Once is { } once) journal.Once = once with { Versions = versions };
+                switch (await journal.Append(at, write, ct))
+                {
+                    case Appended.Done done:
+                        var written = done.Events.ToLookup(e => e.Stream);
+                        for (var i = 0; i < steps.Count; i++) steps[i].Finish([.. histories[i], .. written[steps[i].Stream]], written[steps[i].Stream].Count());
+                        return;
+                    case Appended.Taken taken:
+                        var code = steps.First((s, i) => appends[i] is { } a && a.Take.Contains(taken.Claim)).CodeOf(taken.Claim);
+                        throw new Refused(RefusalKind.Conflict, code, "This value is taken.");
+                    case Appended.Repeated:
+                        throw new RepeatedCommand();
+                    case Appended.Conflict conflict when conflict.Archived || attempt + 1 >= Attempts:
+                        throw new Refused(RefusalKind.Conflict, conflict.Archived ? "stream.archived" : "stream.contended",
+                            conflict.Archived ? "This is archived." : "Too many changes at the same time; try again.");
+                    default:
+                        // Jitter, so that those who met here do not meet again.
+                        await Task.Delay(Random.Shared.Next(0, 2 << Math.Min(attempt, 6)), ct);
+                        break;
+                }
+            }
+        }
+
+        /// <summary>The state of a stream now, or as it was; its history is empty where there is none.</summary>
+        public async Task<Outcome<T>> Load<T>(Id<T> id, CancellationToken ct, Until until = default) where T : IAggregate<T>
+        {
+            var history = await journal.Read(Streams.Of(id), until, ct);
+            return new Outcome<T>(id, Streams.Fold<T>(history), history, 0);
+        }
+
+        private async Task Answer(IReadOnlyList<Step> steps, IdempotencyRecord replay, CancellationToken ct)
+        {
+            var loaded = await journal.Read([.. steps.Select(s => s.Stream)], s => new Until(Version: replay.Versions.GetValueOrDefault(s)), ct);
+            foreach (var step in steps) step.Finish(loaded[step.Stream], 0);
+        }
+    }
+
+    private static Actor ParseActor(string actor)
+    {
+        var colon = actor.IndexOf(':', StringComparison.Ordinal);
+        return new Actor(actor[..colon], actor[(colon + 1)..]);
+    }
+
+    private static TItem First<TItem>(this IReadOnlyList<TItem> items, Func<TItem, int, bool> predicate)
+    {
+        for (var i = 0; i < items.Count; i++)
+            if (predicate(items[i], i)) return items[i];
+        throw new InvalidOperationException("None matches.");
+    }
+}
+
+/// <summary>Another request with this idempotency key has committed meanwhile; its record answers this one too.</summary>
+public sealed class RepeatedCommand() : Exception("This command has been handled under the same idempotency key.");

@@ -1,0 +1,47 @@
+using Npgsql;
+
+namespace Nubabel.Store;
+
+/// <summary>
+/// One shard: a PostgreSQL database, reached by the logins that serving needs. The api login is bound by row-level security; the daemon
+/// login bypasses it and is never handed to what a tenant's request can reach.
+/// </summary>
+public sealed class Database : IAsyncDisposable
+{
+    private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon) => (Shard, Api, Daemon) = (shard, api, daemon);
+
+    /// <summary>The shard's name, which positions carry.</summary>
+    public string Shard { get; }
+
+    public NpgsqlDataSource Api { get; }
+    public NpgsqlDataSource Daemon { get; }
+
+    public static Database Open(string shard, string api, string daemon) =>
+        new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Api.DisposeAsync();
+        await Daemon.DisposeAsync();
+    }
+
+    private static NpgsqlDataSource Source(string connectionString, string application)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString)
+        {
+            // No session-level state is ever set (tenants are set per transaction), so the reset between uses is a round trip for nothing.
+            NoResetOnClose = true,
+            IncludeErrorDetail = false,
+        };
+        if (!settings.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 200;
+        if (!settings.ContainsKey("Auto Prepare Min Usages")) settings.AutoPrepareMinUsages = 2;
+        if (!settings.ContainsKey("Timeout")) settings.Timeout = 5;
+        if (!settings.ContainsKey("Command Timeout")) settings.CommandTimeout = 30;
+        if (!settings.ContainsKey("Application Name")) settings.ApplicationName = application;
+        // A session that hangs in a transaction would hold the high-water mark; the server ends it.
+        if (string.IsNullOrEmpty(settings.Options))
+            settings.Options = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000";
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+        return builder.Build();
+    }
+}

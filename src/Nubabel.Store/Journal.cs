@@ -1,0 +1,86 @@
+using System.Text.Json;
+
+namespace Nubabel.Store;
+
+/// <summary>Who and what stands behind a unit of work; it goes on every event's envelope.</summary>
+/// <param name="Actor"><c>user:…</c>, <c>key:…</c>, <c>operator:…</c>, <c>system:…</c>.</param>
+/// <param name="Subject">Whose key seals <paramref name="Ip"/> and <paramref name="UserAgent"/>: the actor's stream id; null seals and keeps neither.</param>
+public sealed record Origin(
+    string Actor, string? Subject = null, string? CorrelationId = null, string? CausationId = null, string? TraceParent = null, string? Ip = null, string? UserAgent = null, string? Reason = null);
+
+/// <summary>
+/// The unit of work of one tenant: reads its streams and appends to them. Made for a tenant and an origin, so that nothing that uses it
+/// can name another. Not for concurrent use.
+/// </summary>
+/// <param name="committed">Told after each commit; wakes this node's readers.</param>
+/// <param name="time">The node's clock.</param>
+public sealed class Journal(Database database, EventTypes types, SubjectKeys keys, string tenant, Origin origin, Action committed, TimeProvider time)
+{
+    /// <summary>The tenant's id; <c>*DEFAULT*</c> for the platform.</summary>
+    public string Tenant => tenant;
+
+    public Origin Origin => origin;
+    public Database Database => database;
+
+    /// <summary>Written with the next commit, in its transaction.</summary>
+    public IdempotencyRecord? Once { get; set; }
+
+    /// <summary>Set when the request is a repeated one: commands are not decided again but answered from these versions.</summary>
+    public IdempotencyRecord? Replay { get; set; }
+
+    /// <summary>Now, in whole microseconds as PostgreSQL keeps it, so that what is decided on and what is read back are equal.</summary>
+    public DateTimeOffset Now()
+    {
+        var now = time.GetUtcNow();
+        return new DateTimeOffset(now.Ticks - now.Ticks % TimeSpan.TicksPerMicrosecond, TimeSpan.Zero);
+    }
+
+    /// <summary>A stream's events in order; empty where there is none, or it is another tenant's.</summary>
+    public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) =>
+        (await ReadStream.Read(database.Api, types, tenant, [stream], _ => until, ct))[stream];
+
+    /// <summary>Several streams in one round trip.</summary>
+    public Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct) =>
+        ReadStream.Read(database.Api, types, tenant, streams, until, ct);
+
+    /// <summary>The stream that holds a claim, or null.</summary>
+    public async Task<string?> Holder(string scope, string value, CancellationToken ct)
+    {
+        await using var batch = database.Api.CreateBatch();
+        batch.BatchCommands.Add(Store.Append.Tenant(tenant));
+        batch.BatchCommands.Add(Sql.Of($"select stream_id from nubabel.claims where tenant_id = {tenant} and scope = {scope} and value = {value}").ToBatchCommand());
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        return await reader.ReadAsync(ct) ? reader.GetString(0) : null;
+    }
+
+    /// <summary>Commits the appends together or not at all, under the tenant and origin of this journal.</summary>
+    /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+    public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)
+    {
+        var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
+        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct);
+        if (result is Appended.Done) committed();
+        return result;
+    }
+
+    /// <summary>Keeps the idempotency record of a command that had nothing to append.</summary>
+    public Task Keep(IReadOnlyDictionary<string, long> versions, CancellationToken ct) =>
+        Once is null ? Task.CompletedTask : IdempotencyRecord.Keep(database.Api, tenant, Once with { Versions = versions }, ct);
+
+    private async ValueTask<string?> Headers(CancellationToken ct)
+    {
+        var headers = new Dictionary<string, object>(4);
+        if (origin.Subject is { } subject)
+        {
+            if (origin.Ip is { } ip) headers["ip"] = await Sealed(subject, ip, ct);
+            if (origin.UserAgent is { } agent) headers["user_agent"] = await Sealed(subject, agent, ct);
+        }
+        if (origin.TraceParent is { } trace) headers["traceparent"] = trace;
+        if (origin.Reason is { } reason) headers["reason"] = reason;
+        return headers.Count == 0 ? null : JsonSerializer.Serialize(headers);
+    }
+
+    private async ValueTask<Dictionary<string, object>> Sealed(string subject, string plain, CancellationToken ct) =>
+        new() { ["$p"] = 1, ["s"] = subject, ["c"] = await keys.Seal(tenant, subject, plain, ct) };
+}

@@ -1,0 +1,76 @@
+using System.Buffers;
+using System.Text.Json;
+
+namespace Nubabel.Store;
+
+/// <summary>
+/// Opens the personal values of a JSON text, wherever they stand: <c>{"$p":1,"s":…,"c":…}</c> becomes the text, or null where the subject
+/// is erased. One key query a text, however many values.
+/// </summary>
+public static class Unsealing
+{
+    /// <summary>Whether the text may hold personal values: where it does not, its bytes go out as they are.</summary>
+    public static bool Needed(ReadOnlySpan<byte> json) => json.IndexOf("\"$p\""u8) >= 0;
+
+    /// <summary>The text with its personal values opened.</summary>
+    public static async ValueTask<ReadOnlyMemory<byte>> Open(SubjectKeys keys, string tenant, ReadOnlyMemory<byte> json, CancellationToken ct)
+    {
+        if (!Needed(json.Span)) return json;
+        using var document = JsonDocument.Parse(json);
+        var subjects = new HashSet<string>();
+        Collect(document.RootElement, subjects);
+        var known = await keys.Load(tenant, subjects, ct);
+        var buffer = new ArrayBufferWriter<byte>(json.Length);
+        using (var writer = new Utf8JsonWriter(buffer)) Write(document.RootElement, writer, tenant, known);
+        return buffer.WrittenMemory;
+    }
+
+    private static bool IsSealed(JsonElement e, out string subject, out string cipher)
+    {
+        (subject, cipher) = ("", "");
+        if (!e.TryGetProperty("$p", out var form) || form.ValueKind != JsonValueKind.Number || form.GetInt32() != 1) return false;
+        if (!e.TryGetProperty("s", out var s) || !e.TryGetProperty("c", out var c)) return false;
+        (subject, cipher) = (s.GetString()!, c.GetString()!);
+        return true;
+    }
+
+    private static void Collect(JsonElement e, HashSet<string> subjects)
+    {
+        if (e.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var item in e.EnumerateArray()) Collect(item, subjects);
+        }
+        else if (e.ValueKind == JsonValueKind.Object)
+        {
+            if (IsSealed(e, out var subject, out _)) subjects.Add(subject);
+            else foreach (var member in e.EnumerateObject()) Collect(member.Value, subjects);
+        }
+    }
+
+    private static void Write(JsonElement e, Utf8JsonWriter writer, string tenant, IReadOnlyDictionary<string, byte[]?> known)
+    {
+        switch (e.ValueKind)
+        {
+            case JsonValueKind.Object when IsSealed(e, out var subject, out var cipher):
+                writer.WriteStringValue(SubjectKeys.Open(tenant, subject, cipher, known));
+                break;
+            case JsonValueKind.Object:
+                writer.WriteStartObject();
+                foreach (var member in e.EnumerateObject())
+                {
+                    writer.WritePropertyName(member.Name);
+                    Write(member.Value, writer, tenant, known);
+                }
+                writer.WriteEndObject();
+                break;
+            case JsonValueKind.Array:
+                writer.WriteStartArray();
+                foreach (var item in e.EnumerateArray()) Write(item, writer, tenant, known);
+                writer.WriteEndArray();
+                break;
+            default:
+                e.WriteTo(writer);
+                break;
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using Npgsql;
+
+namespace Nubabel.Store;
+
+/// <summary>How far a stream is read: to its end, a version, a position or a time.</summary>
+/// <param name="Version">The last version wanted.</param>
+/// <param name="Position">The last position wanted.</param>
+/// <param name="At">Events up to this time, in order.</param>
+public readonly record struct Until(long? Version = null, long? Position = null, DateTimeOffset? At = null)
+{
+    public static Until End => default;
+}
+
+/// <summary>Reads streams and decodes rows of the log.</summary>
+internal static class ReadStream
+{
+    /// <summary>The columns that <see cref="Decode"/> expects, in its order.</summary>
+    public const string Columns = "e.seq_id, e.tenant_id, e.stream_id, e.version, e.type, e.data, e.timestamp, e.id, e.user_name, e.correlation_id, e.causation_id, e.headers::text";
+
+    /// <summary>Reads several streams of one tenant in one round trip, each in order. A stream without events has an empty list.</summary>
+    public static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
+        NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct)
+    {
+        await using var batch = source.CreateBatch();
+        batch.BatchCommands.Add(Append.Tenant(tenant));
+        foreach (var stream in streams)
+        {
+            var u = until(stream);
+            var command = new NpgsqlBatchCommand($"select {Columns} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version <= $3 order by e.version");
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = stream });
+            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = u.Version ?? long.MaxValue });
+            batch.BatchCommands.Add(command);
+        }
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        var result = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
+        foreach (var stream in streams)
+        {
+            await reader.NextResultAsync(ct);
+            var u = until(stream);
+            var events = new List<Recorded>();
+            while (await reader.ReadAsync(ct))
+            {
+                var e = Decode(reader, types);
+                if (e.Position <= (u.Position ?? long.MaxValue) && e.At <= (u.At ?? DateTimeOffset.MaxValue)) events.Add(e);
+            }
+            result[stream] = events;
+        }
+        return result;
+    }
+
+    /// <summary>One row of <see cref="Columns"/>.</summary>
+    /// <exception cref="System.Text.Json.JsonException">The stored text does not fit its type.</exception>
+    public static Recorded Decode(NpgsqlDataReader row, EventTypes types)
+    {
+        var headers = row.IsDBNull(11) ? null : row.GetString(11);
+        var type = row.GetString(4);
+        return new Recorded
+        {
+            Position = row.GetInt64(0),
+            Tenant = row.GetString(1),
+            Stream = row.GetString(2),
+            Version = row.GetInt64(3),
+            Type = type,
+            Data = types.Find(type) is null ? null : types.Read(type, row.GetFieldValue<byte[]>(5), Shape(headers)),
+            At = new DateTimeOffset(row.GetDateTime(6), TimeSpan.Zero),
+            Id = row.GetGuid(7),
+            Actor = row.IsDBNull(8) ? null : row.GetString(8),
+            CorrelationId = row.IsDBNull(9) ? null : row.GetString(9),
+            CausationId = row.IsDBNull(10) ? null : row.GetString(10),
+            Headers = headers,
+        };
+    }
+
+    /// <summary>The shape an event was written in: <c>$v</c> in its headers, 1 where it is absent.</summary>
+    public static int Shape(string? headers)
+    {
+        if (headers is null || !headers.Contains("\"$v\"", StringComparison.Ordinal)) return 1;
+        using var parsed = System.Text.Json.JsonDocument.Parse(headers);
+        return parsed.RootElement.TryGetProperty("$v", out var shape) ? shape.GetInt32() : 1;
+    }
+}

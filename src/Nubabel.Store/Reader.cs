@@ -1,0 +1,29 @@
+using Npgsql;
+
+namespace Nubabel.Store;
+
+/// <summary>
+/// Reads the read models of one tenant with the api login, so that row-level security stands behind every query. Each query is one round
+/// trip: the tenant's setting and the statement in one implicit transaction.
+/// </summary>
+public sealed class Reader(Database database, SubjectKeys keys, string tenant)
+{
+    /// <summary>The tenant that every statement must name.</summary>
+    public string Tenant => tenant;
+
+    /// <summary>The rows of a query, mapped one by one.</summary>
+    public async Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct)
+    {
+        await using var batch = database.Api.CreateBatch();
+        batch.BatchCommands.Add(Append.Tenant(tenant));
+        batch.BatchCommands.Add(sql.ToBatchCommand());
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        var rows = new List<T>();
+        while (await reader.ReadAsync(ct)) rows.Add(map(reader));
+        return rows;
+    }
+
+    /// <summary>Opens the personal values of a JSON text of this tenant; erased ones become null.</summary>
+    public ValueTask<ReadOnlyMemory<byte>> Open(ReadOnlyMemory<byte> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct);
+}

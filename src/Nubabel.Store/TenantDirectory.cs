@@ -1,0 +1,51 @@
+using Npgsql;
+
+namespace Nubabel.Store;
+
+/// <summary>An entry of the directory.</summary>
+/// <param name="State"><c>reserved</c>, <c>active</c>, <c>suspended</c> or <c>closed</c>.</param>
+public sealed record DirectoryEntry(string Organization, string Slug, string Shard, string State);
+
+/// <summary>
+/// Finds an organization, and the shard it lives on, before a tenant is known. Sign-up reserves the slug, appends, then confirms; a
+/// reservation that is never confirmed runs out.
+/// </summary>
+public sealed class TenantDirectory(NpgsqlDataSource main)
+{
+    /// <summary>How long a slug stays reserved for a sign-up that does not come back, in seconds.</summary>
+    private const int ReservedSeconds = 120;
+
+    public async Task<DirectoryEntry?> Find(string slugOrId, CancellationToken ct)
+    {
+        await using var command = main.CreateCommand("select organization, slug, shard, state from nubabel.directory_find($1)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = slugOrId });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        return await reader.ReadAsync(ct)
+            ? new DirectoryEntry(reader.GetString(0), reader.GetString(1), reader.GetString(2), reader.GetString(3))
+            : null;
+    }
+
+    /// <summary>True when the slug is now this organization's, also when it was before: a repeated sign-up meets its own reservation.</summary>
+    public async Task<bool> Reserve(string slug, string organization, string shard, CancellationToken ct)
+    {
+        await using var command = main.CreateCommand("select nubabel.directory_reserve($1, $2, $3, $4)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = slug });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = organization });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = shard });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = ReservedSeconds });
+        return await command.ExecuteScalarAsync(ct) is true;
+    }
+
+    /// <summary>Makes a reservation lasting. Safe to repeat.</summary>
+    public Task Confirm(string organization, CancellationToken ct) => Run("select nubabel.directory_confirm($1)", organization, ct);
+
+    /// <summary>Gives a reservation back. Does nothing to a confirmed entry.</summary>
+    public Task Release(string organization, CancellationToken ct) => Run("select nubabel.directory_release($1)", organization, ct);
+
+    private async Task Run(string sql, string organization, CancellationToken ct)
+    {
+        await using var command = main.CreateCommand(sql);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = organization });
+        await command.ExecuteNonQueryAsync(ct);
+    }
+}
