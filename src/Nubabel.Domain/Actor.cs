@@ -1,3 +1,5 @@
+using Nubabel.Domain.Users;
+
 namespace Nubabel.Domain;
 
 /// <summary>Who acts, as written on every event: <c>user:&lt;id&gt;</c>, <c>key:&lt;id&gt;</c>, <c>operator:&lt;id&gt;</c> or <c>system:&lt;name&gt;</c>.</summary>
@@ -10,6 +12,13 @@ public readonly record struct Actor(string Kind, string Name)
 
     /// <summary>The data subject whose key seals this actor's personal data (address, agent): the id of the actor's stream.</summary>
     public string Subject => $"{Kind}-{Name}";
+
+    /// <summary>Whether a user acts, and which.</summary>
+    public bool IsUser(out Id<User> user)
+    {
+        user = default;
+        return Kind == "user" && Id<User>.TryParse(Name, null, out user);
+    }
 
     public override string ToString() => $"{Kind}:{Name}";
 }

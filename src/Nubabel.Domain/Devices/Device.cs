@@ -1,0 +1,110 @@
+using System.Text.Json.Serialization;
+using Nubabel.Domain.Users;
+
+namespace Nubabel.Domain.Devices;
+
+public sealed record DeviceRegistered(Id<User> Owner, DeviceName Name, DeviceType Type, PublicKey? PublicKey = null) : Event<Device>;
+public sealed record DeviceRenamed(DeviceName Name) : Event<Device>;
+public sealed record DeviceKeyChanged(PublicKey PublicKey) : Event<Device>;
+public sealed record DeviceRevoked(Reason? Reason = null) : Event<Device>;
+public sealed record DeviceDeleted : Event<Device>;
+
+/// <summary>The owner is the actor.</summary>
+public sealed record RegisterDevice(DeviceName Name, DeviceType Type, PublicKey? PublicKey = null) : Command<Device>;
+public sealed record RenameDevice(DeviceName Name) : Command<Device>;
+public sealed record ChangeDeviceKey(PublicKey PublicKey) : Command<Device>;
+public sealed record RevokeDevice(Reason? Reason = null) : Command<Device>;
+
+/// <summary>Deleting a device that its owner has deleted records nothing (law 2); an edge that wants to answer "gone" sees that nothing was appended.</summary>
+public sealed record DeleteDevice : Command<Device>;
+
+[JsonConverter(typeof(DeviceTypeConverter))]
+public enum DeviceType { Mobile, Desktop, Web }
+
+internal sealed class DeviceTypeConverter() : WordConverter<DeviceType>("device.type_invalid");
+
+[JsonConverter(typeof(DeviceStatusConverter))]
+public enum DeviceStatus { None, Active, Revoked, Deleted }
+
+internal sealed class DeviceStatusConverter() : WordConverter<DeviceStatus>("device.status_invalid");
+
+/// <summary>
+/// A user's device. Once revoked it never comes back; register a new one. To everybody but its owner it does not exist. Its name is
+/// unique among its owner's active devices, without regard to case, and free again when it is revoked or deleted.
+/// </summary>
+public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Name, DeviceType Type, PublicKey? PublicKey) : IAggregate<Device>
+{
+    public static string Kind => "device";
+    public static Device Initial { get; } = new(DeviceStatus.None, default, null, default, null);
+
+    public static Device Evolve(Device state, Event<Device> e) => e switch
+    {
+        DeviceRegistered r => new Device(DeviceStatus.Active, r.Owner, r.Name, r.Type, r.PublicKey),
+        DeviceRenamed r => state with { Name = r.Name },
+        DeviceKeyChanged c => state with { PublicKey = c.PublicKey },
+        DeviceRevoked => state with { Status = DeviceStatus.Revoked },
+        DeviceDeleted => state with { Status = DeviceStatus.Deleted },
+        _ => state,
+    };
+
+    public static IReadOnlyList<Event<Device>> Decide(Device state, Command<Device> command, Context at) => command switch
+    {
+        RegisterDevice c => state.Register(c, at.Actor),
+        _ when !state.IsOf(at.Actor) => throw Missing(),
+        RenameDevice c => state.Rename(c),
+        ChangeDeviceKey c => state.ChangeKey(c),
+        RevokeDevice c => state.Revoke(c),
+        DeleteDevice => state.Delete(),
+        _ => throw new NotSupportedException(command.GetType().Name),
+    };
+
+    public static IEnumerable<Claim> Claims(Device state) =>
+        state is { Status: DeviceStatus.Active, Name: { } name } ? [new Claim($"device-name:{state.Owner}", name.Folded, "device.name_taken")] : [];
+
+    private Event<Device>[] Register(RegisterDevice c, Actor actor)
+    {
+        // A key, an operator or the system acts for many; a device belongs to one person.
+        if (!actor.IsUser(out var owner)) throw new Refused(RefusalKind.Denied, "device.owner_required", "A device is registered by the user who owns it.");
+        if (Status == DeviceStatus.None) return [new DeviceRegistered(owner, c.Name, c.Type, c.PublicKey)];
+        return this == new Device(DeviceStatus.Active, owner, c.Name, c.Type, c.PublicKey)
+            ? []
+            : throw new Refused(RefusalKind.Conflict, "device.exists", "Another device has this id.");
+    }
+
+    private Event<Device>[] Rename(RenameDevice c) => Status switch
+    {
+        DeviceStatus.Active when Name == c.Name => [],
+        DeviceStatus.Active => [new DeviceRenamed(c.Name)],
+        DeviceStatus.Revoked => throw Revoked(),
+        _ => throw Missing(),
+    };
+
+    private Event<Device>[] ChangeKey(ChangeDeviceKey c) => Status switch
+    {
+        DeviceStatus.Active when PublicKey == c.PublicKey => [],
+        DeviceStatus.Active => [new DeviceKeyChanged(c.PublicKey)],
+        DeviceStatus.Revoked => throw Revoked(),
+        _ => throw Missing(),
+    };
+
+    // The first reason stands: a revocation is one fact, and telling it again with other words changes nothing.
+    private Event<Device>[] Revoke(RevokeDevice c) => Status switch
+    {
+        DeviceStatus.Active => [new DeviceRevoked(c.Reason)],
+        DeviceStatus.Revoked => [],
+        _ => throw Missing(),
+    };
+
+    private Event<Device>[] Delete() => Status switch
+    {
+        DeviceStatus.Active or DeviceStatus.Revoked => [new DeviceDeleted()],
+        DeviceStatus.Deleted => [],
+        _ => throw Missing(),
+    };
+
+    private bool IsOf(Actor actor) => Status != DeviceStatus.None && actor.IsUser(out var user) && user == Owner;
+
+    // One answer for "never was", "was deleted" and "is someone else's".
+    private static Refused Missing() => new(RefusalKind.Missing, "device.missing", "There is no such device.");
+    private static Refused Revoked() => new(RefusalKind.Conflict, "device.revoked", "The device is revoked.");
+}

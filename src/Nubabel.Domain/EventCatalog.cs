@@ -1,0 +1,45 @@
+using System.Text.Json.Nodes;
+using Nubabel.Domain.Devices;
+using Nubabel.Domain.Operators;
+using Nubabel.Domain.Organizations;
+using Nubabel.Domain.Sessions;
+using Nubabel.Domain.Users;
+
+namespace Nubabel.Domain;
+
+/// <summary>One stored event type.</summary>
+/// <param name="Alias">What the log calls it, <c>&lt;kind&gt;_&lt;what&gt;</c>; never changed, never given to another.</param>
+/// <param name="Type">What it is read as today.</param>
+/// <param name="Upcasts">Steps from older shapes to today's: the n-th makes shape n+1 out of shape n.</param>
+public sealed record CatalogEntry(string Alias, Type Type, params Func<JsonObject, JsonObject>[] Upcasts);
+
+/// <summary>Every event that is stored, slice by slice. An event that is not here cannot be appended; an alias that is here is forever.</summary>
+public static class EventCatalog
+{
+    public static IReadOnlyList<CatalogEntry> All { get; } =
+    [
+        // Organizations
+        new("organization_founded", typeof(OrganizationFounded)),
+        new("organization_renamed", typeof(OrganizationRenamed)),
+
+        // Users
+        new("user_registered", typeof(UserRegistered)),
+        new("user_renamed", typeof(UserRenamed)),
+
+        // Sessions
+        new("session_opened", typeof(SessionOpened)),
+        new("session_refreshed", typeof(SessionRefreshed)),
+        new("session_refresh_reused", typeof(SessionRefreshReused)),
+        new("session_revoked", typeof(SessionRevoked)),
+
+        // Devices
+        new("device_registered", typeof(DeviceRegistered)),
+        new("device_renamed", typeof(DeviceRenamed)),
+        new("device_key_changed", typeof(DeviceKeyChanged)),
+        new("device_revoked", typeof(DeviceRevoked)),
+        new("device_deleted", typeof(DeviceDeleted)),
+
+        // Operators
+        new("operator_added", typeof(OperatorAdded)),
+    ];
+}
