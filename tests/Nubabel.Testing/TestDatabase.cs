@@ -1,0 +1,94 @@
+using Npgsql;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Testing;
+
+/// <summary>
+/// A migrated database with the product's three logins on the throw-away server. Most tests share one, each with a tenant of its own;
+/// a test that looks at the log as a whole takes <see cref="New"/>.
+/// </summary>
+public sealed class TestDatabase : IAsyncDisposable
+{
+    private static readonly Lazy<Task<TestDatabase>> Lazy = new(async () => await New());
+    private static int count;
+
+    private TestDatabase(TestServer server, string name)
+    {
+        (Server, Name) = (server, name);
+        OwnerString = server.As("nubabel_owner", "owner", name);
+        ApiString = server.As("nubabel_api", "api", name);
+        DaemonString = server.As("nubabel_daemon", "daemon", name);
+        Database = Database.Open("main", ApiString, DaemonString);
+        Owner = NpgsqlDataSource.Create(OwnerString);
+        Superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server.Superuser) { Database = name, MaxPoolSize = 20 }.ConnectionString);
+    }
+
+    public static Task<TestDatabase> Shared => Lazy.Value;
+
+    public TestServer Server { get; }
+    public string Name { get; }
+    public string OwnerString { get; }
+    public string ApiString { get; }
+    public string DaemonString { get; }
+    public Database Database { get; }
+    public NpgsqlDataSource Owner { get; }
+
+    /// <summary>For arranging and inspecting only; nothing under test gets it.</summary>
+    public NpgsqlDataSource Superuser { get; }
+
+    /// <summary>The key of all test databases: a test may open another process on the same data.</summary>
+    public static MasterKey Master { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
+
+    /// <summary>A database of one's own, on the shared server or on the one given.</summary>
+    public static async Task<TestDatabase> New(TestServer? on = null, bool migrate = true)
+    {
+        var server = on ?? await TestServer.Shared;
+        var name = $"t{Environment.ProcessId}_{Interlocked.Increment(ref count)}";
+        await using (var root = NpgsqlDataSource.Create(server.Superuser))
+        {
+            // Logins belong to the server: whoever comes first makes them.
+            await Run(root, """
+                select pg_advisory_lock(77);
+                do $$ begin
+                  if not exists (select from pg_roles where rolname = 'nubabel_owner') then
+                    create role nubabel_owner login password 'owner';
+                    create role nubabel_api login password 'api';
+                    create role nubabel_daemon login bypassrls password 'daemon' in role pg_read_all_stats;
+                  end if;
+                end $$;
+                select pg_advisory_unlock(77);
+                """);
+            await Run(root, $"create database {name} owner nubabel_owner template template0 encoding 'UTF8'");
+        }
+        var database = new TestDatabase(server, name);
+        if (migrate) await Schema.Migrate(database.Owner, "nubabel_api", "nubabel_daemon", CancellationToken.None);
+        return database;
+    }
+
+    /// <summary>Runs a statement as superuser, to arrange or inspect.</summary>
+    public Task Run(string sql) => Run(Superuser, sql);
+
+    /// <summary>One value, as superuser.</summary>
+    public async Task<T> Scalar<T>(string sql)
+    {
+        await using var command = Superuser.CreateCommand(sql);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Database.DisposeAsync();
+        await Owner.DisposeAsync();
+        await Superuser.DisposeAsync();
+        await using var root = NpgsqlDataSource.Create(Server.Superuser);
+        await Run(root, $"drop database if exists {Name} with (force)");
+    }
+
+    private static async Task Run(NpgsqlDataSource source, string sql)
+    {
+        await using var connection = await source.OpenConnectionAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+}
