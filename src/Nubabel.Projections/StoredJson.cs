@@ -8,6 +8,9 @@ public static class StoredJson
 {
     public static JsonSerializerOptions Options { get; } = Make();
 
+    /// <summary>Reads what is never the literal null: a stored document.</summary>
+    public static T Read<T>(ReadOnlySpan<byte> json) => JsonSerializer.Deserialize<T>(json, Options) ?? throw new JsonException("A stored document is null.");
+
     private static JsonSerializerOptions Make()
     {
         var options = new JsonSerializerOptions(JsonSerializerDefaults.Web)
@@ -19,7 +22,7 @@ public static class StoredJson
             RespectNullableAnnotations = true,
             RespectRequiredConstructorParameters = true,
             Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+            Converters = { new UtcTimes(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
         };
         options.MakeReadOnly(populateMissingResolver: true);
         return options;

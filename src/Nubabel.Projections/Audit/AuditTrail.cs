@@ -1,0 +1,107 @@
+using System.Globalization;
+using System.Text.Json;
+using Nubabel.Domain;
+using Nubabel.Store;
+
+namespace Nubabel.Projections.Audit;
+
+/// <summary>What an entry of the audit trail is found by and shows without the event itself.</summary>
+/// <param name="Object">The stream id.</param>
+/// <param name="Outcome"><c>succeeded</c>, or <c>refused</c> for what was recorded because it was not let through.</param>
+/// <param name="Version">The event's place in the object's stream: with it the entry finds its event.</param>
+public sealed record AuditRow(
+    DateTimeOffset At, Guid Id, Personal? Ip, string? Actor, string Action, string Object, string? Reason, string Outcome, string? TraceId, long Version, string? RequestId, Personal? UserAgent);
+
+/// <summary>
+/// Every event of a tenant as an entry: who, what, on which object, when, from where, why. The rows are the tenant's index into the log; what an
+/// event changed is read from the log itself when a page is shown.
+/// </summary>
+public sealed class AuditTrail : IRows<AuditRow>
+{
+    /// <summary>How far back in its stream an entry looks for the value that an event replaced, in events.</summary>
+    private const int BeforeWithin = 200;
+
+    /// <summary>Members of events that are nobody's to read: hashes of secrets and look-up keys.</summary>
+    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "tokenHash"];
+
+    private static readonly HashSet<string> Refusals = ["session_refresh_reused"];
+
+    public static string Name => "audit";
+    public static int Version => 1;
+
+    /// <summary>All, those of foreign and newer writers included.</summary>
+    public static IReadOnlyList<string>? Types => null;
+
+    public static Columns<AuditRow> Columns { get; } = new Columns<AuditRow>()
+        .Add("at", row => row.At)
+        .Add("actor", row => row.Actor)
+        .Add("action", row => row.Action)
+        .Add("object", row => row.Object)
+        .Add("version", row => row.Version)
+        .Index("The organization's trail, newest first, and any range of time.", "at desc", "position desc")
+        .Index("What somebody did, a user's own trail above all.", "actor", "at desc", "position desc")
+        .Index("Where something was done.", "action", "at desc", "position desc")
+        .Index("What was done to an object.", "object", "at desc", "position desc");
+
+    public static IEnumerable<AuditRow> Project(Recorded e)
+    {
+        using var headers = e.Headers is null ? null : JsonDocument.Parse(e.Headers);
+        yield return new AuditRow(
+            e.At, e.Id, PersonalHeader("ip"), e.Actor, ActionOf(e.Type, e.Stream), e.Stream, Header("reason"), Refusals.Contains(e.Type) ? "refused" : "succeeded",
+            TraceId(Header("traceparent")), e.Version, e.CorrelationId, PersonalHeader("user_agent"));
+
+        string? Header(string name) => headers is not null && headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+        Personal? PersonalHeader(string name) => headers is not null && headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object
+            ? value.Deserialize<Personal>(StoredJson.Options)
+            : null;
+    }
+
+    /// <summary><c>device_registered</c> on <c>device-0198…</c> is <c>device.registered</c>; another writer's alias stays as it is.</summary>
+    public static string ActionOf(string alias, string stream)
+    {
+        var kind = stream.Length > 37 ? stream[..^37].Replace('-', '_') : "";
+        return kind.Length > 0 && alias.StartsWith(kind + "_", StringComparison.Ordinal) ? $"{kind}.{alias[(kind.Length + 1)..]}" : alias;
+    }
+
+    /// <summary>What the caller asks the trail for; null means any.</summary>
+    public sealed record Filter(string? Actor = null, string? Action = null, string? Object = null, DateTimeOffset? From = null, DateTimeOffset? To = null);
+
+    /// <summary>One entry of a page: the row, the event's data and the values of the same members before it.</summary>
+    public sealed record Entry(long Position, AuditRow Row, JsonElement? After, JsonElement? Before)
+    {
+        public IReadOnlyList<string> Place => [Row.At.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), Position.ToString(CultureInfo.InvariantCulture)];
+    }
+
+    /// <summary>A page of the tenant's trail, newest first, one entry more than <paramref name="limit"/> where there are more.</summary>
+    public static Task<IReadOnlyList<Entry>> Search(Reader db, Filter filter, IReadOnlyList<string>? after, int limit, CancellationToken ct) => db.Query($"""
+        select a.position, a.doc, e.data - {Hidden.ToArray()},
+               (select jsonb_object_agg(b.key, b.value) from (
+                  select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(p.data) m
+                   where p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
+                     and jsonb_exists(e.data, m.key) and m.key <> all({Hidden.ToArray()})
+                   order by m.key, p.version desc) b)
+          from (select * from read.audit_v1 where tenant_id = {db.Tenant} {Where(filter)} {After(after)} order by at desc, position desc limit {limit + 1}) a
+          left join events.mt_events e on e.tenant_id = a.tenant_id and e.stream_id = a.object and e.version = a.version
+         order by a.at desc, a.position desc
+        """, row => new Entry(row.GetInt64(0), StoredJson.Read<AuditRow>(row.GetFieldValue<byte[]>(1)), Element(row, 2), Element(row, 3)), ct);
+
+    private static JsonElement? Element(Npgsql.NpgsqlDataReader row, int column) =>
+        row.IsDBNull(column) ? null : JsonElement.Parse(row.GetFieldValue<byte[]>(column));
+
+    private static Sql Where(Filter filter)
+    {
+        var actor = filter.Actor is { } a ? Sql.Of($"and actor = {a}") : Sql.None;
+        var action = filter.Action is { } c ? Sql.Of($"and action = {c}") : Sql.None;
+        var on = filter.Object is { } o ? Sql.Of($"and object = {o}") : Sql.None;
+        var from = filter.From is { } f ? Sql.Of($"and at >= {f.UtcDateTime}") : Sql.None;
+        var to = filter.To is { } t ? Sql.Of($"and at < {t.UtcDateTime}") : Sql.None;
+        return Sql.Of($"{actor} {action} {on} {from} {to}");
+    }
+
+    private static Sql After(IReadOnlyList<string>? place) => place is [var at, var position]
+        ? Sql.Of($"and (at, position) < ({DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)}, {long.Parse(position, CultureInfo.InvariantCulture)})")
+        : Sql.None;
+
+    private static string? TraceId(string? traceParent) => traceParent?.Split('-') is [_, { Length: 32 } trace, ..] ? trace : null;
+}
