@@ -1,0 +1,200 @@
+using System.Diagnostics;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>How far the log is safe to read in order.</summary>
+/// <param name="Mark">Every event up to here is visible or will never exist.</param>
+/// <param name="HighestVisible">The highest position that the last read saw; above the mark while a gap waits.</param>
+/// <param name="Waiting">The gap that holds the mark, if one does.</param>
+public sealed record MarkStatus(long Mark, long HighestVisible, WaitingGap? Waiting);
+
+/// <summary>Numbers that were drawn below a visible event and may still be committed by one of the holders.</summary>
+public sealed record WaitingGap(long From, long To, TimeSpan Age, IReadOnlyList<Holder> Holders);
+
+/// <summary>
+/// The high-water mark. Numbers are drawn before commit, so a reader sees gaps, and a gap is either a transaction still running or one that
+/// rolled back. The mark passes a gap only on evidence, never on a clock:
+/// (1) read upward from the mark: the contiguous run is safe; (2) at a gap below a visible row, in a separate statement after that read,
+/// list who may own it; (3) when all of them are gone, read the gap again in a new snapshot: what is missing then is dead.
+/// </summary>
+/// <remarks>One caller at a time. Several nodes may each run one: what is proven is the same for all, and the stored mark never goes back.</remarks>
+public sealed class HighWater
+{
+    /// <summary>The row of the mark in <c>mt_event_progression</c>.</summary>
+    public const string ProgressionName = "HighWaterMark";
+
+    private const int PageSize = 10_000;
+
+    /// <summary>A gap that waits longer than this gets its holders' names looked up; most are gone before.</summary>
+    private static readonly TimeSpan DetailsAfter = TimeSpan.FromMilliseconds(200);
+
+    private readonly NpgsqlDataSource daemon;
+    private readonly IGapRule rule;
+    private long mark = -1;
+    private long settled;
+    private Watch? watch;
+    private volatile MarkStatus status = new(0, 0, null);
+
+    public HighWater(NpgsqlDataSource daemon) : this(daemon, new SequenceLockRule())
+    {
+    }
+
+    internal HighWater(NpgsqlDataSource daemon, IGapRule rule)
+    {
+        this.daemon = daemon;
+        this.rule = rule;
+    }
+
+    /// <summary>What the last <see cref="Advance"/> found.</summary>
+    public MarkStatus Status => status;
+
+    /// <summary>Moves the mark as far as the evidence reaches now and returns it. Never waits for a gap: call again.</summary>
+    public async Task<long> Advance(CancellationToken ct)
+    {
+        try
+        {
+            return await AdvanceOnce(ct);
+        }
+        catch
+        {
+            // After a failure the next connection may lead to another server: evidence and mark are taken anew.
+            (mark, settled, watch) = (-1, 0, null);
+            throw;
+        }
+    }
+
+    private async Task<long> AdvanceOnce(CancellationToken ct)
+    {
+        await using var connection = await daemon.OpenConnectionAsync(ct);
+        if (mark < 0) mark = await Stored(connection, ct);
+        while (true)
+        {
+            var visible = await ReadAbove(connection, ct);
+            var (reached, dead) = Walk(visible);
+            if (reached > mark) await Store(connection, reached, dead, ct);
+            var highest = visible.Count == 0 ? mark : Math.Max(mark, visible[^1]);
+            if (mark >= highest)
+            {
+                watch = null;
+                status = new MarkStatus(mark, mark, null);
+                if (visible.Count < PageSize) return mark;
+            }
+            else if (!await GapIsSettled(connection, visible, ct))
+            {
+                return mark;
+            }
+        }
+    }
+
+    /// <summary>Goes up from the mark to the first gap that is not settled; the dead ranges below are to be recorded.</summary>
+    private (long Reached, List<(long From, long To)> Dead) Walk(List<long> visible)
+    {
+        var at = mark;
+        var dead = new List<(long, long)>();
+        foreach (var position in visible)
+        {
+            if (position > at + 1)
+            {
+                if (position - 1 > settled) break;
+                dead.Add((at + 1, position - 1));
+            }
+            at = position;
+        }
+        return (at, dead);
+    }
+
+    /// <summary>True when the gap above the mark can be read for the last time now, in a new snapshot.</summary>
+    private async Task<bool> GapIsSettled(NpgsqlConnection connection, List<long> visible, CancellationToken ct)
+    {
+        var above = visible.First(position => position > mark);
+        var isNew = watch is null || mark + 1 > watch.UpTo;
+        // Everything below the highest row of that read was drawn before the read, so one listing settles all gaps below it.
+        if (isNew) watch = new Watch(visible[^1], Stopwatch.StartNew());
+        var holders = await rule.MayStillFill(connection, isNew, ct);
+        if (holders.Count == 0)
+        {
+            settled = watch!.UpTo;
+            watch = null;
+            return true;
+        }
+        if (watch!.Waited.Elapsed > DetailsAfter) holders = await Details(connection, holders, ct);
+        status = new MarkStatus(mark, visible[^1], new WaitingGap(mark + 1, above - 1, watch.Waited.Elapsed, holders));
+        return false;
+    }
+
+    private async Task<List<long>> ReadAbove(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2", connection);
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = mark });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = PageSize });
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var positions = new List<long>();
+        while (await reader.ReadAsync(ct)) positions.Add(reader.GetInt64(0));
+        return positions;
+    }
+
+    private static async Task<long> Stored(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select last_seq_id from events.mt_event_progression where name = $1", connection);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ProgressionName });
+        return await command.ExecuteScalarAsync(ct) is long stored ? stored : 0;
+    }
+
+    /// <summary>Writes the dead ranges and the mark in one implicit transaction, and takes over a mark that another node has brought further.</summary>
+    private async Task Store(NpgsqlConnection connection, long reached, List<(long From, long To)> dead, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        // Not waited for on disk: a mark that a crash takes back is found again, and what is built on it is flushed after it.
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('synchronous_commit', 'off', true)"));
+        if (dead.Count > 0)
+        {
+            var skips = new NpgsqlBatchCommand("""
+                insert into events.mt_high_water_skips (starting_sequence, ending_sequence)
+                select * from unnest($1::bigint[], $2::bigint[]) on conflict do nothing
+                """);
+            skips.Parameters.Add(new NpgsqlParameter { Value = dead.Select(d => d.From).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
+            skips.Parameters.Add(new NpgsqlParameter { Value = dead.Select(d => d.To).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
+            batch.BatchCommands.Add(skips);
+        }
+        var store = new NpgsqlBatchCommand("""
+            insert into events.mt_event_progression as p (name, last_seq_id) values ($1, $2)
+            on conflict (name) do update set last_seq_id = greatest(p.last_seq_id, excluded.last_seq_id), last_updated = transaction_timestamp()
+            returning last_seq_id
+            """);
+        store.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ProgressionName });
+        store.Parameters.Add(new NpgsqlParameter<long> { TypedValue = reached });
+        batch.BatchCommands.Add(store);
+
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        // The mark is the last result; the first is the setting's, and an insert without returning has none.
+        await reader.NextResultAsync(ct);
+        await reader.ReadAsync(ct);
+        mark = Math.Max(reached, reader.GetInt64(0));
+    }
+
+    private static async Task<IReadOnlyList<Holder>> Details(NpgsqlConnection connection, IReadOnlyList<Holder> holders, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("""
+            select 'p' || a.pid, clock_timestamp() - a.xact_start, a.application_name, null from pg_stat_activity a where a.pid = any($1)
+            union all
+            select l.virtualtransaction, clock_timestamp() - min(x.prepared), null, string_agg(x.gid, ', ')
+            from pg_prepared_xacts x join pg_locks l on l.locktype = 'transactionid' and l.transactionid = x.transaction and l.pid is null
+            where x.database = current_database() group by l.virtualtransaction
+            """, connection);
+        command.Parameters.Add(new NpgsqlParameter { Value = holders.Where(h => h.Pid is not null).Select(h => h.Pid!.Value).ToArray() });
+        var known = new Dictionary<string, (TimeSpan? Age, string? Application, string? Gid)>();
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+            known[reader.GetString(0)] = (Span(reader, 1), Text(reader, 2), Text(reader, 3));
+        return [.. holders.Select(h => known.TryGetValue(h.Pid is { } pid ? $"p{pid}" : h.VirtualTransaction, out var d)
+            ? h with { Age = d.Age, ApplicationName = d.Application, Gid = d.Gid }
+            : h)];
+
+        static TimeSpan? Span(NpgsqlDataReader r, int i) => r.IsDBNull(i) ? null : r.GetFieldValue<TimeSpan>(i);
+        static string? Text(NpgsqlDataReader r, int i) => r.IsDBNull(i) ? null : r.GetString(i);
+    }
+
+    private sealed record Watch(long UpTo, Stopwatch Waited);
+}
