@@ -139,8 +139,9 @@ internal static class Append
         var strict = ordered.Count > 1 || once is not null;
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
-        batch.BatchCommands.Add(Tenant(envelope.Tenant));
-        if (once is not null) batch.BatchCommands.Add(once.ToBatchCommand(envelope.Tenant, ordered));
+        // The record of a caller who was nobody yet is the platform's, so both tenants are set.
+        batch.BatchCommands.Add(Tenant(once is null || once.Tenant == envelope.Tenant ? envelope.Tenant : $"{envelope.Tenant},{once.Tenant}"));
+        if (once is not null) batch.BatchCommands.Add(once.ToBatchCommand(ordered));
         var drafts = ordered.Select(a => a.Events.Select(e => new Draft(Guid.CreateVersion7(envelope.At), types.Of(e), e, types.Write(e))).ToArray()).ToArray();
         for (var i = 0; i < ordered.Count; i++) batch.BatchCommands.Add(Statement(envelope, ordered[i], drafts[i], strict));
         var written = new (long Version, long[] Positions)[ordered.Count];

@@ -3,37 +3,41 @@ using Npgsql;
 namespace Nubabel.Store;
 
 /// <summary>The record of a command that was sent with an idempotency key, written in the command's own transaction.</summary>
+/// <param name="Tenant">Whose record it is: the tenant's, or the platform's where the caller was nobody yet.</param>
 /// <param name="Scope">Whose key, on what: actor, method and path.</param>
 /// <param name="RequestHash">SHA-256 of the body; another body under the same key is a mismatch.</param>
 /// <param name="Status">The status of the first answer.</param>
 /// <param name="Answer">The sealed answer where it holds secrets; otherwise it is rendered again from the streams.</param>
-public sealed record IdempotencyRecord(string Scope, string Key, byte[] RequestHash, int Status, byte[]? Answer = null)
+public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, byte[] RequestHash, int Status, byte[]? Answer = null)
 {
+    /// <summary>When the first request came.</summary>
+    public DateTimeOffset Created { get; init; }
+
     /// <summary>The streams that the command had touched and their versions then: what a repeated request is answered from.</summary>
     public IReadOnlyDictionary<string, long> Versions { get; init; } = new Dictionary<string, long>();
 
-    internal NpgsqlBatchCommand ToBatchCommand(string tenant, IReadOnlyList<StreamAppend> appends)
+    internal NpgsqlBatchCommand ToBatchCommand(IReadOnlyList<StreamAppend> appends)
     {
         // Streams that the command read without changing keep the version it saw; the others will be at the new one.
         var versions = new Dictionary<string, long>(Versions);
         foreach (var append in appends) versions[append.Stream] = Math.Max(append.Expected, 0) + append.Events.Count;
-        return Insert(tenant, this with { Versions = versions }, refuse: true);
+        return Insert(this with { Versions = versions }, refuse: true);
     }
 
-    private static NpgsqlBatchCommand Insert(string tenant, IdempotencyRecord record, bool refuse) => Sql.Of($"""
+    private static NpgsqlBatchCommand Insert(IdempotencyRecord record, bool refuse) => Sql.Of($"""
         with i as (
           insert into nubabel.idempotency (tenant_id, scope, key, request_hash, status, streams, versions, answer)
-          values ({tenant}, {record.Scope}, {record.Key}, {record.RequestHash}, {record.Status}, {record.Versions.Keys.ToArray()}, {record.Versions.Values.ToArray()}, {record.Answer})
+          values ({record.Tenant}, {record.Scope}, {record.Key}, {record.RequestHash}, {record.Status}, {record.Versions.Keys.ToArray()}, {record.Versions.Values.ToArray()}, {record.Answer})
           on conflict do nothing returning 1)
         select case when not exists (select from i) and {refuse} then nubabel.refuse('NB002', '') end
         """).ToBatchCommand();
 
-    /// <summary>Keeps a record of a command that had nothing to append; false when another request was first.</summary>
-    public static async Task Keep(NpgsqlDataSource source, string tenant, IdempotencyRecord record, CancellationToken ct)
+    /// <summary>Keeps a record of a command that had nothing to append, unless another request was first.</summary>
+    public static async Task Keep(NpgsqlDataSource source, IdempotencyRecord record, CancellationToken ct)
     {
         await using var batch = source.CreateBatch();
-        batch.BatchCommands.Add(Append.Tenant(tenant));
-        batch.BatchCommands.Add(Insert(tenant, record, refuse: false));
+        batch.BatchCommands.Add(Append.Tenant(record.Tenant));
+        batch.BatchCommands.Add(Insert(record, refuse: false));
         await batch.ExecuteNonQueryAsync(ct);
     }
 
@@ -46,7 +50,7 @@ public sealed record IdempotencyRecord(string Scope, string Key, byte[] RequestH
             delete from nubabel.idempotency where tenant_id = {tenant} and scope = {scope} and key = {key} and created < now() - make_interval(hours => {hours})
             """).ToBatchCommand());
         batch.BatchCommands.Add(Sql.Of($"""
-            select request_hash, status, streams, versions, answer from nubabel.idempotency where tenant_id = {tenant} and scope = {scope} and key = {key}
+            select request_hash, status, streams, versions, answer, created from nubabel.idempotency where tenant_id = {tenant} and scope = {scope} and key = {key}
               and created >= now() - make_interval(hours => {hours})
             """).ToBatchCommand());
         await using var reader = await batch.ExecuteReaderAsync(ct);
@@ -54,8 +58,9 @@ public sealed record IdempotencyRecord(string Scope, string Key, byte[] RequestH
         if (!await reader.ReadAsync(ct)) return null;
         var streams = reader.GetFieldValue<string[]>(2);
         var versions = reader.GetFieldValue<long[]>(3);
-        return new IdempotencyRecord(scope, key, reader.GetFieldValue<byte[]>(0), reader.GetInt32(1), reader.IsDBNull(4) ? null : reader.GetFieldValue<byte[]>(4))
+        return new IdempotencyRecord(tenant, scope, key, reader.GetFieldValue<byte[]>(0), reader.GetInt32(1), reader.IsDBNull(4) ? null : reader.GetFieldValue<byte[]>(4))
         {
+            Created = new DateTimeOffset(reader.GetDateTime(5), TimeSpan.Zero),
             Versions = streams.Zip(versions).ToDictionary(p => p.First, p => p.Second),
         };
     }

@@ -66,7 +66,7 @@ public sealed class Journal(Database database, EventTypes types, SubjectKeys key
 
     /// <summary>Keeps the idempotency record of a command that had nothing to append.</summary>
     public Task Keep(IReadOnlyDictionary<string, long> versions, CancellationToken ct) =>
-        Once is null ? Task.CompletedTask : IdempotencyRecord.Keep(database.Api, tenant, Once with { Versions = versions }, ct);
+        Once is null ? Task.CompletedTask : IdempotencyRecord.Keep(database.Api, Once with { Versions = versions }, ct);
 
     private async ValueTask<string?> Headers(CancellationToken ct)
     {

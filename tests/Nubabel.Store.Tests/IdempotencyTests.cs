@@ -4,10 +4,16 @@ namespace Nubabel.Store.Tests;
 
 public class IdempotencyTests : IAsyncLifetime
 {
-    private readonly string tenant = Tally.Tenant();
-    private readonly IdempotencyRecord record = new("user:1 POST /things", "k", [1, 2, 3], 201);
+    private readonly string tenant;
+    private readonly IdempotencyRecord record;
     private TestDatabase test = null!;
     private Database db = null!;
+
+    public IdempotencyTests()
+    {
+        tenant = Tally.Tenant();
+        record = new IdempotencyRecord(tenant, "user:1 POST /things", "k", [1, 2, 3], 201);
+    }
 
     public async Task InitializeAsync() => db = (test = await TestDatabase.Shared).Database;
 

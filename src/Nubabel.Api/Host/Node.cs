@@ -1,0 +1,25 @@
+using Nubabel.Domain;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>What this process serves from: the database, the keys and the clock. From it each request gets what is made for its tenant.</summary>
+public sealed class Node(Database database, MasterKey master, Signal appended, TimeProvider time)
+{
+    /// <summary>The tenant of what belongs to no organization: operators, global flags.</summary>
+    public const string Platform = "*DEFAULT*";
+
+    public Database Database => database;
+    public MasterKey Master => master;
+    public TimeProvider Time => time;
+    public SubjectKeys Subjects { get; } = new(database.Api, master);
+    public TenantDirectory Directory { get; } = new(database.Api);
+
+    public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time);
+    public Reader Reader(string tenant) => new(database, Subjects, tenant);
+
+    /// <summary>Seals a personal value under its subject's key, for a command.</summary>
+    public async ValueTask<Personal> Seal(string tenant, string subject, string plain, CancellationToken ct) =>
+        new(subject, await Subjects.Seal(tenant, subject, plain, ct));
+}

@@ -1,0 +1,44 @@
+using System.Collections.Frozen;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>The one table of roles and permissions. Endpoints name permissions, never roles.</summary>
+public static class Permissions
+{
+    private static readonly FrozenDictionary<string, FrozenSet<string>> ByRole = new Dictionary<string, string[]>
+    {
+        ["owner"] =
+        [
+            "user:read", "user:write", "sessions:read", "sessions:write", "organization:read", "organization:write",
+            "devices:read", "devices:write", "audit:read", "audit:read-own",
+        ],
+        ["member"] =
+        [
+            "user:read", "user:write", "sessions:read", "sessions:write", "organization:read",
+            "devices:read", "devices:write", "audit:read-own",
+        ],
+        ["operator"] = ["platform:health", "platform:migrations", "platform:projections", "platform:sessions"],
+    }.ToFrozenDictionary(p => p.Key, p => p.Value.ToFrozenSet());
+
+    public static IEnumerable<string> Roles => ByRole.Keys;
+
+    public static FrozenSet<string> Of(string role) => ByRole.GetValueOrDefault(role, FrozenSet<string>.Empty);
+}
+
+/// <summary>What an endpoint asks of its caller. Every endpoint carries one; a test walks them all.</summary>
+/// <param name="Permission">Null: anybody, signed in or not.</param>
+public sealed record Access(string? Permission)
+{
+    /// <summary>Whose tokens count here.</summary>
+    public Realm Realm => Permission?.StartsWith("platform:", StringComparison.Ordinal) == true ? Realm.Platform : Realm.Organization;
+}
+
+/// <summary>How routes say what they ask.</summary>
+public static class AccessRoutes
+{
+    /// <summary>The caller must be signed in and have this permission.</summary>
+    public static TBuilder Needs<TBuilder>(this TBuilder route, string permission) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(permission));
+
+    /// <summary>Open to anybody.</summary>
+    public static TBuilder Anonymous<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(null));
+}
