@@ -1,0 +1,48 @@
+using Microsoft.AspNetCore.Http.Timeouts;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.Routing;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>What is true for every request, in the order it becomes true. Program.cs adds credentials and routes below it.</summary>
+public static class Edge
+{
+    public static WebApplicationBuilder AddEdge(this WebApplicationBuilder builder, Settings settings)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(settings);
+        builder.Services.AddSingleton(settings);
+        builder.WebHost.ConfigureKestrel(kestrel => Bounds.Configure(kestrel, settings.Limits));
+        builder.Services.AddRequestTimeouts(timeouts => Bounds.Configure(timeouts, settings.Limits));
+        builder.Services.ConfigureHttpJsonOptions(json => Json.Configure(json.SerializerOptions));
+        // In every environment alike: a parameter that cannot be read is thrown, so that it is answered with a problem like all else.
+        builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        return builder;
+    }
+
+    public static WebApplication UseEdge(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        var settings = app.Services.GetRequiredService<Settings>();
+        app.UseRequestIds();
+        UseTrustedProxies(app, settings);
+        app.UseSecurityHeaders();
+        app.UseProblems();
+        app.UseBounds(settings.Limits);
+        app.Use(new Cors(settings.CorsOrigins, settings.IsDevelopment).Invoke);
+        app.UseRouting();
+        app.UseRequestTimeouts();
+        return app;
+    }
+
+    /// <summary>The caller's address and scheme as a proxy tells them, believed only from the networks that are named.</summary>
+    private static void UseTrustedProxies(WebApplication app, Settings settings)
+    {
+        if (settings.TrustedNetworks.Count == 0) return;
+        var options = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto, ForwardLimit = null };
+        options.KnownProxies.Clear();
+        options.KnownIPNetworks.Clear();
+        foreach (var network in settings.TrustedNetworks) options.KnownIPNetworks.Add(network);
+        app.UseForwardedHeaders(options);
+    }
+}

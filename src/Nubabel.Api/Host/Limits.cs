@@ -1,0 +1,15 @@
+namespace Nubabel.Api.Host;
+
+/// <summary>The bounds of one request (<c>Limits:*</c>). What they are answered with stands in docs/problems.md.</summary>
+public sealed record Limits
+{
+    /// <summary>Deeper than this no configuration goes: it bounds the stack that reading uses.</summary>
+    public const int MostJsonDepth = 32;
+
+    public int BodyBytes { get; init; } = 1024 * 1024;
+    public int JsonDepth { get; init; } = MostJsonDepth;
+    public int UrlBytes { get; init; } = 8 * 1024;
+    public int HeaderBytes { get; init; } = 16 * 1024;
+    public int ArrayItems { get; init; } = 1000;
+    public int RequestSeconds { get; init; } = 30;
+}

@@ -1,0 +1,50 @@
+namespace Nubabel.Api.Host;
+
+public static partial class ProblemCodes
+{
+    /// <summary>What the edge itself refuses, for every route.</summary>
+    private static ProblemCode[] Edge =>
+    [
+        new("request.malformed", 400, "Malformed request", "The request cannot be read as HTTP says."),
+        new("request.refused", 400, "Refused request", "The request is refused and nothing more can be said."),
+        new("request.not_acceptable", 406, "Not acceptable", "None of the representations the request accepts exists."),
+        new("request.too_slow", 408, "Request too slow", "The body came too slowly to wait for it."),
+        new("request.body_too_large", 413, "Body too large", "The body is larger than `Limits:BodyBytes`, whether announced or streamed."),
+        new("request.url_too_long", 414, "URL too long", "Path and query are longer than `Limits:UrlBytes`."),
+        new("request.media_type", 415, "Unsupported media type", "The body is not `application/json` in UTF-8 without a content coding."),
+        new("request.headers_too_large", 431, "Headers too large", "The headers together are larger than `Limits:HeaderBytes`."),
+        new("request.timeout", 504, "Request timeout", "The request ran longer than `Limits:RequestSeconds`. Retry with the same `Idempotency-Key`."),
+        new("route.unknown", 404, "Unknown path", "No route has this path."),
+        new("route.method_not_allowed", 405, "Method not allowed", "The path exists, the method does not; `Allow` lists those that do."),
+        new("query.unknown", 400, "Unknown query parameter", "The route does not know a query parameter; a typing error must not widen an answer."),
+        new("query.invalid", 400, "Malformed query parameter", "A query parameter cannot be read as its type, or stands twice."),
+        new("limit.invalid", 400, "Invalid page size", "`limit` is not a whole number from 1 to 200."),
+        new("cursor.invalid", 400, "Invalid cursor", "`cursor` was not made by this route with these filters, or is damaged."),
+        new("position.invalid", 400, "Invalid position", "`Nubabel-Min-Position` is not a position this server has given out."),
+        new("idempotency.key_invalid", 400, "Invalid idempotency key", "`Idempotency-Key` is not 1 to 255 visible ASCII characters, bare or quoted."),
+        new("etag.invalid", 400, "Invalid entity tag", "`If-Match` or `If-None-Match` is not `*` or a list of quoted entity tags."),
+        new("resource.version_mismatch", 412, "Version mismatch", "`If-Match` names another version than the current one, which `ETag` shows."),
+        new("resource.missing", 404, "Not found", "It does not exist for this caller."),
+        new("resource.conflict", 409, "Conflict", "The state does not allow it."),
+        new("cors.origin_refused", 403, "Origin refused", "The request comes from a web origin that is not in `Cors:Origins`."),
+        new("json.empty", 400, "Empty body", "The route needs a JSON body and there is none."),
+        new("json.malformed", 400, "Malformed JSON", "The body is not one JSON value (RFC 8259; no comments, no trailing commas)."),
+        new("json.encoding", 400, "Malformed text", "The body is not UTF-8, or a string in it holds U+0000 or half a surrogate pair."),
+        new("json.too_deep", 400, "JSON too deep", "The body is nested deeper than `Limits:JsonDepth`."),
+        new("json.duplicate_member", 400, "Duplicate member", "An object has a member twice."),
+        new("json.forbidden_member", 400, "Forbidden member", "A member is called `__proto__`, `constructor` or `prototype`."),
+        new("json.unknown_member", 400, "Unknown member", "The route does not know a member."),
+        new("json.missing_member", 400, "Missing member", "A member that the route needs is absent."),
+        new("json.wrong_type", 400, "Wrong type", "A member has another JSON type or form than the route expects."),
+        new("json.array_too_long", 422, "Array too long", "An array has more than `Limits:ArrayItems` items."),
+        new("body.invalid", 422, "Refused values", "Several members hold values that are refused; `errors` says which and why."),
+        new("credential.missing", 401, "Not signed in", "The route needs a credential and there is none."),
+        new("permission.denied", 403, "Permission denied", "The credential lacks the permission that `required` names."),
+        new("limit.exceeded", 429, "Too many requests", "A rate limit is spent; `Retry-After` says when to come back."),
+        new("database.unavailable", 503, "Database unavailable", "The database cannot be reached or is overloaded. Nothing is known to be lost; retry after `Retry-After`."),
+        new("outcome.unknown", 503, "Outcome unknown", "The connection broke while the change was being committed. Retry with the same `Idempotency-Key`, or read before repeating."),
+        new("projection.lagging", 503, "Read model lagging", "The read model did not reach `Nubabel-Min-Position` in time; `have` and `want` say how far it is."),
+        new("service.unavailable", 503, "Service unavailable", "The server is starting, stopping or overloaded."),
+        new("internal.error", 500, "Internal error", "A fault of the server. `requestId` finds it in the log."),
+    ];
+}

@@ -1,0 +1,81 @@
+using System.Collections.Immutable;
+using System.Net;
+using static Nubabel.Api.Host.Setting;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>Whether people may make organizations themselves.</summary>
+public enum SignupMode
+{
+    Open,
+    Closed,
+}
+
+/// <summary>The configuration, read once at the start and never again. <see cref="All"/> is the table that operators see.</summary>
+public sealed partial record Settings
+{
+    public static readonly Setting ApiConnection = Connection("ConnectionStrings:Nubabel", "The API's login: neither owner nor superuser, no BYPASSRLS. `DATABASE_URL` is an alias.");
+    public static readonly Setting DaemonConnection = Connection("ConnectionStrings:NubabelDaemon", "The daemon's login: BYPASSRLS and pg_read_all_stats; projections, messages, operators.");
+    public static readonly Setting OwnerConnection = Connection("ConnectionStrings:NubabelOwner", "The owner's login, for migrations only; direct, not through a pooler. `DIRECT_URL` is an alias.");
+    private static readonly Setting DatabaseUrl = Connection("DATABASE_URL", "Alias of `ConnectionStrings:Nubabel`.");
+    private static readonly Setting DirectUrl = Connection("DIRECT_URL", "Alias of `ConnectionStrings:NubabelOwner`.");
+    private static readonly Setting KeysMaster = Key("Keys:Master", "Wraps all other keys; the same on every node, never in the database. Required outside Development.");
+    private static readonly Setting KeysMasterFile = Text("Keys:MasterFile", "(none)", "A file that holds `Keys:Master`, for mounted secrets.");
+    private static readonly Setting Data = Text("NUBABEL_DATA", ".data", "Directory of files made at run time.");
+    private static readonly Setting Urls = Text("ASPNETCORE_URLS", "http://127.0.0.1:5080", "Addresses to listen on, separated by semicolons; also `--urls`.") with { Alias = "URLS" };
+    private static readonly Setting EnvironmentName = Matching("Environment:Name", "1–40 of a–z, 0–9, -", "the environment, lower case", "Stamped into the database; a database of another environment is refused.", IsName);
+    private static readonly Setting ShardName = Matching("Shard:Name", "1–40 of a–z, 0–9, -", "main", "The name of this database among the shards, as positions show it.", IsName);
+    private static readonly Setting CorsAllowed = Origins("Cors:Origins", "Web origins that may call, separated by commas.");
+    private static readonly Setting Signup = Choice("Signup:Mode", ["open", "closed"], "open in Development, else closed", "Whether people may make organizations themselves.");
+    private static readonly Setting TokensIssuer = Matching("Tokens:Issuer", "absolute URL", "first address in Development", "`iss` of access tokens; the same on every node. Required outside Development.", IsUrl);
+    private static readonly Setting TokensAudience = Text("Tokens:Audience", "nubabel", "`aud` of access tokens.");
+    private static readonly Setting TokensAccess = Number("Tokens:AccessSeconds", 30, 900, 900, "Life of an access token in seconds.");
+    private static readonly Setting TokensRefresh = Number("Tokens:RefreshDays", 1, 365, 30, "Life of an unused refresh token in days.");
+    private static readonly Setting TokensSession = Number("Tokens:SessionDays", 1, 365, 90, "Life of a session in days, however often it is refreshed.");
+    private static readonly Setting BodyBytes = Number("Limits:BodyBytes", 1024, 64 * 1024 * 1024, 1024 * 1024, "Largest body in bytes (413).");
+    private static readonly Setting JsonDepth = Number("Limits:JsonDepth", 1, Limits.MostJsonDepth, Limits.MostJsonDepth, "Deepest nesting of a body (400).");
+    private static readonly Setting ArrayItems = Number("Limits:ArrayItems", 1, 100_000, 1000, "Most items of an array in a body (422).");
+    private static readonly Setting UrlBytes = Number("Limits:UrlBytes", 256, 64 * 1024, 8 * 1024, "Longest path and query in bytes (414).");
+    private static readonly Setting HeaderBytes = Number("Limits:HeaderBytes", 1024, 256 * 1024, 16 * 1024, "Largest headers in bytes, all together (431).");
+    private static readonly Setting RequestSeconds = Number("Limits:RequestSeconds", 1, 600, 30, "Longest request in seconds, streams apart (504).");
+    private static readonly Setting TrustedProxies = Networks("Proxy:TrustedNetworks", "Networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, separated by commas.");
+    private static readonly Setting Daemon = Choice("Daemon:Enabled", ["true", "false"], "true", "Whether this node runs projections and messages.");
+
+    /// <summary>Every key that Nubabel reads. Whatever else stands in its sections is a typing error and stops the start.</summary>
+    public static IReadOnlyList<Setting> All { get; } =
+    [
+        ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
+        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, TrustedProxies, Daemon,
+    ];
+
+    public required string EnvironmentStamp { get; init; }
+    public required bool IsDevelopment { get; init; }
+
+    /// <summary>In Npgsql's own form, whichever form was given; null where none was.</summary>
+    public string? Api { get; init; }
+    public string? DaemonLogin { get; init; }
+    public string? Owner { get; init; }
+
+    /// <summary>32 bytes; null only in Development, where the start makes one under <see cref="DataDirectory"/>.</summary>
+    public ImmutableArray<byte>? MasterKey { get; init; }
+    public required string DataDirectory { get; init; }
+    public IReadOnlyList<string> Addresses { get; init; } = [];
+    public string Shard { get; init; } = "main";
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+    public SignupMode SignupMode { get; init; }
+    public required string Issuer { get; init; }
+    public string Audience { get; init; } = "nubabel";
+    public TimeSpan AccessLife { get; init; }
+    public TimeSpan RefreshLife { get; init; }
+    public TimeSpan SessionLife { get; init; }
+    public Limits Limits { get; init; } = new();
+    public IReadOnlyList<IPNetwork> TrustedNetworks { get; init; } = [];
+    public bool DaemonEnabled { get; init; } = true;
+
+    // A record prints all its members; this one holds passwords and the master key.
+    public override string ToString() => $"Settings of {EnvironmentStamp}";
+
+    private static bool IsName(string text) => text.Length is >= 1 and <= 40 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+
+    private static bool IsUrl(string text) => Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
+}
