@@ -2,6 +2,8 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Nubabel.Domain;
 using Npgsql;
+using Nubabel.Projections;
+using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
@@ -11,12 +13,14 @@ internal static partial class Failures
     private const int DatabaseRetryAfterSeconds = 2;
     private const int OutcomeRetryAfterSeconds = 1;
 
-    public static Problem ProblemOf(Exception e) => e switch
+    /// <param name="inRoute">Whether a parameter stands in the path; one that cannot be read there names nothing that exists.</param>
+    public static Problem ProblemOf(Exception e, Func<string, bool> inRoute) => e switch
     {
         Problem problem => problem,
         Refused refused => Of(refused),
-        BadHttpRequestException bad => Of(bad),
-        _ when IsOutcomeUnknown(e) => Problem.RetryLater("outcome.unknown",
+        BadHttpRequestException bad => Of(bad, inRoute),
+        VersionMismatch mismatch => Of(mismatch),
+        OutcomeUnknown => Problem.RetryLater("outcome.unknown",
             "The connection broke while the change was being committed. Retry with the same Idempotency-Key.", OutcomeRetryAfterSeconds),
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => new Problem("request.timeout", "A database statement ran too long."),
         _ when IsDatabaseUnavailable(e) => Problem.RetryLater("database.unavailable", "The database cannot be reached right now.", DatabaseRetryAfterSeconds),
@@ -46,17 +50,20 @@ internal static partial class Failures
     /// Kestrel's and the binder's own refusals. Their messages name .NET types, so they are never shown; a parameter's name is a part of
     /// the contract and is.
     /// </summary>
-    private static Problem Of(BadHttpRequestException bad)
+    private static Problem Of(BadHttpRequestException bad, Func<string, bool> inRoute)
     {
         if (bad.StatusCode != StatusCodes.Status400BadRequest) return new Problem(ProblemCodes.CodeOf(bad.StatusCode)) { Status = bad.StatusCode };
         var parameter = ParameterName().Match(bad.Message);
+        if (parameter.Success && inRoute(parameter.Groups[1].Value)) return new Problem("resource.missing");
         return parameter.Success
             ? Problem.At(parameter.Groups[1].Value, "query.invalid", "The parameter is missing or cannot be read as its type.")
             : new Problem("request.malformed", "The request cannot be read.");
     }
 
-    // The store throws Nubabel.Store.OutcomeUnknown when a connection breaks between COMMIT and its answer: the change may have happened.
-    private static bool IsOutcomeUnknown(Exception e) => e.GetType() is { Name: "OutcomeUnknown", Namespace: "Nubabel.Store" };
+    private static Problem Of(VersionMismatch mismatch) => new("resource.version_mismatch", "The resource has changed since; ETag shows the current version.")
+    {
+        Headers = new Dictionary<string, string> { ["ETag"] = ETags.Of(mismatch.Actual) },
+    };
 
     /// <summary>The database is away, stopping, starting, full or fenced off: nothing a client did, and likely to pass.</summary>
     public static bool IsDatabaseUnavailable(Exception e) => e switch

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -42,7 +41,7 @@ public static class Json
         // Answers are application/json with nosniff, never HTML; escaping every letter of a name that is not English helps nobody.
         o.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         o.TypeInfoResolver ??= new DefaultJsonTypeInfoResolver();
-        o.Converters.Add(new UtcTimes());
+        o.Converters.Add(new StrictTimes());
         o.Converters.Add(new StrictEnums());
     }
 
@@ -56,7 +55,7 @@ public static class Json
 }
 
 /// <summary>Times are RFC 3339 in UTC with a <c>Z</c>; a time without an offset is refused, since it would mean the server's zone.</summary>
-internal sealed class UtcTimes : JsonConverter<DateTimeOffset>
+internal sealed class StrictTimes : JsonConverter<DateTimeOffset>
 {
     public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
@@ -67,7 +66,7 @@ internal sealed class UtcTimes : JsonConverter<DateTimeOffset>
     }
 
     public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
-        writer.WriteStringValue(value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture));
+        writer.WriteStringValue(value.UtcDateTime);
 
     private static bool HasOffset(string text) => text[^1] == 'Z' || text[^6] is '+' or '-';
 }

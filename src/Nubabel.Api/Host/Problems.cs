@@ -45,7 +45,7 @@ public static partial class Problems
 
     private static async Task Answer(HttpContext context, Exception e)
     {
-        var problem = Failures.ProblemOf(e);
+        var problem = Failures.ProblemOf(e, context.Request.RouteValues.ContainsKey);
         Log(context, e, problem);
         if (context.Response.HasStarted)
         {

@@ -4,7 +4,7 @@ using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Tests.Host;
 
-public sealed class Every_request_is_bounded
+public sealed class BoundsTests
 {
     [Fact]
     public async Task A_long_url_is_414()

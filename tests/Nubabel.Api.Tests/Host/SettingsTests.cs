@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace Nubabel.Api.Tests.Host;
 
-public sealed class Settings_are_read_once_and_whole
+public sealed class SettingsTests
 {
     private const string MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 

@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Nubabel.Api.Tests.Host;
 
-public sealed class Problems_are_the_only_failures
+public sealed class ProblemsTests
 {
     [Fact]
     public async Task An_unknown_path_is_a_problem()

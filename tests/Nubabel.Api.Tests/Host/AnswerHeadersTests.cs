@@ -4,7 +4,7 @@ using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Tests.Host;
 
-public sealed class Every_answer_has_its_headers : IAsyncLifetime
+public sealed class AnswerHeadersTests : IAsyncLifetime
 {
     private Probe probe = null!;
 

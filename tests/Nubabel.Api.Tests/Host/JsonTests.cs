@@ -8,7 +8,7 @@ using Nubabel.Domain;
 
 namespace Nubabel.Api.Tests.Host;
 
-public sealed class Json_is_read_strictly : IAsyncLifetime
+public sealed class JsonTests : IAsyncLifetime
 {
     private Probe probe = null!;
 

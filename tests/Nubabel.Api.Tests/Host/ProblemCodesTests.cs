@@ -3,7 +3,7 @@ using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Tests.Host;
 
-public sealed partial class Problem_codes_are_catalogued
+public sealed partial class ProblemCodesTests
 {
     private static readonly string Root = FindRoot();
 
