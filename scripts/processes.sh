@@ -14,7 +14,7 @@ end_all() {
   trap '' INT TERM HUP # a second Ctrl-C must not cut the clean-up short
   trap - EXIT
   set +e
-  if [[ -n $child ]]; then kill -TERM "$child" 2> /dev/null; wait "$child" 2> /dev/null; fi
+  if [[ -n $child ]]; then kill -TERM -- "-$child" 2> /dev/null; wait "$child" 2> /dev/null; fi
   for (( i = ${#undo[@]} - 1; i >= 0; i-- )); do ${undo[i]}; done
   exit "$code"
 }
@@ -28,8 +28,10 @@ trap 'exit 129' HUP
 # keep it open, or the lock would outlive the script.
 interruptible() {
   local code=0
+  set -m # a process group of its own, so that its children end with it
   "$@" < /dev/null 9>&- &
   child=$!
+  set +m
   wait "$child" || code=$?
   child=''
   return "$code"
@@ -38,7 +40,7 @@ interruptible() {
 # is_gone PID: true when no such process is left; a zombie that nobody reaps is gone, too.
 is_gone() {
   local stat
-  { stat=$(< "/proc/$1/stat"); } 2> /dev/null || return 0
+  { read -r stat < "/proc/$1/stat"; } 2> /dev/null || return 0
   stat=${stat##*) }
   [[ ${stat:0:1} == Z ]]
 }

@@ -6,11 +6,16 @@ api_dll=$api_project/bin/Release/net10.0/nubabel.dll
 ready_seconds=120
 api_pid=''
 
-dotnet_quietly() { (cd "$root" && exec dotnet "$@" -v quiet -clp:NoSummary); }
+# What a build or a test run says when there is nothing to say.
+without_noise() {
+  sed -u -E '/^(Build succeeded\.| +0 (Warning|Error)\(s\)|Time Elapsed .*|Test run for .*|A total of .*|Data collector .*|Results File: .*|)$/d'
+}
+
+dotnet_quietly() { (cd "$root" && dotnet "$@" -v quiet 2>&1 | without_noise); }
 
 verb_build() {
   dotnet_found
-  interruptible dotnet_quietly build "$root/Nubabel.sln" -c Release
+  interruptible dotnet_quietly build Nubabel.sln -c Release
 }
 
 verb_format() {
@@ -21,7 +26,7 @@ verb_format() {
 build_api() {
   dotnet_found
   say 'Building …'
-  interruptible dotnet_quietly build "$api_project" -c Release >&2 || die "the build failed; see above."
+  interruptible dotnet_quietly build src/Nubabel.Api -c Release >&2 || die "the build failed; see above."
 }
 
 verb_run() {

@@ -13,28 +13,34 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off'
 
+all_projects() {
+  projects=("$root"/tests/*.Tests)
+  projects=("${projects[@]##*/}")
+}
+
 verb_test() {
   local projects=() code=0
   while [[ ${1:-} != '' && -d $root/tests/Nubabel.${1:-}.Tests ]]; do
-    projects+=("$root/tests/Nubabel.$1.Tests")
+    projects+=("Nubabel.$1.Tests")
     shift
   done
-  if (( ${#projects[@]} == 0 )); then projects=("$root"/tests/*.Tests); fi
+  if (( ${#projects[@]} == 0 )); then all_projects; fi
   dotnet_found
   say 'Building …'
-  interruptible dotnet_quietly build "$root/Nubabel.sln" -c Release >&2 || code=$?
+  interruptible dotnet_quietly build Nubabel.sln -c Release >&2 || code=$?
   if (( code == 0 )); then run_tests "$@"; else failed=1; fi
   close_with_sum
 }
 
 # The same steps on a developer's machine and in CI. The last line is the sum in any case.
 verb_check() {
-  local formatted=true projects=("$root"/tests/*.Tests)
+  local formatted=true projects=()
+  all_projects
   dotnet_found
   say 'Restoring from the lock files …'
-  if ! interruptible dotnet_quietly restore "$root/Nubabel.sln" --locked-mode; then failed=1; close_with_sum; fi
+  if ! interruptible dotnet_quietly restore Nubabel.sln --locked-mode; then failed=1; close_with_sum; fi
   say 'Building; a warning is an error …'
-  if ! interruptible dotnet_quietly build "$root/Nubabel.sln" -c Release --no-restore -warnaserror; then failed=1; close_with_sum; fi
+  if ! interruptible dotnet_quietly build Nubabel.sln -c Release --no-restore -warnaserror; then failed=1; close_with_sum; fi
   say 'Checking the format …'
   interruptible dotnet format "$root/Nubabel.sln" --verify-no-changes --no-restore || formatted=false
   run_tests --collect 'XPlat Code Coverage' --settings "$root/tests/coverage.runsettings"
@@ -59,7 +65,7 @@ close_with_sum() {
 # run_tests [dotnet test arguments]: the projects, one after the other. Each runs its own tests in parallel, and two
 # processes at a time were no faster on two cores.
 run_tests() {
-  local project name code
+  local name code
   work=$(mktemp -d "${TMPDIR:-/tmp}/nubabel-test.XXXXXX")
   on_end remove_work
   # The server's user must pass through on its way to the cluster.
@@ -68,11 +74,10 @@ run_tests() {
     failed=1
     return 0
   fi
-  for project in "${projects[@]}"; do
-    name=${project##*/}
+  for name in "${projects[@]}"; do
     printf '\n%s\n' "$name"
     code=0
-    interruptible dotnet test "$project" -c Release --no-build --nologo -v quiet \
+    interruptible dotnet_quietly test "tests/$name" -c Release --no-build --nologo \
       --results-directory "$work/$name" --logger "trx;LogFileName=$name.trx" --logger 'console;verbosity=minimal' \
       --blame-hang-timeout 10m --blame-hang-dump-type none "$@" || code=$?
     add_results "$name" "$code"
