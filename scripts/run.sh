@@ -8,7 +8,7 @@ api_pid=''
 
 # What a build or a test run says when there is nothing to say.
 without_noise() {
-  sed -u -E '/^(Build succeeded\.| +0 (Warning|Error)\(s\)|Time Elapsed .*|Test run for .*|A total of .*|Data collector .*|Results File: .*|Attachments:| +/.*/coverage\.info|)$/d'
+  sed -u -E '\%^(Build succeeded\.| +0 (Warning|Error)\(s\)|Time Elapsed .*|Test run for .*|A total of .*|Data collector .*|Results File: .*|Attachments:| +/.*/coverage\.info|)$%d'
 }
 
 dotnet_quietly() { (cd "$root" && dotnet "$@" -v quiet 2>&1 | without_noise); }
