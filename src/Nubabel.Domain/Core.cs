@@ -55,9 +55,10 @@ public readonly record struct Id<T>(Guid Value) : ISpanParsable<Id<T>>
 
     public static bool TryParse(ReadOnlySpan<char> s, IFormatProvider? provider, out Id<T> result)
     {
-        // Only the canonical form: one id has one spelling, so caches, claims and idempotency keys cannot be split by another.
-        var ok = Guid.TryParseExact(s, "D", out var value) && !s.ContainsAnyInRange('A', 'F');
-        result = new Id<T>(value);
+        // Only the canonical form: one id has one spelling, so caches, claims and idempotency keys cannot be split by another. The length
+        // is tested because the framework ignores blanks around a Guid.
+        var ok = Guid.TryParseExact(s, "D", out var value) && s.Length == 36 && !s.ContainsAnyInRange('A', 'F');
+        result = new Id<T>(ok ? value : default);
         return ok;
     }
 

@@ -14,8 +14,6 @@ public sealed record RegisterDevice(DeviceName Name, DeviceType Type, PublicKey?
 public sealed record RenameDevice(DeviceName Name) : Command<Device>;
 public sealed record ChangeDeviceKey(PublicKey PublicKey) : Command<Device>;
 public sealed record RevokeDevice(Reason? Reason = null) : Command<Device>;
-
-/// <summary>Deleting a device that its owner has deleted records nothing (law 2); an edge that wants to answer "gone" sees that nothing was appended.</summary>
 public sealed record DeleteDevice : Command<Device>;
 
 [JsonConverter(typeof(DeviceTypeConverter))]
@@ -50,11 +48,12 @@ public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Nam
     public static IReadOnlyList<Event<Device>> Decide(Device state, Command<Device> command, Context at) => command switch
     {
         RegisterDevice c => state.Register(c, at.Actor),
+        // Deleted too, to delete once more included: a refusal records as little as "already so" does, and a second DELETE is a 404.
         _ when !state.IsOf(at.Actor) => throw Missing(),
         RenameDevice c => state.Rename(c),
         ChangeDeviceKey c => state.ChangeKey(c),
         RevokeDevice c => state.Revoke(c),
-        DeleteDevice => state.Delete(),
+        DeleteDevice => [new DeviceDeleted()],
         _ => throw new NotSupportedException(command.GetType().Name),
     };
 
@@ -75,34 +74,20 @@ public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Nam
     {
         DeviceStatus.Active when Name == c.Name => [],
         DeviceStatus.Active => [new DeviceRenamed(c.Name)],
-        DeviceStatus.Revoked => throw Revoked(),
-        _ => throw Missing(),
+        _ => throw Revoked(),
     };
 
     private Event<Device>[] ChangeKey(ChangeDeviceKey c) => Status switch
     {
         DeviceStatus.Active when PublicKey == c.PublicKey => [],
         DeviceStatus.Active => [new DeviceKeyChanged(c.PublicKey)],
-        DeviceStatus.Revoked => throw Revoked(),
-        _ => throw Missing(),
+        _ => throw Revoked(),
     };
 
     // The first reason stands: a revocation is one fact, and telling it again with other words changes nothing.
-    private Event<Device>[] Revoke(RevokeDevice c) => Status switch
-    {
-        DeviceStatus.Active => [new DeviceRevoked(c.Reason)],
-        DeviceStatus.Revoked => [],
-        _ => throw Missing(),
-    };
+    private Event<Device>[] Revoke(RevokeDevice c) => Status == DeviceStatus.Revoked ? [] : [new DeviceRevoked(c.Reason)];
 
-    private Event<Device>[] Delete() => Status switch
-    {
-        DeviceStatus.Active or DeviceStatus.Revoked => [new DeviceDeleted()],
-        DeviceStatus.Deleted => [],
-        _ => throw Missing(),
-    };
-
-    private bool IsOf(Actor actor) => Status != DeviceStatus.None && actor.IsUser(out var user) && user == Owner;
+    private bool IsOf(Actor actor) => Status is DeviceStatus.Active or DeviceStatus.Revoked && actor.IsUser(out var user) && user == Owner;
 
     // One answer for "never was", "was deleted" and "is someone else's".
     private static Refused Missing() => new(RefusalKind.Missing, "device.missing", "There is no such device.");

@@ -80,8 +80,15 @@ public sealed record Password : IValue<Password>
         return Words.Any(word => letters.Length > 0 && letters.Length % word.Length == 0 && letters.Replace(word, "", StringComparison.Ordinal).Length == 0);
     }
 
+    // What stands before and behind the word is decoration; within it digits and signs stand for letters.
     private static string Plainly(string text) =>
-        text.Replace('@', 'a').Replace('4', 'a').Replace('3', 'e').Replace('1', 'i').Replace('!', 'i').Replace('0', 'o').Replace('$', 's').Replace('5', 's');
+        Trimmed(text).Replace('@', 'a').Replace('4', 'a').Replace('3', 'e').Replace('1', 'i').Replace('!', 'i').Replace('0', 'o').Replace('$', 's').Replace('5', 's');
+
+    private static string Trimmed(string text)
+    {
+        var start = text.AsSpan().IndexOfAnyInRange('a', 'z');
+        return start < 0 ? "" : text[start..(text.AsSpan().LastIndexOfAnyInRange('a', 'z') + 1)];
+    }
 
     private static Refused TooLong() => new(RefusalKind.Invalid, "password.too_long", $"A password has at most {MaximumCharacters} characters.");
 }
