@@ -1,0 +1,81 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>What a projection is doing.</summary>
+public enum ProjectionState
+{
+    /// <summary>Some process follows the log with it.</summary>
+    Running,
+
+    /// <summary>It runs, and some of its keys wait behind an event that could not be folded.</summary>
+    Parked,
+
+    /// <summary>Nobody has its lease.</summary>
+    Waiting,
+
+    /// <summary>An event that it cannot get over.</summary>
+    Stopped,
+
+    /// <summary>Its batches fail and are tried again.</summary>
+    Failing,
+}
+
+/// <summary>How a projection stands.</summary>
+/// <param name="Position">Its checkpoint: everything up to here is in its table.</param>
+/// <param name="Lag">Positions between the checkpoint and the highest visible event.</param>
+/// <param name="LagSeconds">The age of the oldest event that it has not seen; 0 when it has seen all.</param>
+/// <param name="ParkedKeys">Keys that wait for an operator.</param>
+/// <param name="Owner">The application name of the process that has the lease; null when nobody has.</param>
+public sealed record ProjectionStatus(string Name, int Version, ProjectionState State, long Position, long Lag, double LagSeconds, long ParkedKeys,
+    string? LastError, string? Owner);
+
+/// <summary>How the projections of this database stand.</summary>
+/// <param name="Mark">The stored high-water mark.</param>
+/// <param name="Waiting">The gap that this process waits for.</param>
+/// <param name="Alive">False when a loop of this process has died; true where none runs.</param>
+/// <param name="Errors">The last failures of this process's loops.</param>
+public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Waiting, bool Alive, IReadOnlyList<string> Errors, IReadOnlyList<ProjectionStatus> Projections)
+{
+    /// <summary>The state as the database shows it, for a process without a daemon too.</summary>
+    public static async Task<DaemonStatus> Read(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct)
+    {
+        await using var connection = await daemon.OpenConnectionAsync(ct);
+        await using var batch = new NpgsqlBatch(connection);
+        var log = new NpgsqlBatchCommand("""
+            select coalesce((select last_seq_id from events.mt_event_progression where name = $1), 0), coalesce((select max(seq_id) from events.mt_events), 0)
+            """);
+        log.Add(HighWater.ProgressionName);
+        batch.BatchCommands.Add(log);
+        var each = new NpgsqlBatchCommand($"""
+            select n.name, coalesce(g.last_seq_id, 0),
+              (select extract(epoch from clock_timestamp() - e.timestamp)::float8 from events.mt_events e where e.seq_id > coalesce(g.last_seq_id, 0) order by e.seq_id limit 1),
+              (select count(distinct (p.tenant_id, p.key)) from nubabel.parked p where p.name = n.name and p.version = n.version),
+              (select max(a.application_name) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+                where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.database = (select oid from pg_database where datname = current_database())
+                  and (l.classid::bigint << 32 | l.objid::bigint) = {Leases.Key("n.progression")})
+            from unnest($1::varchar[], $2::int[], $3::varchar[]) n (name, version, progression)
+            left join events.mt_event_progression g on g.name = n.progression
+            """);
+        each.AddArray(projections.All.Select(p => p.Name).ToArray(), NpgsqlDbType.Varchar);
+        each.AddArray(projections.All.Select(p => p.Version).ToArray(), NpgsqlDbType.Integer);
+        each.AddArray(projections.All.Select(p => p.ProgressionName).ToArray(), NpgsqlDbType.Varchar);
+        batch.BatchCommands.Add(each);
+
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.ReadAsync(ct);
+        var (mark, highest) = (reader.GetInt64(0), reader.GetInt64(1));
+        await reader.NextResultAsync(ct);
+        var all = new List<ProjectionStatus>();
+        while (await reader.ReadAsync(ct))
+        {
+            var (position, parked) = (reader.GetInt64(1), reader.GetInt64(3));
+            var owner = reader.IsDBNull(4) ? null : reader.GetString(4);
+            var state = owner is null ? ProjectionState.Waiting : parked > 0 ? ProjectionState.Parked : ProjectionState.Running;
+            all.Add(new ProjectionStatus(reader.GetString(0), projections.Find(reader.GetString(0))!.Version, state, position,
+                Math.Max(0, highest - position), reader.IsDBNull(2) ? 0 : Math.Max(0, reader.GetDouble(2)), parked, null, owner));
+        }
+        return new DaemonStatus(mark, highest, null, true, [], all);
+    }
+}

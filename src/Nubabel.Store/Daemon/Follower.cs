@@ -1,0 +1,106 @@
+using Npgsql;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>Follows the mark with the projections that this process holds: those that stand at the same place go together, those far behind on their own.</summary>
+internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadOnlyList<Shard> shards, Signal signal, Positions positions, DaemonOptions options)
+{
+    /// <summary>Who is further behind than this, while others are not, catches up beside them.</summary>
+    private const long Far = 5_000;
+
+    private const int SmallestPage = 500;
+    private static readonly TimeSpan ShortestGapPause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan LongestGapPause = TimeSpan.FromMilliseconds(25);
+
+    private readonly HighWater highWater = new(daemon);
+    private readonly PageFeed feed = new(daemon, types);
+    private int limit = SmallestPage;
+
+    public MarkStatus Mark => highWater.Status;
+
+    /// <summary>One round: advance the mark, bring everybody a page further, wait for a hint when there is nothing more.</summary>
+    public async Task Round(CancellationToken ct)
+    {
+        var hint = signal.Next;
+        var ready = await Ready(ct);
+        if (ready.Count == 0)
+        {
+            await Loop.Wait(hint, options.Poll, ct);
+            return;
+        }
+        var mark = await highWater.Advance(ct);
+        var ahead = ready.Max(s => s.Checkpoint);
+        var full = false;
+        foreach (var group in ready.Where(s => s.Checkpoint < mark).GroupBy(s => s.Checkpoint).OrderByDescending(g => g.Key))
+        {
+            if (ahead - group.Key > Far) StartCatchingUp([.. group], mark, ct);
+            else full |= await Page([.. group], mark, limit, ct);
+        }
+        limit = full ? Math.Min(limit * 2, options.LargestPage) : SmallestPage;
+        if (full) return;
+        await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
+    }
+
+    /// <summary>Waits for what catches up beside the others; they end with the loop's token.</summary>
+    public Task CaughtUp() => Task.WhenAll(shards.Select(s => s.CatchingUp ?? Task.CompletedTask));
+
+    /// <summary>Brings shards of one process alone up to the mark: the rebuild's way.</summary>
+    public async Task UpTo(Shard shard, long mark, Action<long> progress, CancellationToken ct)
+    {
+        while (shard.IsRunnable && shard.CheckpointIsKnown && shard.Checkpoint < mark)
+        {
+            await Page([shard], mark, options.LargestPage, ct);
+            if (shard.CheckpointIsKnown) progress(shard.Checkpoint);
+        }
+    }
+
+    private async Task<List<Shard>> Ready(CancellationToken ct)
+    {
+        var runnable = shards.Where(s => s.IsRunnable && s.CatchingUp is null or { IsCompleted: true }).ToList();
+        var unknown = runnable.Where(s => !s.CheckpointIsKnown).ToList();
+        if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct);
+        return [.. runnable.Where(s => s.CheckpointIsKnown)];
+    }
+
+    /// <summary>True when the page was full, so that there may be more below the mark.</summary>
+    private async Task<bool> Page(List<Shard> group, long mark, int pageLimit, CancellationToken ct)
+    {
+        await feed.Next(group, mark, pageLimit, ct);
+        foreach (var shard in group.Where(s => s.CheckpointIsKnown)) positions.Moved(shard.Projection.ProgressionName, shard.Checkpoint);
+        return group.Any(s => s.IsRunnable && s.Checkpoint < mark);
+    }
+
+    private void StartCatchingUp(List<Shard> group, long mark, CancellationToken ct)
+    {
+        var task = Task.Run(async () =>
+        {
+            try
+            {
+                while (!ct.IsCancellationRequested && mark - group[0].Checkpoint > 0)
+                {
+                    await Page(group, mark, options.LargestPage, ct);
+                    // One that was stopped, fenced or parted from the others goes its own way in the next round.
+                    group.RemoveAll(s => !s.IsRunnable || !s.CheckpointIsKnown);
+                    if (group.Count == 0 || group.Any(s => s.Checkpoint != group[0].Checkpoint)) return;
+                    mark = Math.Max(mark, Mark.Mark);
+                }
+            }
+            catch (Exception failure) when (!ct.IsCancellationRequested)
+            {
+                foreach (var shard in group) shard.Fail($"{failure.GetType().Name}: {failure.GetBaseException().Message}");
+            }
+            finally
+            {
+                signal.Heard();
+            }
+        }, CancellationToken.None);
+        foreach (var shard in group) shard.CatchingUp = task;
+    }
+
+    /// <summary>Most gaps are filled within milliseconds; one that stays is looked at less often.</summary>
+    private static TimeSpan GapPause(WaitingGap gap)
+    {
+        var pause = gap.Age / 4;
+        return pause < ShortestGapPause ? ShortestGapPause : pause > LongestGapPause ? LongestGapPause : pause;
+    }
+}

@@ -1,0 +1,168 @@
+using Npgsql;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>
+/// Brings projections that stand at the same place one page further: the page is read once, folded for each, and written for all of them in
+/// one implicit transaction whose first statements are the fences. What goes wrong for one is then done again for each alone.
+/// </summary>
+internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
+{
+    /// <summary>SQLSTATE of <c>nubabel.fence</c>.</summary>
+    private const string FenceState = "NB003";
+
+    private readonly EventPages pages = new(daemon, types);
+
+    /// <summary>One page for shards with equal checkpoints. Returns how many events it had.</summary>
+    public async Task<int> Next(IReadOnlyList<Shard> shards, long mark, int limit, CancellationToken ct)
+    {
+        var wanted = shards.Any(s => s.Projection.Types is null) ? null : shards.SelectMany(s => s.Projection.Types!).ToHashSet();
+        var page = await pages.Read(shards[0].Checkpoint, mark, limit, wanted, ct);
+        if (shards.Count == 1)
+        {
+            await Alone(page, shards[0], ct);
+            return page.Events.Count;
+        }
+        try
+        {
+            await Together(page, shards, ct);
+        }
+        catch (PostgresException refused) when (!refused.IsTransient)
+        {
+            // Nothing was written. Whose fault it is shows when each goes alone.
+            foreach (var shard in shards) await Alone(page, shard, ct);
+        }
+        return page.Events.Count;
+    }
+
+    /// <summary>Reads the checkpoints that are not known, and makes those of new projections.</summary>
+    public async Task LoadCheckpoints(IReadOnlyList<Shard> shards, CancellationToken ct)
+    {
+        await using var connection = await daemon.OpenConnectionAsync(ct);
+        await using var batch = new NpgsqlBatch(connection);
+        var names = shards.Select(s => s.Projection.ProgressionName).ToArray();
+        var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) select n, 0 from unnest($1::varchar[]) n on conflict do nothing");
+        make.AddArray(names, NpgsqlTypes.NpgsqlDbType.Varchar);
+        batch.BatchCommands.Add(make);
+        var read = new NpgsqlBatchCommand("select name, coalesce(last_seq_id, 0) from events.mt_event_progression where name = any($1)");
+        read.AddArray(names, NpgsqlTypes.NpgsqlDbType.Varchar);
+        batch.BatchCommands.Add(read);
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        var stored = new Dictionary<string, long>();
+        while (await reader.ReadAsync(ct)) stored[reader.GetString(0)] = reader.GetInt64(1);
+        foreach (var shard in shards) shard.Found(stored[shard.Projection.ProgressionName]);
+    }
+
+    private async Task Alone(EventPage page, Shard shard, CancellationToken ct)
+    {
+        try
+        {
+            await Together(page, [shard], ct);
+        }
+        catch (PostgresException refused) when (refused.SqlState == FenceState)
+        {
+            shard.Fenced();
+        }
+        catch (PostgresException refused) when (IsFaultOfValues(refused))
+        {
+            await UnitByUnit(page, shard, ct);
+        }
+        catch (PostgresException refused) when (!refused.IsTransient)
+        {
+            shard.Fail($"{refused.SqlState}: {refused.MessageText}");
+        }
+    }
+
+    private async Task Together(EventPage page, IReadOnlyList<Shard> shards, CancellationToken ct)
+    {
+        await using var connection = await daemon.OpenConnectionAsync(ct);
+        var work = await Folded(connection, page, shards, ct);
+        await using var batch = new NpgsqlBatch(connection);
+        foreach (var (shard, fold) in work) batch.BatchCommands.Add(Fence(shard, fold.UpTo));
+        foreach (var (_, fold) in work) fold.AddWrites(batch, fold.Units);
+        try
+        {
+            await batch.ExecuteNonQueryAsync(ct);
+        }
+        catch (Exception failure) when (failure is not PostgresException)
+        {
+            // The connection went during the commit: it may have happened.
+            foreach (var shard in shards) shard.Forget();
+            throw;
+        }
+        Settle(work);
+    }
+
+    /// <summary>
+    /// PostgreSQL refused a value of the page, and a savepoint around each unit finds out which: its key is parked or its projection stops,
+    /// the others are written, all in one transaction under the fence.
+    /// </summary>
+    private async Task UnitByUnit(EventPage page, Shard shard, CancellationToken ct)
+    {
+        await using var connection = await daemon.OpenConnectionAsync(ct);
+        var work = await Folded(connection, page, [shard], ct);
+        var fold = work[0].Fold;
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        // The fence to the same place takes the lock first; where the checkpoint goes is known only at the end.
+        await Run(connection, batch => batch.BatchCommands.Add(Fence(shard, shard.Checkpoint)), ct);
+        foreach (var unit in fold.Units)
+        {
+            await transaction.SaveAsync("unit", ct);
+            try
+            {
+                await Run(connection, batch => fold.AddWrites(batch, [unit]), ct);
+            }
+            catch (PostgresException refused) when (IsFaultOfValues(refused))
+            {
+                await transaction.RollbackAsync("unit", ct);
+                if (!fold.Refuse(unit, $"{refused.SqlState}: {refused.MessageText}")) break;
+                await Run(connection, batch => fold.AddWrites(batch, [unit]), ct);
+            }
+        }
+        await Run(connection, batch => batch.BatchCommands.Add(Fence(shard, fold.UpTo)), ct);
+        await transaction.CommitAsync(ct);
+        Settle(work);
+    }
+
+    private static async Task<List<(Shard Shard, Fold Fold)>> Folded(NpgsqlConnection connection, EventPage page, IReadOnlyList<Shard> shards, CancellationToken ct)
+    {
+        var work = shards.Select(s => (Shard: s, Fold: s.Projection.Begin(page))).ToList();
+        await using var loads = new NpgsqlBatch(connection);
+        foreach (var (_, fold) in work) fold.AddLoads(loads);
+        if (loads.BatchCommands.Count > 0)
+        {
+            await using var reader = await loads.ExecuteReaderAsync(ct);
+            foreach (var (_, fold) in work) await fold.ReadLoads(reader, ct);
+        }
+        foreach (var (_, fold) in work) fold.Apply();
+        return work;
+    }
+
+    private static void Settle(List<(Shard Shard, Fold Fold)> work)
+    {
+        foreach (var (shard, fold) in work)
+        {
+            shard.Stored(fold.UpTo);
+            if (fold.StoppedBy is { } reason) shard.Stop(reason);
+        }
+    }
+
+    private static NpgsqlBatchCommand Fence(Shard shard, long to)
+    {
+        var fence = new NpgsqlBatchCommand("select nubabel.fence($1, $2, $3)");
+        fence.Add(shard.Projection.ProgressionName);
+        fence.Add(shard.Checkpoint);
+        fence.Add(to);
+        return fence;
+    }
+
+    private static async Task Run(NpgsqlConnection connection, Action<NpgsqlBatch> fill, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        fill(batch);
+        if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
+    }
+
+    /// <summary>Data exceptions, violated constraints, and values too long for an index: the event's fault, whoever tries again.</summary>
+    private static bool IsFaultOfValues(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
+}

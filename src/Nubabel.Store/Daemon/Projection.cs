@@ -1,0 +1,89 @@
+using Npgsql;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>A read model as the daemon sees it: what it wants, where it writes, how a page of events becomes writes.</summary>
+public abstract class Projection
+{
+    /// <summary>The tenant of everything that belongs to the platform, and Marten's default tenant.</summary>
+    public const string PlatformTenant = "*DEFAULT*";
+
+    private readonly HashSet<string>? wanted;
+
+    private protected Projection(string name, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes)
+    {
+        (Name, Version, Platform, Types, Columns, Indexes) = (name, version, platform, types, columns, indexes);
+        wanted = types?.ToHashSet();
+        ColumnTypes = [.. columns.Select(ColumnType.Of)];
+    }
+
+    public string Name { get; }
+    public int Version { get; }
+
+    /// <summary>Its rows belong to the platform whatever the tenant of the event.</summary>
+    public bool Platform { get; }
+
+    /// <summary>The aliases it wants; null for every event.</summary>
+    public IReadOnlyList<string>? Types { get; }
+
+    /// <summary>The name of its checkpoint: <c>devices:All</c>, from version 2 on <c>devices:V2:All</c>.</summary>
+    public string ProgressionName => Version == 1 ? $"{Name}:All" : $"{Name}:V{Version}:All";
+
+    /// <summary>The physical table; it carries the version, so that a new one is built beside the old one.</summary>
+    public Name Table => new($"read.{Name}_v{Version}");
+
+    internal IReadOnlyList<Column> Columns { get; }
+    internal IReadOnlyList<Index> Indexes { get; }
+    internal IReadOnlyList<ColumnType> ColumnTypes { get; }
+
+    /// <summary>The columns before the declared ones, with their types, and how many of the first make the primary key.</summary>
+    internal abstract (IReadOnlyList<(string Name, string Type)> Columns, int Key) Fixed { get; }
+
+    internal bool Wants(string alias) => wanted?.Contains(alias) ?? true;
+    internal string TenantOf(Recorded e) => Platform ? PlatformTenant : e.Tenant;
+
+    /// <summary>This projection's work on one page.</summary>
+    internal abstract Fold Begin(EventPage page);
+
+    private protected string InsertSql(string onConflict)
+    {
+        var names = Fixed.Columns.Select(c => c.Name).Concat(Columns.Select(c => new Name(c.Name).Quoted));
+        var types = Fixed.Columns.Select(c => c.Type).Concat(ColumnTypes.Select(t => t.Sql));
+        return $"insert into {Table.Quoted} ({string.Join(", ", names)}) select * from unnest({string.Join(", ", types.Select((t, i) => $"${i + 1}::{t}[]"))}){onConflict}";
+    }
+
+    private protected object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
+
+    private protected void AddColumns(NpgsqlBatchCommand command, IReadOnlyList<object?[]> rows)
+    {
+        for (var i = 0; i < Columns.Count; i++)
+            command.AddArray(ColumnTypes[i].ToArray([.. rows.Select(r => r[i])]), ColumnTypes[i].DbType);
+    }
+}
+
+/// <summary>
+/// One projection's work on one page of events: read what is there, fold in memory, write. A unit is what can fail alone: a document or the
+/// rows of one event.
+/// </summary>
+internal abstract class Fold
+{
+    /// <summary>Where the checkpoint goes with this work: the page's end, or before the event that stopped a row projection.</summary>
+    public long UpTo { get; protected set; }
+
+    /// <summary>Why the projection stops behind this work, if it does.</summary>
+    public string? StoppedBy { get; protected set; }
+
+    /// <summary>Adds the statements that read what the fold needs; their results come to <see cref="ReadLoads"/> in the same order.</summary>
+    public abstract void AddLoads(NpgsqlBatch batch);
+
+    /// <summary>Reads the results, moving to the next result set behind each of them.</summary>
+    public abstract Task ReadLoads(NpgsqlDataReader reader, CancellationToken ct);
+
+    public abstract void Apply();
+
+    public abstract IReadOnlyList<object> Units { get; }
+    public abstract void AddWrites(NpgsqlBatch batch, IReadOnlyList<object> units);
+
+    /// <summary>PostgreSQL refused this unit's values. True when the others may go on (the unit's key is parked), false when the projection stops.</summary>
+    public abstract bool Refuse(object unit, string error);
+}

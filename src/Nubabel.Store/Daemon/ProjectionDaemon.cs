@@ -1,0 +1,137 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>How the daemon of a process is set up.</summary>
+public sealed record DaemonOptions
+{
+    /// <summary>How this process is named to others: the application name of its direct connections.</summary>
+    public string Node { get; init; } = $"nubabel {Environment.MachineName}:{Environment.ProcessId}";
+
+    /// <summary>How long a hint may be missing before the log is looked at anyway.</summary>
+    public TimeSpan Poll { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How often leases are proven and free ones tried.</summary>
+    public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
+    public int LargestPage { get; init; } = 5000;
+}
+
+/// <summary>
+/// Runs the projections: one for each process, and among all processes each projection in the one that has its lease. It follows the
+/// high-water mark, reads each event once, folds it for the projections that want its type, and writes each batch with its checkpoint.
+/// </summary>
+public sealed class ProjectionDaemon : IAsyncDisposable
+{
+    private readonly NpgsqlDataSource daemon;
+    private readonly NpgsqlDataSource direct;
+    private readonly ProjectionSet projections;
+    private readonly Signal signal;
+    private readonly Positions positions;
+    private readonly DaemonOptions options;
+    private readonly Leases leases;
+    private readonly WakeUps wakeUps;
+    private readonly Follower follower;
+    private readonly IReadOnlyList<Shard> shards;
+    private readonly Loop[] loops;
+
+    /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
+    /// <param name="connectionString">The same login's connection string, for the direct connections of leases and hints.</param>
+    /// <param name="signal">Set by the process after each append.</param>
+    /// <param name="positions">Told how far the projections of this process are.</param>
+    public ProjectionDaemon(NpgsqlDataSource daemon, string connectionString, ProjectionSet projections, Signal signal, Positions positions,
+        DaemonOptions? options = null, ILogger? log = null)
+    {
+        (this.daemon, this.projections, this.signal, this.positions, this.options) = (daemon, projections, signal, positions, options ?? new DaemonOptions());
+        log ??= NullLogger.Instance;
+        direct = DirectConnections.To(connectionString, this.options.Node);
+        shards = [.. projections.All.Select(p => new Shard(p))];
+        leases = new Leases(direct);
+        wakeUps = new WakeUps(direct, signal, log);
+        follower = new Follower(daemon, projections.Types, shards, signal, positions, this.options);
+        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log)];
+    }
+
+    /// <summary>How far the log is safe to read, as this process last saw it.</summary>
+    public MarkStatus Mark => follower.Mark;
+
+    public void Start()
+    {
+        wakeUps.Start();
+        foreach (var loop in loops) loop.Start();
+    }
+
+    /// <summary>Finishes the batch under way and gives the leases back, so that another process goes on at once.</summary>
+    public async Task Stop()
+    {
+        foreach (var loop in loops.Reverse()) await loop.Stop();
+        await follower.CaughtUp();
+        Disown();
+        await leases.DisposeAsync();
+        await wakeUps.DisposeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Stop();
+        foreach (var loop in loops) await loop.DisposeAsync();
+        await direct.DisposeAsync();
+    }
+
+    /// <summary>The state of every projection, from the database and from this process. Answers from memory alone when the database does not.</summary>
+    public async Task<DaemonStatus> Status(CancellationToken ct)
+    {
+        DaemonStatus status;
+        try
+        {
+            status = await DaemonStatus.Read(daemon, projections, ct);
+        }
+        catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
+        {
+            var known = shards.Select(s => new ProjectionStatus(s.Projection.Name, s.Projection.Version, ProjectionState.Waiting, Math.Max(0, s.Checkpoint), 0, 0, 0, null, null));
+            status = new DaemonStatus(Mark.Mark, Mark.HighestVisible, null, true, [$"database: {failure.Message}"], [.. known]);
+        }
+        var failed = loops.Concat(wakeUps.Loops).Where(l => !l.IsAlive).Select(l => $"the loop {l.Name} has ended");
+        var errors = loops.Concat(wakeUps.Loops).Where(l => l.LastError is not null).Select(l => $"{l.Name}: {l.LastError}");
+        return status with
+        {
+            Waiting = Mark.Waiting,
+            Alive = loops.All(l => l.IsAlive),
+            Errors = [.. status.Errors, .. failed, .. errors],
+            Projections = [.. status.Projections.Select(p => shards.First(s => s.Projection.Name == p.Name).Describe(p))],
+        };
+    }
+
+    private async Task Heartbeat(CancellationToken ct)
+    {
+        try
+        {
+            var held = await leases.Renew([.. shards.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            var isNew = false;
+            foreach (var shard in shards)
+            {
+                isNew |= shard.LeaseIs(held.Contains(shard.Projection.ProgressionName));
+                if (!shard.Held) positions.Disown(shard.Projection.ProgressionName);
+            }
+            if (isNew) signal.Heard();
+        }
+        catch
+        {
+            Disown();
+            throw;
+        }
+        await Task.Delay(options.Heartbeat, ct);
+    }
+
+    private void Disown()
+    {
+        foreach (var shard in shards)
+        {
+            shard.LeaseIs(false);
+            positions.Disown(shard.Projection.ProgressionName);
+        }
+    }
+}

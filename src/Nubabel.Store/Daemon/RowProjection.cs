@@ -1,0 +1,90 @@
+using System.Text.Json;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>Turns each event into rows of an append-only table. A row that fails stops the whole projection: its order is its meaning.</summary>
+internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerOptions json)
+    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes)
+    where TModel : IRows<TRow> where TRow : class
+{
+    private readonly JsonSerializerOptions json = json;
+
+    internal override (IReadOnlyList<(string Name, string Type)> Columns, int Key) Fixed => (
+        [("tenant_id", "character varying"), ("position", "bigint"), ("ordinal", "integer"), ("doc", "jsonb")], 3);
+
+    internal override Fold Begin(EventPage page) => new Work(this, page);
+
+    private sealed record Row(string Json, object?[] Values);
+
+    private sealed record Rows(string Tenant, long Position, IReadOnlyList<Row> All);
+
+    private sealed class Work : Fold
+    {
+        private readonly RowProjection<TModel, TRow> projection;
+        private readonly EventPage page;
+        private readonly List<Rows> rows = [];
+
+        public Work(RowProjection<TModel, TRow> projection, EventPage page)
+        {
+            (this.projection, this.page) = (projection, page);
+            UpTo = page.To;
+        }
+
+        public override IReadOnlyList<object> Units => rows;
+
+        public override void AddLoads(NpgsqlBatch batch)
+        {
+        }
+
+        public override Task ReadLoads(NpgsqlDataReader reader, CancellationToken ct) => Task.CompletedTask;
+
+        public override void Apply()
+        {
+            foreach (var e in page.Events)
+            {
+                if (!projection.Wants(e.Event.Type)) continue;
+                // The model is foreign code: whatever it throws stops this projection and nothing else.
+#pragma warning disable CA1031
+                try
+                {
+                    if (e.Unreadable is not null) throw e.Unreadable;
+                    var made = TModel.Project(e.Event).Select(r => new Row(JsonSerializer.Serialize(r, projection.json), projection.ValuesOf(r))).ToArray();
+                    if (made.Length > 0) rows.Add(new Rows(projection.TenantOf(e.Event), e.Event.Position, made));
+                }
+                catch (Exception poison)
+                {
+                    StopBefore(e.Event.Position, $"{poison.GetType().Name}: {poison.Message}");
+                    return;
+                }
+#pragma warning restore CA1031
+            }
+        }
+
+        public override void AddWrites(NpgsqlBatch batch, IReadOnlyList<object> units)
+        {
+            var all = units.Cast<Rows>().SelectMany(r => r.All.Select((row, i) => (r.Tenant, r.Position, Ordinal: i, Row: row))).ToArray();
+            if (all.Length == 0) return;
+            var command = new NpgsqlBatchCommand(projection.InsertSql(""));
+            command.AddArray(all.Select(r => r.Tenant).ToArray(), NpgsqlDbType.Varchar);
+            command.AddArray(all.Select(r => r.Position).ToArray(), NpgsqlDbType.Bigint);
+            command.AddArray(all.Select(r => r.Ordinal).ToArray(), NpgsqlDbType.Integer);
+            command.AddArray(all.Select(r => r.Row.Json).ToArray(), NpgsqlDbType.Jsonb);
+            projection.AddColumns(command, all.Select(r => r.Row.Values).ToArray());
+            batch.BatchCommands.Add(command);
+        }
+
+        public override bool Refuse(object unit, string error)
+        {
+            StopBefore(((Rows)unit).Position, error);
+            return false;
+        }
+
+        private void StopBefore(long position, string error)
+        {
+            UpTo = position - 1;
+            StoppedBy = $"event {position}: {error}";
+        }
+    }
+}

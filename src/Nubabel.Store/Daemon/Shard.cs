@@ -1,0 +1,92 @@
+using System.Diagnostics;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>A projection as this process runs it: its lease, its checkpoint, what went wrong.</summary>
+internal sealed class Shard(Projection projection)
+{
+    private const long Unknown = -1;
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
+    private volatile bool held;
+    private volatile bool dropsLease;
+    private volatile string? stoppedBy;
+    private volatile string? error;
+    private long checkpoint = Unknown;
+    private int failures;
+    private long pausedUntil;
+
+    public Projection Projection { get; } = projection;
+
+    /// <summary>This process has the lease.</summary>
+    public bool Held => held;
+
+    /// <summary>The lease is to be given back at the next heartbeat.</summary>
+    public bool DropsLease => dropsLease;
+
+    /// <summary>The event that a row projection cannot get over; it stands until the process or an operator begins anew.</summary>
+    public string? StoppedBy => stoppedBy;
+
+    public string? Error => stoppedBy ?? error;
+
+    /// <summary>What the last batch stored; unknown until it is read, and again after anything that leaves doubt.</summary>
+    public long Checkpoint => Interlocked.Read(ref checkpoint);
+
+    public bool CheckpointIsKnown => Checkpoint != Unknown;
+
+    /// <summary>A task that brings it near the others, so that they need not wait for it.</summary>
+    public Task? CatchingUp { get; set; }
+
+    public bool IsRunnable => held && stoppedBy is null && Stopwatch.GetTimestamp() >= Interlocked.Read(ref pausedUntil);
+
+    /// <summary>What the heartbeat found. True when the lease is new.</summary>
+    public bool LeaseIs(bool nowHeld)
+    {
+        var isNew = nowHeld && !held;
+        if (isNew) stoppedBy = null;
+        if (isNew || !nowHeld) Forget();
+        if (!nowHeld) dropsLease = false;
+        held = nowHeld && !dropsLease;
+        return isNew;
+    }
+
+    /// <summary>The checkpoint as it stands in the database.</summary>
+    public void Found(long position) => Interlocked.Exchange(ref checkpoint, position);
+
+    /// <summary>A batch was committed with this checkpoint.</summary>
+    public void Stored(long position)
+    {
+        Interlocked.Exchange(ref checkpoint, position);
+        (failures, error) = (0, null);
+    }
+
+    /// <summary>What this process believes of the checkpoint may be wrong: read it again.</summary>
+    public void Forget() => Interlocked.Exchange(ref checkpoint, Unknown);
+
+    /// <summary>The checkpoint was not where this process left it: another one writes, so this one steps back.</summary>
+    public void Fenced()
+    {
+        Forget();
+        held = false;
+        dropsLease = true;
+        error = "fenced: another process moved the checkpoint";
+    }
+
+    public void Stop(string reason) => stoppedBy = reason;
+
+    /// <summary>A failure that is not the events' fault (a missing table, a missing right): tried again, with growing pauses.</summary>
+    public void Fail(string reason)
+    {
+        Forget();
+        error = reason;
+        var pause = TimeSpan.FromMilliseconds(Math.Min(100 * Math.Pow(2, Math.Min(failures++, 10)), LongestPause.TotalMilliseconds));
+        Interlocked.Exchange(ref pausedUntil, Stopwatch.GetTimestamp() + (long)(pause.TotalSeconds * Stopwatch.Frequency));
+    }
+
+    /// <summary>Adds to what the database shows what only this process knows.</summary>
+    public ProjectionStatus Describe(ProjectionStatus shown) => shown with
+    {
+        State = stoppedBy is not null ? ProjectionState.Stopped : error is not null && held ? ProjectionState.Failing : shown.State,
+        LastError = Error,
+    };
+}

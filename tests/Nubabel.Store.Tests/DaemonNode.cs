@@ -1,0 +1,71 @@
+using System.Diagnostics;
+using Nubabel.Store.Daemon;
+
+namespace Nubabel.Store.Tests;
+
+/// <summary>A daemon of the test vocabulary on a database, as one process of the product has it.</summary>
+public sealed class DaemonNode : IAsyncDisposable
+{
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(10);
+    private readonly EngineDatabase database;
+
+    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections)
+    {
+        this.database = database;
+        Projections = projections;
+        Signal = new Signal();
+        Log = new TallyLog(database.Daemon, Signal);
+        Positions = new Positions(database.Daemon, projections);
+        Daemon = new ProjectionDaemon(database.Daemon, database.DaemonConnectionString, projections, Signal, Positions,
+            new DaemonOptions { Node = name, Heartbeat = TimeSpan.FromMilliseconds(100), Poll = TimeSpan.FromMilliseconds(200) });
+    }
+
+    public ProjectionSet Projections { get; }
+    public Signal Signal { get; }
+    public TallyLog Log { get; }
+    public Positions Positions { get; }
+    public ProjectionDaemon Daemon { get; }
+
+    public static DaemonNode On(EngineDatabase database, string name = "one", ProjectionSet? projections = null) =>
+        new(database, name, projections ?? Tallies.Projections());
+
+    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", ProjectionSet? projections = null)
+    {
+        var node = On(database, name, projections);
+        await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
+        node.Daemon.Start();
+        return node;
+    }
+
+    /// <summary>Waits until the projections have reached the position; all of them when none is named.</summary>
+    public async Task Reach(long position, params string[] names)
+    {
+        foreach (var name in names.Length > 0 ? names : [.. Projections.All.Select(p => p.Name)])
+        {
+            var (reached, have) = await Positions.Reached(name, position, Bound, default);
+            Assert.True(reached, $"{name} stands at {have} and not at {position}: {string.Join("; ", (await Daemon.Status(default)).Errors)}");
+        }
+    }
+
+    public async Task<ProjectionStatus> Status(string name) => (await Daemon.Status(default)).Projections.Single(p => p.Name == name);
+
+    public async Task<ProjectionStatus> Until(string name, Func<ProjectionStatus, bool> condition)
+    {
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            var status = await Status(name);
+            if (condition(status)) return status;
+            Assert.True(clock.Elapsed < Bound, $"still {status}");
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>The whole table as text, for comparing.</summary>
+    public Task<string> Table(string name) => TableOf(database, Projections.Find(name)!);
+
+    public static async Task<string> TableOf(EngineDatabase database, Projection projection) =>
+        await database.Scalar<string>($"select coalesce(string_agg(t::text, E'\\n' order by t::text), '') from read.{projection.Name}_v{projection.Version} t") ?? "";
+
+    public ValueTask DisposeAsync() => Daemon.DisposeAsync();
+}
