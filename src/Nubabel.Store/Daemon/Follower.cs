@@ -44,16 +44,6 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     /// <summary>Waits for what catches up beside the others; they end with the loop's token.</summary>
     public Task CaughtUp() => Task.WhenAll(shards.Select(s => s.CatchingUp ?? Task.CompletedTask));
 
-    /// <summary>Brings shards of one process alone up to the mark: the rebuild's way.</summary>
-    public async Task UpTo(Shard shard, long mark, Action<long> progress, CancellationToken ct)
-    {
-        while (shard.IsRunnable && shard.CheckpointIsKnown && shard.Checkpoint < mark)
-        {
-            await Page([shard], mark, options.LargestPage, ct);
-            if (shard.CheckpointIsKnown) progress(shard.Checkpoint);
-        }
-    }
-
     private async Task<List<Shard>> Ready(CancellationToken ct)
     {
         var runnable = shards.Where(s => s.IsRunnable && s.CatchingUp is null or { IsCompleted: true }).ToList();

@@ -1,0 +1,199 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Nubabel.Store.Daemon;
+
+/// <summary>
+/// A cache that must be fresh on every node. It gets each event of its aliases at least once, as soon as it is visible and not always in
+/// the log's order, so it applies per stream by version.
+/// </summary>
+public interface ITailSubscriber
+{
+    IReadOnlyCollection<string> Aliases { get; }
+
+    /// <summary>
+    /// Fills the cache from its read model and returns that model's checkpoint, read before the model; the tail begins there. Called at the
+    /// start, and again when the tail has lost its place (another server, too many gaps): what was held before is to be forgotten.
+    /// </summary>
+    Task<long> Load(CancellationToken ct);
+
+    /// <summary>Takes one event. What it throws is counted and named, and the tail goes on.</summary>
+    void OnEvent(Recorded e);
+}
+
+/// <summary>How the live tail stands.</summary>
+/// <param name="Position">The highest position it has seen.</param>
+/// <param name="Missing">Numbers below it that may still become visible.</param>
+/// <param name="SilentFor">Since it last looked at the log with success; a healthy tail looks every half second.</param>
+/// <param name="Alive">False when its loop has died.</param>
+public sealed record TailStatus(bool Alive, bool Loaded, long Position, long Missing, TimeSpan SilentFor, string? LastError, long Delivered, long Refused);
+
+/// <summary>
+/// Follows the visible rows of the log, also beyond gaps: a session's revocation must not wait for somebody's open transaction. The numbers
+/// that were missing are looked at again until the high-water mark has passed them.
+/// </summary>
+public sealed class Tail : IAsyncDisposable
+{
+    private const int PageSize = 1_000;
+
+    /// <summary>Ranges of missing numbers that are remembered; beyond it the subscribers load again.</summary>
+    private const int MostRanges = 10_000;
+
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan PollWithGaps = TimeSpan.FromMilliseconds(50);
+
+    private readonly NpgsqlDataSource daemon;
+    private readonly EventTypes types;
+    private readonly Signal signal;
+    private readonly ITailSubscriber[] subscribers;
+    private readonly string[] aliases;
+    private readonly ILogger log;
+    private readonly Loop loop;
+    private readonly Dictionary<string, (ITailSubscriber Subscriber, int Number)[]> byAlias = [];
+    private readonly long[] loadedAt;
+    private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Gaps gaps = new();
+    private string? identity;
+    private bool isLoaded;
+    private long position;
+    private long delivered;
+    private long refused;
+    private long lastLook = System.Diagnostics.Stopwatch.GetTimestamp();
+    private volatile string? subscriberError;
+
+    public Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers, ILogger? log = null)
+    {
+        (this.daemon, this.types, this.signal, this.subscribers, this.log) = (daemon, types, signal, [.. subscribers], log ?? NullLogger.Instance);
+        aliases = [.. subscribers.SelectMany(s => s.Aliases).Distinct()];
+        loadedAt = new long[this.subscribers.Length];
+        foreach (var alias in aliases)
+            byAlias[alias] = [.. this.subscribers.Select((s, i) => (s, i)).Where(s => s.s.Aliases.Contains(alias))];
+        loop = new Loop("tail", Follow, this.log);
+    }
+
+    /// <summary>Completes when every subscriber has loaded for the first time.</summary>
+    public Task Loaded => loaded.Task;
+
+    public TailStatus Status => new(loop.IsAlive, Volatile.Read(ref isLoaded), Interlocked.Read(ref position), gaps.Count,
+        System.Diagnostics.Stopwatch.GetElapsedTime(Interlocked.Read(ref lastLook)), loop.LastError ?? subscriberError,
+        Interlocked.Read(ref delivered), Interlocked.Read(ref refused));
+
+    public void Start() => loop.Start();
+
+    public ValueTask DisposeAsync() => loop.DisposeAsync();
+
+    /// <summary>Holds one connection until it breaks, so that a change of server cannot go unnoticed between two rounds.</summary>
+    private async Task Follow(CancellationToken ct)
+    {
+        await using var connection = await daemon.OpenConnectionAsync(ct);
+        var server = await ServerOf(connection, ct);
+        if (server != identity)
+        {
+            if (identity is not null) log.LogWarning("The log is on another server or timeline now: {Identity}. Everything that follows it loads again.", server);
+            Volatile.Write(ref isLoaded, false);
+        }
+        identity = server;
+        while (true)
+        {
+            if (!isLoaded) await Load(ct);
+            var hint = signal.Next;
+            var full = await Look(connection, ct);
+            if (gaps.Ranges > MostRanges)
+            {
+                Volatile.Write(ref isLoaded, false);
+                throw new InvalidOperationException($"More than {MostRanges} gaps wait above the high-water mark; the followers load again.");
+            }
+            if (!full) await Loop.Wait(hint, gaps.Count > 0 ? PollWithGaps : Poll, ct);
+        }
+    }
+
+    private async Task Load(CancellationToken ct)
+    {
+        for (var i = 0; i < subscribers.Length; i++) loadedAt[i] = await subscribers[i].Load(ct);
+        // Below the lowest checkpoint everything is in somebody's read model: a checkpoint never passes the mark.
+        Interlocked.Exchange(ref position, loadedAt.Length == 0 ? 0 : loadedAt.Min());
+        gaps = new Gaps();
+        Volatile.Write(ref isLoaded, true);
+        loaded.TrySetResult();
+    }
+
+    /// <summary>Reads what is new and what was missing in one snapshot. True when there is more.</summary>
+    private async Task<bool> Look(NpgsqlConnection connection, CancellationToken ct)
+    {
+        var (mark, events, seen) = await Read(connection, ct);
+        foreach (var number in seen) gaps.See(number, ref position);
+        // The mark was read before the rows: a number below it that those did not show will never be one.
+        gaps.ForgetUpTo(mark);
+        foreach (var e in events) Deliver(e);
+        Interlocked.Exchange(ref lastLook, System.Diagnostics.Stopwatch.GetTimestamp());
+        return seen.Count >= PageSize;
+    }
+
+    private async Task<(long Mark, List<PageEvent> Events, List<long> Seen)> Read(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        var markCommand = new NpgsqlBatchCommand("select coalesce(max(last_seq_id), 0) from events.mt_event_progression where name = $1");
+        markCommand.Add(HighWater.ProgressionName);
+        batch.BatchCommands.Add(markCommand);
+        // One statement, so that a stream's later event is never seen before its earlier one. Of events that nobody wants only the number comes.
+        var rows = new NpgsqlBatchCommand($"""
+            with seen (number) as (
+              (select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2)
+              union all
+              select seq_id from unnest($3::bigint[], $4::bigint[]) r (low, high) join events.mt_events on seq_id between low and high)
+            select number, {EventPages.Columns} from seen left join events.mt_events on seq_id = number and type = any($5) order by number
+            """);
+        rows.Add(Interlocked.Read(ref position));
+        rows.Add(PageSize);
+        rows.AddArray(gaps.Lows, NpgsqlDbType.Bigint);
+        rows.AddArray(gaps.Highs, NpgsqlDbType.Bigint);
+        rows.AddArray(aliases, NpgsqlDbType.Varchar);
+        batch.BatchCommands.Add(rows);
+
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.ReadAsync(ct);
+        var mark = reader.GetInt64(0);
+        await reader.NextResultAsync(ct);
+        var events = new List<PageEvent>();
+        var seen = new List<long>();
+        while (await reader.ReadAsync(ct))
+        {
+            seen.Add(reader.GetInt64(0));
+            if (!reader.IsDBNull(1)) events.Add(EventPages.Read(reader, 1, types, out _));
+        }
+        return (mark, events, seen);
+    }
+
+    private void Deliver(PageEvent e)
+    {
+        foreach (var (subscriber, number) in byAlias[e.Event.Type])
+        {
+            if (e.Event.Position <= loadedAt[number]) continue;
+            // One cache that cannot take an event must not keep it from the others, nor what comes after it from anybody.
+#pragma warning disable CA1031
+            try
+            {
+                if (e.Unreadable is not null) throw e.Unreadable;
+                subscriber.OnEvent(e.Event);
+                Interlocked.Increment(ref delivered);
+            }
+            catch (Exception poison)
+            {
+                Interlocked.Increment(ref refused);
+                subscriberError = $"event {e.Event.Position}: {poison.GetType().Name}: {poison.Message}";
+                log.LogError(poison, "{Subscriber} could not take event {Position}.", subscriber.GetType().Name, e.Event.Position);
+            }
+#pragma warning restore CA1031
+        }
+    }
+
+    /// <summary>Which server and timeline this is; it changes with a failover or a restore, and with it what is visible.</summary>
+    private static async Task<string> ServerOf(NpgsqlConnection connection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand(
+            "select system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) from pg_control_system()", connection);
+        return (string)(await command.ExecuteScalarAsync(ct))!;
+    }
+}
