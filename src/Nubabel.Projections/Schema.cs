@@ -12,6 +12,7 @@ public static class Schema
     {
         var status = await Migrations.Apply(owner, ct);
         await Migrations.Grant(owner, apiLogin, daemonLogin, ct);
+        await ReadTables.Ensure(owner, ReadModels.All, apiLogin, daemonLogin, ct);
         return status;
     }
 }

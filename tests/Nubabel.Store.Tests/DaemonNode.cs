@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Nubabel.Store.Daemon;
 
 namespace Nubabel.Store.Tests;
 

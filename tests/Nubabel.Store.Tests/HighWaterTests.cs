@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Npgsql;
-using Nubabel.Store.Daemon;
 
 namespace Nubabel.Store.Tests;
 

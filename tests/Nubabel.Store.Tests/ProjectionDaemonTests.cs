@@ -1,4 +1,3 @@
-using Nubabel.Store.Daemon;
 
 namespace Nubabel.Store.Tests;
 

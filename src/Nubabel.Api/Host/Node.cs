@@ -13,6 +13,9 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     public Database Database => database;
     public MasterKey Master => master;
     public TimeProvider Time => time;
+
+    /// <summary>Set after each append; wakes the readers of this process.</summary>
+    public Signal Appended => appended;
     public SubjectKeys Subjects { get; } = new(database.Api, master);
     public TenantDirectory Directory { get; } = new(database.Api);
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Nubabel.Domain.Users;
 
 namespace Nubabel.Api.Host;
 
@@ -22,6 +23,9 @@ public static class Permissions
 
     public static IEnumerable<string> Roles => ByRole.Keys;
 
+    /// <summary>A role as tokens and the table name it.</summary>
+    public static string Name(Role role) => System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(role.ToString());
+
     public static FrozenSet<string> Of(string role) => ByRole.GetValueOrDefault(role, FrozenSet<string>.Empty);
 }
 
@@ -31,6 +35,15 @@ public sealed record Access(string? Permission)
 {
     /// <summary>Whose tokens count here.</summary>
     public Realm Realm => Permission?.StartsWith("platform:", StringComparison.Ordinal) == true ? Realm.Platform : Realm.Organization;
+}
+
+/// <summary>The caller is known and may not.</summary>
+public static class PermissionDenied
+{
+    public static Problem Of(string required) => new("permission.denied", "The credential lacks the permission that the route needs.")
+    {
+        Members = new Dictionary<string, object?> { ["required"] = required },
+    };
 }
 
 /// <summary>How routes say what they ask.</summary>

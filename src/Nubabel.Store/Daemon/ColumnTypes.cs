@@ -1,6 +1,6 @@
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>A type that a declared column may have: its name in PostgreSQL, whether null is allowed, and how values travel as an array.</summary>
 internal sealed record ColumnType(string Sql, bool Nullable, NpgsqlDbType DbType, Func<IReadOnlyList<object?>, Array> ToArray)

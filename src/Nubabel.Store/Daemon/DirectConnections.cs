@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>
 /// Connections that are held for long and never pooled, straight to the server: leases, LISTEN and NOTIFY. A pooler would hand their session

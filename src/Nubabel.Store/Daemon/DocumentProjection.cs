@@ -2,7 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>Folds events into documents, one per key.</summary>
 internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerializerOptions json)

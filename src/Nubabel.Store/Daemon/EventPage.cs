@@ -2,7 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>An event of a page; when its stored JSON does not fit its type, the error instead of the data.</summary>
 internal readonly record struct PageEvent(Recorded Event, Exception? Unreadable);

@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>Follows the mark with the projections that this process holds: those that stand at the same place go together, those far behind on their own.</summary>
 internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadOnlyList<Shard> shards, Signal signal, Positions positions, DaemonOptions options)

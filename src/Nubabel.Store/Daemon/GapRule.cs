@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>A transaction that may own a number of a gap in the log.</summary>
 /// <param name="VirtualTransaction">PostgreSQL's name for it while it lasts.</param>

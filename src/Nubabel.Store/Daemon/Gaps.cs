@@ -1,4 +1,4 @@
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>Numbers below the highest seen that were not visible, as ranges in ascending order.</summary>
 internal sealed class Gaps

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>How far the log is safe to read in order.</summary>
 /// <param name="Mark">Every event up to here is visible or will never exist.</param>

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>
 /// Runs a body again and again until it is stopped. A failure is kept, logged when it is new, and retried with growing pauses and jitter,

@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>
 /// Brings projections that stand at the same place one page further: the page is read once, folded for each, and written for all of them in

@@ -1,7 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>Typed parameters of the engine's own statements; many rows travel as arrays, so that a batch is one statement whatever its size.</summary>
 internal static class Parameters

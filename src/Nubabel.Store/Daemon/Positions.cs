@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>
 /// Waits until a read model has seen a position, so that a client reads its own write. The process that runs the projection knows at once;

@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>A read model as the daemon sees it: what it wants, where it writes, how a page of events becomes writes.</summary>
 public abstract class Projection

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>How the daemon of a process is set up.</summary>
 public sealed record DaemonOptions

@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>How far a rebuild is.</summary>
 /// <param name="Position">Everything up to here is folded.</param>

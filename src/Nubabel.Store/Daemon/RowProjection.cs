@@ -2,7 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>Turns each event into rows of an append-only table. A row that fails stops the whole projection: its order is its meaning.</summary>
 internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerOptions json)

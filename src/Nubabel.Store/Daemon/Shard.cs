@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>A projection as this process runs it: its lease, its checkpoint, what went wrong.</summary>
 internal sealed class Shard(Projection projection)

@@ -1,4 +1,4 @@
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>
 /// The hint that the log has grown: set after each append, heard by the loops of this process, and passed on to other nodes. A hint only:

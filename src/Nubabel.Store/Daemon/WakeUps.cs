@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
-namespace Nubabel.Store.Daemon;
+namespace Nubabel.Store;
 
 /// <summary>
 /// Carries the hint that the log has grown between nodes. NOTIFY goes on its own connection and is coalesced: inside the append's

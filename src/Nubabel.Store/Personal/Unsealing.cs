@@ -9,19 +9,42 @@ namespace Nubabel.Store;
 /// </summary>
 public static class Unsealing
 {
+    // Answers are application/json, never HTML: a name that is not English stays readable.
+    private static readonly JsonWriterOptions Relaxed = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>Whether the text may hold personal values: where it does not, its bytes go out as they are.</summary>
     public static bool Needed(ReadOnlySpan<byte> json) => json.IndexOf("\"$p\""u8) >= 0;
 
     /// <summary>The text with its personal values opened.</summary>
-    public static async ValueTask<ReadOnlyMemory<byte>> Open(SubjectKeys keys, string tenant, ReadOnlyMemory<byte> json, CancellationToken ct)
+    public static async ValueTask<ReadOnlyMemory<byte>> Open(SubjectKeys keys, string tenant, ReadOnlyMemory<byte> json, CancellationToken ct) =>
+        (await Open(keys, tenant, [json], ct))[0];
+
+    /// <summary>The texts with their personal values opened, all with one key query.</summary>
+    public static async ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(SubjectKeys keys, string tenant, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct)
     {
-        if (!Needed(json.Span)) return json;
-        using var document = JsonDocument.Parse(json);
+        if (!json.Any(j => Needed(j.Span))) return json;
         var subjects = new HashSet<string>();
-        Collect(document.RootElement, subjects);
-        var known = await keys.Load(tenant, subjects, ct);
-        var buffer = new ArrayBufferWriter<byte>(json.Length);
-        using (var writer = new Utf8JsonWriter(buffer)) Write(document.RootElement, writer, tenant, known);
+        var documents = new JsonDocument[json.Count];
+        try
+        {
+            for (var i = 0; i < json.Count; i++)
+            {
+                documents[i] = JsonDocument.Parse(json[i]);
+                Collect(documents[i].RootElement, subjects);
+            }
+            var known = await keys.Load(tenant, subjects, ct);
+            return [.. documents.Select(d => Written(d, tenant, known))];
+        }
+        finally
+        {
+            foreach (var document in documents) document?.Dispose();
+        }
+    }
+
+    private static ReadOnlyMemory<byte> Written(JsonDocument document, string tenant, IReadOnlyDictionary<string, byte[]?> known)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, Relaxed)) Write(document.RootElement, writer, tenant, known);
         return buffer.WrittenMemory;
     }
 

@@ -1,0 +1,32 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Nubabel.Api.Host;
+using Nubabel.Api.Operators;
+using Nubabel.Domain;
+
+namespace Nubabel.Api.Commands;
+
+/// <summary>In Development the first start adds an operator and writes the credentials into <c>operator.json</c>, for this user's eyes only.</summary>
+public static class FirstOperator
+{
+    public const string FileName = "operator.json";
+    private const string Address = "operator@nubabel.localhost";
+
+    private sealed record Credentials(string Email, string Password);
+
+    /// <summary>The file's path. An operator that is there already, in the file and the database, is left as is.</summary>
+    public static async Task<string> Ensure(Node node, Settings settings, SignIns signIns, Passwords passwords, CancellationToken ct)
+    {
+        var path = Path.Combine(settings.DataDirectory, FileName);
+        if (File.Exists(path)) return path;
+        var email = Email.Parse(Address);
+        var credentials = new Credentials(Address, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12)));
+        if (await node.Journal(Node.Platform, new Store.Origin("system:start")).Holder("operator-email", signIns.EmailKey(Node.Platform, email), ct) is not null)
+            credentials = credentials with { Email = $"operator-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(3))}@nubabel.localhost" };
+        // The operator first: a file whose operator does not exist would be worse than an operator whose password nobody knows.
+        await OperatorsApi.Add(node, signIns, passwords, Email.Parse(credentials.Email), Password.Parse(credentials.Password), ct);
+        await using var file = PrivateFile.Create(path);
+        await JsonSerializer.SerializeAsync(file, credentials, Json.Options, ct);
+        return path;
+    }
+}

@@ -1,0 +1,27 @@
+using System.Security.Cryptography;
+using Nubabel.Api.Host;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Commands;
+
+/// <summary>The master key: from the configuration, or in Development from a file that the first start makes.</summary>
+public static class MasterKeyFile
+{
+    public static MasterKey Of(Settings settings)
+    {
+        if (settings.MasterKey is { } configured) return new MasterKey([.. configured]);
+        if (!settings.IsDevelopment) throw new InvalidOperationException("Settings let no other environment through without a master key.");
+        var path = Path.Combine(settings.DataDirectory, "master.key");
+        try
+        {
+            // Only the first of several processes makes it; none ever overwrites it.
+            using var file = PrivateFile.Create(path);
+            file.Write(System.Text.Encoding.ASCII.GetBytes(Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)) + "\n"));
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            // It is there already.
+        }
+        return new MasterKey(Convert.FromBase64String(File.ReadAllText(path).Trim()));
+    }
+}

@@ -1,0 +1,175 @@
+using System.CommandLine;
+using Npgsql;
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Tokens;
+using Nubabel.Api.Operators;
+using Nubabel.Domain;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Commands;
+
+/// <summary>The operator command line: what can be done without, or before, a running server.</summary>
+public static class Verbs
+{
+    /// <summary>sysexits.h EX_CONFIG: the configuration stops the start.</summary>
+    public const int BadConfiguration = 78;
+
+    public static RootCommand All()
+    {
+        var root = new RootCommand("Nubabel: tenants, sessions, devices and their audit trail as events over one PostgreSQL.")
+        {
+            Config(), Migrate(), OperatorsVerb(), Keys(), Projections(), HealthVerb(),
+        };
+        var serve = new Command("serve", "Serve the API (what happens without a verb, too).");
+        serve.SetAction((_, ct) => Guarded(() => Server.Run(ct)));
+        root.Add(serve);
+        root.SetAction((_, ct) => Guarded(() => Server.Run(ct)));
+        return root;
+    }
+
+    private static Command Config()
+    {
+        var verb = new Command("config", "Print every configuration key, its type, default and value; of secrets only whether they are set.");
+        verb.SetAction(_ =>
+        {
+            var configuration = Configured.Build(out var environment);
+            Console.Write(Settings.Table(configuration));
+            var (_, errors) = Settings.Read(configuration, environment);
+            foreach (var error in errors) Console.Error.WriteLine(error);
+            return errors.Count == 0 ? 0 : BadConfiguration;
+        });
+        return verb;
+    }
+
+    private static Command Migrate()
+    {
+        var dry = new Option<bool>("--status") { Description = "Only show what is applied and what is pending." };
+        var verb = new Command("migrate", "Bring the schema to what this build needs; safe to repeat.") { dry };
+        verb.SetAction((parsed, ct) => Guarded(async () =>
+        {
+            var settings = Configured.Settings(Settings.OwnerConnection, Settings.ApiConnection, Settings.DaemonConnection);
+            await using var owner = NpgsqlDataSource.Create(settings.Owner!);
+            var status = parsed.GetValue(dry) ? await Migrations.Status(owner, ct) : await Schema.Migrate(owner, Configured.Login(settings.Api!), Configured.Login(settings.DaemonLogin!), ct);
+            foreach (var step in status)
+                Console.WriteLine($"{step.Number:0000}_{step.Name,-20} {step.State,-8} {step.Applied:yyyy-MM-dd HH:mm:ss}".TrimEnd());
+            return status.Any(s => s.State is "drifted" or "unknown") ? 1 : 0;
+        }));
+        return verb;
+    }
+
+    private static Command OperatorsVerb()
+    {
+        var email = new Option<string>("--email") { Description = "The operator's e-mail address.", Required = true };
+        var add = new Command("add", "Add an operator. The password is read from standard input, so that it stands in no history and no process list.") { email };
+        add.SetAction((parsed, ct) => Guarded(async () =>
+        {
+            if (!Email.TryParse(parsed.GetValue(email), out var address)) return Fail("This is not an e-mail address.");
+            if (!Console.IsInputRedirected) await Console.Error.WriteAsync("Password: ");
+            Password password;
+            try
+            {
+                password = Password.Parse(await Console.In.ReadLineAsync(ct) ?? "");
+            }
+            catch (Refused refused)
+            {
+                return Fail(refused.Message);
+            }
+            await using var node = await Opened.Open(ct);
+            using var passwords = new Passwords();
+            try
+            {
+                var id = await OperatorsApi.Add(node.Node, node.SignIns, passwords, address, password, ct);
+                Console.WriteLine($"Added operator {id}.");
+                return 0;
+            }
+            catch (Refused refused) when (refused.Code == "operator.email_taken")
+            {
+                return Fail("There is an operator with this e-mail address.");
+            }
+        }));
+        return new Command("operators", "The people who run the platform.") { add };
+    }
+
+    private static Command Keys()
+    {
+        var after = new Option<int>("--after") { Description = "Seconds from now until the new key signs; it is published at once.", DefaultValueFactory = _ => 300 };
+        var rotate = new Command("rotate", "Add a signing key; the one before signs until then and verifies until its last token has run out.") { after };
+        rotate.SetAction((parsed, ct) => Guarded(async () =>
+        {
+            await using var node = await Opened.Open(ct);
+            using var keys = new SigningKeys(node.Node.Database, node.Node.Master, TimeProvider.System);
+            var (kid, activates) = await keys.Rotate(TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(after), 0, 86_400)), ct);
+            Console.WriteLine($"Key {kid} signs from {activates:yyyy-MM-dd HH:mm:ss} UTC on.");
+            return 0;
+        }));
+        return new Command("keys", "The keys that sign access tokens.") { rotate };
+    }
+
+    private static Command Projections()
+    {
+        var list = new Command("list", "Show every read model: where it is and how far behind.");
+        list.SetAction((_, ct) => Guarded(async () =>
+        {
+            await using var node = await Opened.Open(ct);
+            var status = await DaemonStatus.Read(node.Node.Database.Daemon, ReadModels.All, ct);
+            Console.WriteLine($"{"name",-16} {"version",7} {"state",-8} {"position",12} {"lag",8} {"parked",7}  owner");
+            foreach (var p in status.Projections)
+                Console.WriteLine($"{p.Name,-16} {p.Version,7} {p.State.ToString().ToLowerInvariant(),-8} {p.Position,12} {p.Lag,8} {p.ParkedKeys,7}  {p.Owner ?? "(nobody)"}");
+            return 0;
+        }));
+        var name = new Argument<string>("name") { Description = "Which read model." };
+        var rebuild = new Command("rebuild", "Empty a read model and fold the log into it again; nobody reads it meanwhile, so stop serving first.") { name };
+        rebuild.SetAction((parsed, ct) => Guarded(async () =>
+        {
+            await using var node = await Opened.Open(ct);
+            if (ReadModels.All.Find(parsed.GetValue(name)!) is null) return Fail($"There is no read model named {parsed.GetValue(name)}.");
+            return await Rebuilding.Run(node, parsed.GetValue(name)!, ct);
+        }));
+        return new Command("projections", "The read models.") { list, rebuild };
+    }
+
+    private static Command HealthVerb()
+    {
+        var url = new Option<string>("--url") { Description = "Where the server listens.", DefaultValueFactory = _ => Configured.FirstAddress() };
+        var verb = new Command("health", "Ask a running server whether it lives; for container health checks.") { url };
+        verb.SetAction((parsed, ct) => Guarded(async () =>
+        {
+            using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
+            try
+            {
+                using var answer = await http.GetAsync(new Uri(new Uri(parsed.GetValue(url)!), "/health/live"), ct);
+                return answer.IsSuccessStatusCode ? 0 : 1;
+            }
+            catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+            {
+                return Fail("The server does not answer.");
+            }
+        }));
+        return verb;
+    }
+
+    /// <summary>Faults that the operator can mend are said in a line; only our own show a stack.</summary>
+    private static async Task<int> Guarded(Func<Task<int>> verb)
+    {
+        try
+        {
+            return await verb();
+        }
+        catch (BadSettings bad)
+        {
+            foreach (var line in bad.Lines) Console.Error.WriteLine(line);
+            return BadConfiguration;
+        }
+        catch (Exception e) when (e is SchemaDrift or LoginRefused or StampMismatch or RebuildRefused or ReadTableDiffers or NpgsqlException)
+        {
+            return Fail(e is PostgresException p ? $"PostgreSQL refused: {p.MessageText}" : e.Message);
+        }
+    }
+
+    private static int Fail(string line)
+    {
+        Console.Error.WriteLine(line);
+        return 1;
+    }
+}

@@ -1,0 +1,66 @@
+using Nubabel.Api.Host;
+using Nubabel.Domain;
+using Nubabel.Domain.Devices;
+using Nubabel.Projections;
+using Nubabel.Projections.Devices;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Devices;
+
+/// <summary>The devices of the user who calls.</summary>
+public static class DevicesApi
+{
+    public static void MapDevices(this IEndpointRouteBuilder app)
+    {
+        var devices = app.MapGroup("/api/devices").WithTags("Devices");
+        devices.MapGet("", List).Needs("devices:read").Paged<DeviceRow>();
+        devices.MapPost("", Register).Needs("devices:write").Answers201<DeviceRow>();
+        devices.MapGet("/{id}", Get).Needs("devices:read").Answers200<DeviceRow>();
+        devices.MapDelete("/{id}", Delete).Needs("devices:write").Answers204();
+        devices.MapPut("/{id}/name", Rename).Needs("devices:write").Answers200<DeviceRow>();
+        devices.MapPut("/{id}/key", ChangeKey).Needs("devices:write").Answers200<DeviceRow>();
+        devices.MapPut("/{id}/revocation", Revoke).Needs("devices:write").Answers200<DeviceRow>();
+    }
+
+    private static async Task<IResult> List(Paging page, Caller caller, Reader db, Freshness fresh, CancellationToken ct)
+    {
+        await fresh.Of(DeviceList.Name, ct);
+        return page.Answer(await DeviceList.OfUser(db, caller.User, page.After, page.Limit, ct));
+    }
+
+    private static async Task<IResult> Register(Body<RegisterDevice> body, Journal journal, Ids ids, Answers answers, CancellationToken ct)
+    {
+        var device = await journal.Create(ids.New<Device>(), body.Value, ct);
+        return await answers.Created(device, Row(device), $"/api/devices/{device.Id}", ct);
+    }
+
+    private static async Task<IResult> Get(Id<Device> id, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var device = await journal.Load(id, ct);
+        if (device.State.Owner != caller.User) throw Missing();
+        return await answers.Found(http, device, Row(device), Missing(), ct);
+    }
+
+    private static async Task<IResult> Rename(Id<Device> id, Body<RenameDevice> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
+        await Changed(await journal.Handle(id, body.Value, ct, ETags.IfMatch(request)), answers, ct);
+
+    private static async Task<IResult> ChangeKey(Id<Device> id, Body<ChangeDeviceKey> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
+        await Changed(await journal.Handle(id, body.Value, ct, ETags.IfMatch(request)), answers, ct);
+
+    private static async Task<IResult> Revoke(Id<Device> id, Body<RevokeDevice>? body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
+        await Changed(await journal.Handle(id, body?.Value ?? new RevokeDevice(), ct, ETags.IfMatch(request)), answers, ct);
+
+    private static async Task<IResult> Delete(Id<Device> id, HttpRequest request, RequestScope scope, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var device = await journal.Handle(id, new DeleteDevice(), ct, ETags.IfMatch(request));
+        // Deleted before, and this is no repetition of the request that did it.
+        if (device.Appended == 0 && scope.Replay is null) throw Missing();
+        return answers.Gone(device);
+    }
+
+    private static Task<IResult> Changed(Outcome<Device> device, Answers answers, CancellationToken ct) => answers.Changed(device, Row(device), ct);
+
+    private static DeviceRow? Row(Outcome<Device> device) => device.Row<DeviceRow>(DeviceList.Evolve);
+
+    private static Refused Missing() => new(RefusalKind.Missing, "device.missing", "There is no such device.");
+}

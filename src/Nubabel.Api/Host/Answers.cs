@@ -1,0 +1,60 @@
+using System.Text.Json;
+using Nubabel.Domain;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>
+/// The answers that all slices give: the row that a read model makes of the stream, with the stream's version as <c>ETag</c> and its last position.
+/// </summary>
+public sealed class Answers(Node node, RequestScope scope)
+{
+    /// <summary>201 with the resource.</summary>
+    public Task<IResult> Created<T, TRow>(Outcome<T> outcome, TRow? row, string location, CancellationToken ct)
+        where T : IAggregate<T> where TRow : class => Resource(StatusCodes.Status201Created, outcome, row, location, ct);
+
+    /// <summary>200 with the resource after a change.</summary>
+    public Task<IResult> Changed<T, TRow>(Outcome<T> outcome, TRow? row, CancellationToken ct)
+        where T : IAggregate<T> where TRow : class => Resource(StatusCodes.Status200OK, outcome, row, null, ct);
+
+    /// <summary>204 after a change that leaves nothing to show.</summary>
+    public IResult Gone<T>(Outcome<T> outcome) where T : IAggregate<T> => new Bytes(StatusCodes.Status204NoContent, default, null, null, outcome.Position, node);
+
+    /// <summary>200 with the resource as it is, 304 where the caller has it, or the refusal where there is none.</summary>
+    public async Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> loaded, TRow? row, Refused missing, CancellationToken ct)
+        where T : IAggregate<T> where TRow : class
+    {
+        if (row is null) throw missing;
+        if (ETags.IsKnown(http, loaded.Version)) return new Bytes(StatusCodes.Status304NotModified, default, loaded.Version, null, null, node);
+        return new Bytes(StatusCodes.Status200OK, await Render(row, ct), loaded.Version, null, null, node);
+    }
+
+    /// <summary>A row as it goes out, its personal values opened.</summary>
+    public ValueTask<ReadOnlyMemory<byte>> Render<TRow>(TRow row, CancellationToken ct) =>
+        scope.Reader.Open(JsonSerializer.SerializeToUtf8Bytes(row, StoredJson.Options), ct);
+
+    private async Task<IResult> Resource<T, TRow>(int status, Outcome<T> outcome, TRow? row, string? location, CancellationToken ct)
+        where T : IAggregate<T> where TRow : class
+    {
+        if (row is null) throw new InvalidOperationException($"{typeof(TRow).Name} shows nothing after a change.");
+        return new Bytes(status, await Render(row, ct), outcome.Version, location, outcome.Position, node);
+    }
+
+    private sealed class Bytes(int status, ReadOnlyMemory<byte> body, long? version, string? location, long? position, Node node) : IResult
+    {
+        public async Task ExecuteAsync(HttpContext httpContext)
+        {
+            var response = httpContext.Response;
+            response.StatusCode = status;
+            if (version is { } v) response.Headers.ETag = ETags.Of(v);
+            if (location is not null) response.Headers.Location = location;
+            if (position is { } p) response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, p);
+            if (status is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified) return;
+            response.Headers.CacheControl = "no-store";
+            response.ContentType = "application/json";
+            response.ContentLength = body.Length;
+            await response.Body.WriteAsync(body, httpContext.RequestAborted);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+using System.Text.Json;
+using Nubabel.Api.Host.Tokens;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>
+/// Finds out who calls, from the credential alone, and whether the route is open to them. It runs before anything is read, charged or looked up for
+/// a tenant.
+/// </summary>
+public static class Authentication
+{
+    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, RevokedSessions revoked) => app.Use(async (context, next) =>
+    {
+        // No endpoint: the 404 for unknown paths is the same for everyone.
+        if (context.GetEndpoint() is not { } endpoint || endpoint.Metadata.GetMetadata<Access>() is not { Permission: { } permission } access)
+        {
+            await next(context);
+            return;
+        }
+        var caller = await tokens.Check(Credential(context.Request), context.RequestAborted);
+        if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
+        if (revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
+        if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
+        context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
+        await next(context);
+    });
+
+    internal static Problem Unauthorized(string code, string detail) => new(code, detail)
+    {
+        Headers = new Dictionary<string, string> { ["WWW-Authenticate"] = code == "credential.missing" ? "Bearer" : "Bearer error=\"invalid_token\"" },
+    };
+
+    private static string Credential(HttpRequest request)
+    {
+        var header = request.Headers.Authorization;
+        if (header.Count == 0) throw Unauthorized("credential.missing", "The route needs an access token: Authorization: Bearer …");
+        const string scheme = "Bearer ";
+        return header.Count == 1 && header[0] is { } value && value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
+            ? value[scheme.Length..].Trim()
+            : throw Unauthorized("credential.invalid", "The credential is not a bearer token.");
+    }
+}

@@ -1,0 +1,40 @@
+using Nubabel.Store;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>Runs what runs beside requests: the projections, the live tail, and the expiry of idempotency records.</summary>
+public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, ILogger<Background> log) : BackgroundService
+{
+    private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
+
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        tail.Start();
+        if (settings.DaemonEnabled) daemon.Start();
+        return base.StartAsync(cancellationToken);
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        if (settings.DaemonEnabled) await daemon.Stop();
+        await tail.DisposeAsync();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (!settings.DaemonEnabled) return;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                while (await IdempotencyRecord.Expire(node.Database.Daemon, Idempotency.Hours, stoppingToken) > 0) { }
+            }
+            catch (Npgsql.NpgsqlException e)
+            {
+                log.LogWarning(e, "Old idempotency records could not be deleted; the next round tries again.");
+            }
+            await Task.Delay(ExpiryEvery, node.Time, stoppingToken);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using System.Collections.Concurrent;
+using Nubabel.Domain;
+using Nubabel.Domain.Sessions;
+using Nubabel.Projections.Sessions;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Host;
+
+/// <summary>
+/// The sessions whose tokens may still look valid although they have ended. Every node keeps them from the live tail, so that a revocation counts
+/// within a second everywhere; the list is as long as a token lives and no longer. Until it is loaded nobody's token is believed.
+/// </summary>
+public sealed class RevokedSessions(Node node) : ITailSubscriber
+{
+    /// <summary>The longest life of an access token, and then some for the clocks of nodes.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(20);
+
+    private readonly ConcurrentDictionary<Guid, DateTimeOffset> ended = new();
+    private volatile bool loaded;
+
+    public IReadOnlyCollection<string> Aliases { get; } = ["session_revoked"];
+
+    public bool IsLoaded => loaded;
+
+    public bool Contains(Id<Session> session) => ended.ContainsKey(session.Value);
+
+    public async Task<long> Load(CancellationToken ct)
+    {
+        var now = node.Time.GetUtcNow();
+        var (sessions, position) = await SessionList.RevokedSince(node.Database.Daemon, now - Remembered, ct);
+        ended.Clear();
+        foreach (var session in sessions) ended[session] = now;
+        loaded = true;
+        return position;
+    }
+
+    public void OnEvent(Recorded e)
+    {
+        ended[e.StreamGuid] = node.Time.GetUtcNow();
+        // Whoever adds tidies up, a bounded part at a time.
+        if (ended.Count % 256 == 0) Forget();
+    }
+
+    private void Forget()
+    {
+        var before = node.Time.GetUtcNow() - Remembered;
+        foreach (var (session, at) in ended)
+            if (at < before) ended.TryRemove(session, out _);
+    }
+}

@@ -1,0 +1,86 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Nubabel.Domain;
+using Nubabel.Domain.Sessions;
+
+namespace Nubabel.Api.Host.Tokens;
+
+/// <summary>What a sign-in, sign-up or refresh is answered with; members as RFC 6749 §5.1 names them.</summary>
+/// <param name="ExpiresIn">Seconds.</param>
+public sealed record TokenAnswer(
+    [property: System.Text.Json.Serialization.JsonPropertyName("access_token")] string AccessToken,
+    [property: System.Text.Json.Serialization.JsonPropertyName("token_type")] string TokenType,
+    [property: System.Text.Json.Serialization.JsonPropertyName("expires_in")] int ExpiresIn,
+    [property: System.Text.Json.Serialization.JsonPropertyName("refresh_token")] string RefreshToken,
+    [property: System.Text.Json.Serialization.JsonPropertyName("organization_id")] string? OrganizationId,
+    [property: System.Text.Json.Serialization.JsonPropertyName("user_id")] Guid UserId,
+    [property: System.Text.Json.Serialization.JsonPropertyName("session_id")] Id<Session> SessionId);
+
+/// <summary>
+/// Issues and checks access tokens (RFC 9068: <c>at+jwt</c>, ES256). A token that was checked once is remembered by its hash until it runs out, because
+/// a signature costs more than all the rest of a request; whether its session lives is asked each time, elsewhere.
+/// </summary>
+public sealed class AccessTokens(SigningKeys keys, Settings settings, TimeProvider time)
+{
+    /// <summary>How many checked tokens a node remembers.</summary>
+    private const int CacheBound = 50_000;
+
+    private readonly ConcurrentDictionary<UInt128, (Caller Caller, DateTimeOffset Until)> seen = new();
+
+    public async Task<TokenAnswer> Issue(Caller caller, RefreshToken refresh, CancellationToken ct)
+    {
+        var (kid, key) = await keys.Signing(ct);
+        var now = time.GetUtcNow();
+        var payload = new ArrayBufferWriter<byte>(512);
+        using (var json = new Utf8JsonWriter(payload))
+        {
+            json.WriteStartObject();
+            json.WriteString("iss", settings.Issuer);
+            json.WriteString("aud", AudienceOf(caller.Realm));
+            json.WriteString("sub", caller.Id);
+            json.WriteString("sid", caller.Session.Value);
+            if (caller.Realm == Realm.Organization) json.WriteString("org", caller.Tenant);
+            json.WriteString("role", caller.Role);
+            json.WriteNumber("iat", now.ToUnixTimeSeconds());
+            json.WriteNumber("exp", (now + settings.AccessLife).ToUnixTimeSeconds());
+            json.WriteString("jti", Guid.CreateVersion7(now));
+            json.WriteEndObject();
+        }
+        var token = Jws.Sign(key, kid, payload.WrittenSpan);
+        return new TokenAnswer(
+            token, "Bearer", (int)settings.AccessLife.TotalSeconds, refresh.Text, caller.Realm == Realm.Organization ? caller.Tenant : null, caller.Id, caller.Session);
+    }
+
+    /// <summary>Who calls with this token.</summary>
+    /// <exception cref="Problem">401: it is not one of ours, or has run out. Which it is, only the log hears.</exception>
+    public async ValueTask<Caller> Check(string token, CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var hash = MemoryMarshal.Read<UInt128>(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+        if (seen.TryGetValue(hash, out var known) && now < known.Until) return known.Caller;
+        foreach (var realm in (Realm[])[Realm.Organization, Realm.Platform])
+        {
+            var verdict = await Jws.Verify(token, keys.Verifying, new JwsExpectations(settings.Issuer, AudienceOf(realm), now), ct);
+            if (verdict.Refusal == JwsRefusal.WrongAudience) continue;
+            if (verdict.Claims is not { } claims || CallerOf(realm, claims) is not { } caller) break;
+            if (seen.Count >= CacheBound) seen.Clear();
+            seen[hash] = (caller, DateTimeOffset.FromUnixTimeSeconds(claims.GetProperty("exp").GetInt64()));
+            return caller;
+        }
+        throw Authentication.Unauthorized("credential.invalid", "The access token is not valid, or has run out.");
+    }
+
+    private static Caller? CallerOf(Realm realm, JsonElement claims)
+    {
+        if (!claims.TryGetProperty("sub", out var sub) || !sub.TryGetGuid(out var id) || !claims.TryGetProperty("sid", out var sid) || !sid.TryGetGuid(out var session)) return null;
+        if (!claims.TryGetProperty("role", out var role) || role.GetString() is not { } name) return null;
+        if (realm == Realm.Platform) return new Caller(realm, Node.Platform, id, new Id<Session>(session), name);
+        return claims.TryGetProperty("org", out var org) && org.GetString() is { } tenant ? new Caller(realm, tenant, id, new Id<Session>(session), name) : null;
+    }
+
+    private string AudienceOf(Realm realm) => realm == Realm.Platform ? $"{settings.Audience}:platform" : settings.Audience;
+}

@@ -1,0 +1,60 @@
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Tokens;
+using Nubabel.Api.Sessions;
+using Nubabel.Domain;
+using Nubabel.Domain.Operators;
+using Nubabel.Domain.Sessions;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Operators;
+
+/// <summary>An operator's sign-in.</summary>
+public sealed record OperatorSignIn(string Email, string Password)
+{
+    public override string ToString() => "(sign-in)";
+}
+
+/// <summary>The operators' realm: their own sign-in, whose tokens count under <c>/admin</c> and <c>/api/admin</c> only.</summary>
+public static class OperatorsApi
+{
+    private const int LongestSecret = 1024;
+
+    public static void MapOperators(this IEndpointRouteBuilder app)
+    {
+        var auth = app.MapGroup("/admin/auth").WithTags("Operators");
+        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/sign-out", SignOut).Needs("platform:sessions").Answers204();
+    }
+
+    private static async Task<IResult> SignIn(Body<OperatorSignIn> body, RequestScope scope, Node node, Passwords passwords, SignIns signIns, CancellationToken ct)
+    {
+        var (wish, ids) = (body.Value, scope.Ids);
+        var reader = node.Journal(Node.Platform, new Origin("system:sign-in"));
+        var valid = Email.TryParse(wish.Email, out var email);
+        var holder = await reader.Holder("operator-email", valid ? signIns.EmailKey(Node.Platform, email!) : "", ct);
+        var id = Id<Operator>.TryParse(holder?["operator-".Length..], null, out var found) ? found : ids.New<Operator>();
+        var account = await reader.Load(id, ct);
+        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == OperatorStatus.Active ? account.State.PasswordHash : null, wish.Password, ct);
+        if (!right)
+            throw new Problem("sign_in.failed", "The e-mail address or the password is wrong.") { Members = new Dictionary<string, object?> { ["error"] = "invalid_grant" } };
+        return await signIns.SignIn(scope, new Caller(Realm.Platform, Node.Platform, id.Value, ids.New<Session>(), "operator"), ct);
+    }
+
+    private static async Task<IResult> Refresh(Body<Refresh> body, RequestScope scope, Refreshes refreshes, CancellationToken ct) =>
+        await refreshes.Handle(body.Value.RefreshToken, Realm.Platform, scope, ct);
+
+    private static async Task<IResult> SignOut(Caller caller, Journal journal, Answers answers, CancellationToken ct) =>
+        answers.Gone(await journal.Handle(caller.Session, new RevokeSession(SessionEnd.SignedOut), ct));
+
+    /// <summary>Adds an operator: from the command line, and at the first start in Development.</summary>
+    public static async Task<Id<Operator>> Add(Node node, SignIns signIns, Passwords passwords, Email email, Password password, CancellationToken ct)
+    {
+        var id = new Id<Operator>(Guid.CreateVersion7(node.Time.GetUtcNow()));
+        var command = new AddOperator(
+            await node.Seal(Node.Platform, Streams.Of(id), email.Value, ct), signIns.EmailKey(Node.Platform, email), await passwords.Hash(password, ct));
+        await node.Journal(Node.Platform, new Origin("system:command-line")).Create(id, command, ct);
+        return id;
+    }
+}

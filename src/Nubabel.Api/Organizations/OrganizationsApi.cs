@@ -1,0 +1,74 @@
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Tokens;
+using Nubabel.Domain;
+using Nubabel.Domain.Organizations;
+using Nubabel.Domain.Sessions;
+using Nubabel.Domain.Users;
+using Nubabel.Projections;
+using Nubabel.Projections.Organizations;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Organizations;
+
+/// <summary>What a sign-up names of its organization.</summary>
+public sealed record NewOrganization(OrganizationName Name, Slug Slug);
+
+/// <summary>Founds an organization with its first owner.</summary>
+public sealed record SignUp(NewOrganization Organization, Email Email, Password Password, PersonName Name)
+{
+    // A record prints its members; these must not be in a log.
+    public override string ToString() => "(sign-up)";
+}
+
+/// <summary>Sign-up, and the organization of the caller.</summary>
+public static class OrganizationsApi
+{
+    public static void MapOrganizations(this IEndpointRouteBuilder app)
+    {
+        app.MapPost("/api/signup", SignUp).WithTags("Organizations").Anonymous().Answers201<TokenAnswer>();
+        var organization = app.MapGroup("/api/organization").WithTags("Organizations");
+        organization.MapGet("", Get).Needs("organization:read").Answers200<OrganizationProfile>();
+        organization.MapPatch("", Rename).Needs("organization:write").Answers200<OrganizationProfile>();
+    }
+
+    private static async Task<IResult> SignUp(
+        Body<SignUp> body, RequestScope scope, Node node, Settings settings, Passwords passwords, SignIns signIns, CancellationToken ct)
+    {
+        if (settings.SignupMode == SignupMode.Closed) throw new Problem("signup.closed", "Organizations are made by an operator here.");
+        var (wish, ids) = (body.Value, scope.Ids);
+        Id<Organization> organization = ids.New<Organization>();
+        Id<User> user = ids.New<User>();
+        Id<Session> session = ids.New<Session>();
+        var tenant = organization.ToString();
+        var hash = await passwords.Hash(wish.Password, ct);
+        if (!await node.Directory.Reserve(wish.Organization.Slug.Value, tenant, node.Database.Shard, ct))
+            throw Problem.At("organization.slug", "organization.slug_taken", "Another organization has this slug.");
+        var journal = scope.JournalFor(tenant, Actor.User(user.Value));
+        var caller = new Caller(Realm.Organization, tenant, user.Value, session, "owner");
+        var (open, answer) = await signIns.Prepare(journal, scope, caller, ct);
+        var register = new RegisterUser(
+            await node.Seal(tenant, Streams.Of(user), wish.Email.Value, ct), signIns.EmailKey(tenant, wish.Email), await node.Seal(tenant, Streams.Of(user), wish.Name.Value, ct), hash, Role.Owner);
+        var registered = new Step<User>(user, register, fresh: true);
+        var opened = new Step<Session>(session, open, fresh: true);
+        await journal.Commit([new Step<Organization>(organization, new FoundOrganization(wish.Organization.Name, wish.Organization.Slug, user), fresh: true), registered, opened], ct);
+        // A crash before this line leaves a reservation, which sign-in accepts and confirms.
+        await node.Directory.Confirm(tenant, ct);
+        return signIns.Answer(StatusCodes.Status201Created, answer, Math.Max(registered.Outcome.Position, opened.Outcome.Position));
+    }
+
+    private static async Task<IResult> Get(HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var loaded = await journal.Load(Own(caller), ct);
+        return await answers.Found(http, loaded, loaded.Row<OrganizationProfile>(OrganizationProfile.Evolve), Missing(), ct);
+    }
+
+    private static async Task<IResult> Rename(Body<RenameOrganization> body, HttpRequest request, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var renamed = await journal.Handle(Own(caller), body.Value, ct, ETags.IfMatch(request));
+        return await answers.Changed(renamed, renamed.Row<OrganizationProfile>(OrganizationProfile.Evolve), ct);
+    }
+
+    private static Id<Organization> Own(Caller caller) => Id<Organization>.Parse(caller.Tenant);
+
+    private static Refused Missing() => new(RefusalKind.Missing, "organization.missing", "There is no such organization.");
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+using Npgsql;
+using Nubabel.Api.Audit;
+using Nubabel.Api.Commands;
+using Nubabel.Api.Devices;
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Tokens;
+using Nubabel.Api.Operations;
+using Nubabel.Api.Operators;
+using Nubabel.Api.Organizations;
+using Nubabel.Api.Sessions;
+using Nubabel.Api.Users;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Api;
+
+/// <summary>The server: what it is made of, in the order in which it comes to life. The table of contents of this project.</summary>
+public static class Server
+{
+    /// <summary>How long a start waits for a database that does not answer yet.</summary>
+    private static readonly TimeSpan DatabaseWait = TimeSpan.FromSeconds(30);
+
+    public static async Task<int> Run(CancellationToken ct)
+    {
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
+        await using var app = await Build(WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] }), ct);
+        await app.StartAsync(ct);
+        await Announce(app, ct);
+        await app.WaitForShutdownAsync(ct);
+        return 0;
+    }
+
+    /// <summary>A server that is ready to start: the schema is checked, the keys are there, the routes are mapped.</summary>
+    /// <exception cref="BadSettings">The configuration has faults.</exception>
+    public static async Task<WebApplication> Build(WebApplicationBuilder builder, CancellationToken ct)
+    {
+        var (read, errors) = Settings.Read(builder.Configuration, builder.Environment.EnvironmentName, Settings.ApiConnection, Settings.DaemonConnection);
+        var settings = read ?? throw new BadSettings(errors);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        if (builder.Configuration["URLS"] is null && builder.Configuration["ASPNETCORE_URLS"] is null) builder.WebHost.UseUrls([.. settings.Addresses]);
+        var master = MasterKeyFile.Of(settings);
+        var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!);
+        await Prepare(settings, database, master, ct);
+
+        var node = new Node(database, master, new Signal(), TimeProvider.System);
+        var keys = new SigningKeys(database, master, node.Time);
+        await keys.Ensure(ct);
+        builder.AddEdge(settings);
+        Services(builder.Services, node, keys, settings);
+
+        var app = builder.Build();
+        app.UseEdge();
+        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>());
+        app.UseStrictRoutes();
+        app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
+        Routes(app);
+        return app;
+    }
+
+    private static void Services(IServiceCollection services, Node node, SigningKeys keys, Settings settings)
+    {
+        services.AddHttpContextAccessor();
+        services.AddSingleton(node);
+        services.AddSingleton(node.Time);
+        services.AddSingleton(keys);
+        services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
+        services.AddSingleton(new RefreshTokens(node.Master));
+        services.AddSingleton<AccessTokens>();
+        services.AddSingleton<Passwords>();
+        services.AddSingleton<SignIns>();
+        services.AddSingleton<Refreshes>();
+        services.AddSingleton<RevokedSessions>();
+        services.AddSingleton<Idempotency>();
+        services.AddSingleton(ReadModels.All);
+        services.AddSingleton(new Store.Positions(node.Database.Daemon, ReadModels.All));
+        services.AddSingleton(sp => new ProjectionDaemon(
+            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
+        services.AddSingleton(sp => new Tail(
+            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddHostedService<Background>();
+
+        services.AddScoped<RequestScope>();
+        services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
+        services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Journal);
+        services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Reader);
+        services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
+        services.AddScoped<Answers>();
+        services.AddScoped<Freshness>();
+    }
+
+    private static void Routes(WebApplication app)
+    {
+        app.MapOrganizations();
+        app.MapUsers();
+        app.MapSessions();
+        app.MapDevices();
+        app.MapAudit();
+        app.MapOperators();
+        app.MapAdmin();
+        app.MapHealth();
+
+    }
+
+    /// <summary>Brings schema, logins and stamps into a state that may be served, or says in one sentence why not.</summary>
+    private static async Task Prepare(Settings settings, Database database, MasterKey master, CancellationToken ct)
+    {
+        await Answering(database, ct);
+        if (settings is { IsDevelopment: true, Owner: { } ownerString })
+        {
+            await using var owner = NpgsqlDataSource.Create(ownerString);
+            await Schema.Migrate(owner, Configured.Login(settings.Api!), Configured.Login(settings.DaemonLogin!), ct);
+        }
+        Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
+        await Logins.Check(database, ct);
+        await Stamps.Check(database.Daemon, settings.EnvironmentStamp, master, ct);
+    }
+
+    private static async Task Answering(Database database, CancellationToken ct)
+    {
+        var until = TimeProvider.System.GetUtcNow() + DatabaseWait;
+        while (true)
+        {
+            try
+            {
+                await using var connection = await database.Daemon.OpenConnectionAsync(ct);
+                return;
+            }
+            catch (NpgsqlException e) when (Failures.IsDatabaseUnavailable(e) && TimeProvider.System.GetUtcNow() < until)
+            {
+                await Task.Delay(500, ct);
+            }
+        }
+    }
+
+    private static async Task Announce(WebApplication app, CancellationToken ct)
+    {
+        var settings = app.Services.GetRequiredService<Settings>();
+        var address = app.Urls.First();
+        Console.WriteLine($"Nubabel      {address}");
+        if (settings.IsDevelopment)
+            Console.WriteLine($"operator     {await FirstOperator.Ensure(app.Services.GetRequiredService<Node>(), settings, app.Services.GetRequiredService<SignIns>(), app.Services.GetRequiredService<Passwords>(), ct)}");
+        Console.WriteLine($"API page     {address}/docs");
+    }
+}

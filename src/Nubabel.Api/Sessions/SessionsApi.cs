@@ -1,0 +1,106 @@
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Tokens;
+using Nubabel.Domain;
+using Nubabel.Domain.Sessions;
+using Nubabel.Domain.Users;
+using Nubabel.Projections;
+using Nubabel.Projections.Sessions;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Sessions;
+
+/// <summary>A sign-in to an organization, named by slug or id. The address and the password are compared, not judged: what cannot be one is wrong.</summary>
+public sealed record SignIn(string Organization, string Email, string Password)
+{
+    // A record prints its members; these must not be in a log.
+    public override string ToString() => "(sign-in)";
+}
+
+/// <summary>The refresh of a session; the member is named as RFC 6749 §6 does.</summary>
+public sealed record Refresh([property: System.Text.Json.Serialization.JsonPropertyName("refresh_token")] string RefreshToken)
+{
+    public override string ToString() => "(refresh)";
+}
+
+/// <summary>Sign-in, refresh, sign-out, and the sessions of the user who calls.</summary>
+public static class SessionsApi
+{
+    /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
+    private const int LongestSecret = 1024;
+
+    public static void MapSessions(this IEndpointRouteBuilder app)
+    {
+        var auth = app.MapGroup("/api/auth").WithTags("Sessions");
+        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/sign-out", SignOut).Needs("sessions:write").Answers204();
+        var sessions = app.MapGroup("/api/sessions").WithTags("Sessions");
+        sessions.MapGet("", List).Needs("sessions:read").Paged<SessionRow>();
+        sessions.MapDelete("/{id}", Revoke).Needs("sessions:write").Answers204();
+        sessions.MapPost("/revoke-others", RevokeOthers).Needs("sessions:write").Answers200<RevokedOthers>();
+        app.MapGet("/.well-known/jwks.json", (SigningKeys keys, CancellationToken ct) => keys.Published(ct)).WithTags("Sessions").Anonymous().Answers200<JwkSet>();
+    }
+
+    private static async Task<IResult> SignIn(Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, SignIns signIns, CancellationToken ct)
+    {
+        var (wish, ids) = (body.Value, scope.Ids);
+        var known = await node.Directory.Find(wish.Organization, ct);
+        // Whatever is missing, the same is done: look the address up somewhere, load an account, hash a password. So the time tells nothing.
+        var tenant = known?.Organization ?? Guid.CreateVersion7(node.Time.GetUtcNow()).ToString();
+        var reader = node.Journal(tenant, new Origin("system:sign-in"));
+        var valid = Email.TryParse(wish.Email, out var email);
+        var holder = await reader.Holder("email", valid ? signIns.EmailKey(tenant, email!) : "", ct);
+        var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
+        var account = await reader.Load(user, ct);
+        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == UserStatus.Active ? account.State.PasswordHash : null, wish.Password, ct);
+        if (!right || known is null || known.State is "suspended" or "closed") throw Failed();
+        if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
+        return await signIns.SignIn(scope, new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.State.Role)), ct);
+    }
+
+    internal static async Task<IResult> Refresh(Body<Refresh> body, RequestScope scope, Refreshes refreshes, CancellationToken ct) =>
+        await refreshes.Handle(body.Value.RefreshToken, Realm.Organization, scope, ct);
+
+    private static async Task<IResult> SignOut(Caller caller, Journal journal, Answers answers, CancellationToken ct) =>
+        answers.Gone(await journal.Handle(caller.Session, new RevokeSession(SessionEnd.SignedOut), ct));
+
+    private static async Task<IResult> List(Paging page, Caller caller, Node node, Reader db, Freshness fresh, CancellationToken ct)
+    {
+        await fresh.Of(SessionList.Name, ct);
+        var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), page.After, page.Limit, ct);
+        return page.Answer(await Page.Open(db, rows, page.Limit, row => row with { Current = row.Id == caller.Session }, SessionList.Place, ct));
+    }
+
+    private static async Task<IResult> Revoke(Id<Session> id, RequestScope scope, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var revoked = await journal.Handle(id, new RevokeSession(SessionEnd.Revoked), ct);
+        if (revoked.Appended == 0 && scope.Replay is null) throw Missing();
+        return answers.Gone(revoked);
+    }
+
+    /// <summary>How many sessions were ended.</summary>
+    public sealed record RevokedOthers(int Revoked);
+
+    private static async Task<IResult> RevokeOthers(Caller caller, Node node, Reader db, Journal journal, Freshness fresh, CancellationToken ct)
+    {
+        // The list may lag behind a sign-in of a moment ago, and that one above all must not be left out.
+        await fresh.Now(SessionList.Name, ct);
+        var ended = 0;
+        IReadOnlyList<string>? after = null;
+        while (true)
+        {
+            var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), after, Paging.Most, ct);
+            foreach (var row in rows.Where(row => row.Id != caller.Session))
+                ended += (await journal.Handle(row.Id, new RevokeSession(SessionEnd.Revoked), ct)).Appended;
+            if (rows.Count <= Paging.Most) return Results.Json(new RevokedOthers(ended), Json.Options);
+            after = SessionList.Place(rows[^1]);
+        }
+    }
+
+    private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")
+    {
+        Members = new Dictionary<string, object?> { ["error"] = "invalid_grant" },
+    };
+
+    private static Refused Missing() => new(RefusalKind.Missing, "session.missing", "There is no such session.");
+}

@@ -1,0 +1,41 @@
+using Nubabel.Api.Host;
+using Nubabel.Domain;
+using Nubabel.Domain.Users;
+using Nubabel.Projections;
+using Nubabel.Projections.Users;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Users;
+
+/// <summary>What a user may change of the own profile.</summary>
+public sealed record ProfileChange(PersonName Name)
+{
+    // A record prints its members; a name must not be in a log.
+    public override string ToString() => "(profile change)";
+}
+
+/// <summary>The account of the user who calls.</summary>
+public static class UsersApi
+{
+    public static void MapUsers(this IEndpointRouteBuilder app)
+    {
+        var user = app.MapGroup("/api/user").WithTags("User");
+        user.MapGet("", Get).Needs("user:read").Answers200<UserProfile>();
+        user.MapPatch("", Change).Needs("user:write").Answers200<UserProfile>();
+    }
+
+    private static async Task<IResult> Get(HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var loaded = await journal.Load(caller.User, ct);
+        return await answers.Found(http, loaded, loaded.Row<UserProfile>(UserProfile.Evolve), Missing(), ct);
+    }
+
+    private static async Task<IResult> Change(Body<ProfileChange> body, HttpRequest request, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var name = await node.Seal(caller.Tenant, Streams.Of(caller.User), body.Value.Name.Value, ct);
+        var renamed = await journal.Handle(caller.User, new RenameUser(name), ct, ETags.IfMatch(request));
+        return await answers.Changed(renamed, renamed.Row<UserProfile>(UserProfile.Evolve), ct);
+    }
+
+    private static Refused Missing() => new(RefusalKind.Missing, "user.missing", "There is no such user.");
+}

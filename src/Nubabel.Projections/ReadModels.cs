@@ -1,0 +1,15 @@
+using Nubabel.Projections.Audit;
+using Nubabel.Projections.Devices;
+using Nubabel.Projections.Sessions;
+using Nubabel.Store;
+
+namespace Nubabel.Projections;
+
+/// <summary>Every read model with a table. What is not here is not built.</summary>
+public static class ReadModels
+{
+    public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
+        .Rows<AuditTrail, AuditRow>()
+        .Documents<DeviceList, DeviceRow>()
+        .Documents<SessionList, SessionRow>();
+}
