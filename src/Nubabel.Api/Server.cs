@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
@@ -25,8 +26,9 @@ public static class Server
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
         await using var app = await Build(WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] }), ct);
+        var operatorFile = await FirstOperatorFile(app, ct);
         await app.StartAsync(ct);
-        await Announce(app, ct);
+        Announce(app, operatorFile);
         await app.WaitForShutdownAsync(ct);
         return 0;
     }
@@ -67,7 +69,7 @@ public static class Server
         services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
         services.AddSingleton(new RefreshTokens(node.Master));
         services.AddSingleton<AccessTokens>();
-        services.AddSingleton<Passwords>();
+        services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();
         services.AddSingleton<Refreshes>();
         services.AddSingleton<RevokedSessions>();
@@ -133,13 +135,20 @@ public static class Server
         }
     }
 
-    private static async Task Announce(WebApplication app, CancellationToken ct)
+    private static async Task<string?> FirstOperatorFile(WebApplication app, CancellationToken ct)
     {
-        var settings = app.Services.GetRequiredService<Settings>();
+        var services = app.Services;
+        var settings = services.GetRequiredService<Settings>();
+        if (!settings.IsDevelopment) return null;
+        return await FirstOperator.Ensure(
+            services.GetRequiredService<Node>(), settings, services.GetRequiredService<SignIns>(), services.GetRequiredService<Passwords>(), ct);
+    }
+
+    private static void Announce(WebApplication app, string? operatorFile)
+    {
         var address = app.Urls.First();
-        Console.WriteLine($"Nubabel      {address}");
-        if (settings.IsDevelopment)
-            Console.WriteLine($"operator     {await FirstOperator.Ensure(app.Services.GetRequiredService<Node>(), settings, app.Services.GetRequiredService<SignIns>(), app.Services.GetRequiredService<Passwords>(), ct)}");
-        Console.WriteLine($"API page     {address}/docs");
+        Console.WriteLine($"Address:  {address}");
+        if (operatorFile is not null) Console.WriteLine($"Operator: {operatorFile}");
+        Console.WriteLine($"API page: {address}/docs");
     }
 }

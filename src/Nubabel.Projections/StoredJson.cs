@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Nubabel.Projections;
 
@@ -10,6 +11,13 @@ public static class StoredJson
 
     /// <summary>Reads what is never the literal null: a stored document.</summary>
     public static T Read<T>(ReadOnlySpan<byte> json) => JsonSerializer.Deserialize<T>(json, Options) ?? throw new JsonException("A stored document is null.");
+
+    // What is null is not written, so a member that may be null may be absent.
+    private static void AbsentIsNull(JsonTypeInfo type)
+    {
+        foreach (var member in type.Properties)
+            if (member.IsRequired && member.IsSetNullable) member.IsRequired = false;
+    }
 
     private static JsonSerializerOptions Make()
     {
@@ -22,6 +30,7 @@ public static class StoredJson
             RespectNullableAnnotations = true,
             RespectRequiredConstructorParameters = true,
             Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { AbsentIsNull } },
             Converters = { new UtcTimes(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
         };
         options.MakeReadOnly(populateMissingResolver: true);

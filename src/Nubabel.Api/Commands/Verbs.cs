@@ -161,6 +161,10 @@ public static class Verbs
             foreach (var line in bad.Lines) Console.Error.WriteLine(line);
             return BadConfiguration;
         }
+        catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        {
+            return Fail($"The address is in use: {e.Message}");
+        }
         catch (Exception e) when (e is SchemaDrift or LoginRefused or StampMismatch or RebuildRefused or ReadTableDiffers or NpgsqlException)
         {
             return Fail(e is PostgresException p ? $"PostgreSQL refused: {p.MessageText}" : e.Message);

@@ -11,14 +11,19 @@ namespace Nubabel.Api.Host;
 public sealed class Passwords : IDisposable
 {
     /// <summary>OWASP's figure for PBKDF2-HMAC-SHA512, Password Storage Cheat Sheet, 2023.</summary>
-    private const int Iterations = 210_000;
+    public const int Iterations = 210_000;
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
-    private readonly PasswordHasher<Passwords> hasher = new(Options.Create(new PasswordHasherOptions { IterationCount = Iterations }));
+    private readonly PasswordHasher<Passwords> hasher;
     private readonly SemaphoreSlim turns = new(Math.Max(1, Environment.ProcessorCount));
     private readonly string nobodys;
 
-    public Passwords() => nobodys = hasher.HashPassword(this, Guid.NewGuid().ToString());
+    /// <param name="iterations">How much work a new hash is; one that is there says itself how much it was.</param>
+    public Passwords(int iterations = Iterations)
+    {
+        hasher = new PasswordHasher<Passwords>(Options.Create(new PasswordHasherOptions { IterationCount = iterations }));
+        nobodys = hasher.HashPassword(this, Guid.NewGuid().ToString());
+    }
 
     public Task<string> Hash(Password password, CancellationToken ct) => InTurn(() => hasher.HashPassword(this, password.Value), ct);
 

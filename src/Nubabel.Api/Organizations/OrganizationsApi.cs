@@ -23,6 +23,8 @@ public sealed record SignUp(NewOrganization Organization, Email Email, Password 
 /// <summary>Sign-up, and the organization of the caller.</summary>
 public static class OrganizationsApi
 {
+    private const string SlugMember = "organization.slug";
+
     public static void MapOrganizations(this IEndpointRouteBuilder app)
     {
         app.MapPost("/api/signup", SignUp).WithTags("Organizations").Anonymous().Answers201<TokenAnswer>();
@@ -42,7 +44,7 @@ public static class OrganizationsApi
         var tenant = organization.ToString();
         var hash = await passwords.Hash(wish.Password, ct);
         if (!await node.Directory.Reserve(wish.Organization.Slug.Value, tenant, node.Database.Shard, ct))
-            throw Problem.At("organization.slug", "organization.slug_taken", "Another organization has this slug.");
+            throw Problem.At(SlugMember, "organization.slug_taken", "Another organization has this slug.");
         var journal = scope.JournalFor(tenant, Actor.User(user.Value));
         var caller = new Caller(Realm.Organization, tenant, user.Value, session, "owner");
         var (open, answer) = await signIns.Prepare(journal, scope, caller, ct);
