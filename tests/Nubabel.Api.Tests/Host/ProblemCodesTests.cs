@@ -35,12 +35,13 @@ public sealed partial class ProblemCodesTests
             Assert.Equal(status, ProblemCodes.Find(ProblemCodes.CodeOf(status))!.Status);
     }
 
-    /// <summary>Set NUBABEL_TEST_ACCEPT=1 to rewrite the page.</summary>
+    /// <summary>Set NUBABEL_WRITE_CONTRACTS=1 to rewrite the page.</summary>
     [Fact]
+    [Trait("Category", "Contract")]
     public void The_page_of_problems_is_the_catalogue()
     {
         var page = Path.Combine(Root, "docs", "problems.md");
-        if (Environment.GetEnvironmentVariable("NUBABEL_TEST_ACCEPT") == "1") File.WriteAllText(page, ProblemCodes.Markdown());
+        if (Environment.GetEnvironmentVariable("NUBABEL_WRITE_CONTRACTS") == "1") File.WriteAllText(page, ProblemCodes.Markdown());
         Assert.Equal(ProblemCodes.Markdown(), File.ReadAllText(page));
     }
 
