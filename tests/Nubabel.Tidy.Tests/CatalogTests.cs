@@ -56,6 +56,24 @@ public sealed partial class CatalogTests
                              && Regex.IsMatch(s.Code, $@"\b{command.Name}\b"))
                          select $"{command.Name} has no spec");
 
+    /// <summary>A read model that is written and not registered would never be filled.</summary>
+    [Fact]
+    public void Every_read_model_is_in_the_index()
+    {
+        // No index, no daemon: nothing is filled at all yet.
+        if (Sources.Under("Nubabel.Projections").SingleOrDefault(s => s.Path.EndsWith("/ReadModels.cs", StringComparison.Ordinal)) is not { } index) return;
+        StyleTests.Clean(from model in Model.ReadModels where !IsRegistered(index.Code, model.Name) select $"{model.Name} is not in {index.Path}");
+    }
+
+    [Fact]
+    public void A_read_model_that_is_not_registered_is_found()
+    {
+        Assert.True(IsRegistered("new ProjectionSet().Documents<DeviceList, DeviceRow>().Rows<AuditTrail, AuditRow>()", "AuditTrail"));
+        Assert.False(IsRegistered("new ProjectionSet().Documents<DeviceList, DeviceRow>()", "DeviceRow"));
+        Assert.False(IsRegistered("new ProjectionSet()", "DeviceList"));
+        Assert.NotEmpty(Model.ReadModels);
+    }
+
     [Fact]
     public void A_command_without_a_case_is_found()
     {
@@ -66,6 +84,8 @@ public sealed partial class CatalogTests
         Assert.False(Decides(Code, "Rename"));
         Assert.False(Folds("static S Evolve(S s, E e) => e switch { DeviceRenamed r => s, };", "DeviceRevoked"));
     }
+
+    private static bool IsRegistered(string code, string model) => Regex.IsMatch(code, $@"<\s*{model}\b");
 
     private static Source FileOf(Type state) => Sources.Under("Nubabel.Domain").Single(s => s.Path.EndsWith($"/{state.Name}.cs", StringComparison.Ordinal));
 

@@ -12,7 +12,8 @@ public sealed partial class DependencyTests
     public void The_domain_references_nothing() => StyleTests.Clean(Foreign(Model.Domain));
 
     [Fact]
-    public void The_store_references_npgsql_only() => StyleTests.Clean(Foreign(typeof(Recorded).Assembly, "Npgsql"));
+    public void The_store_references_npgsql_and_what_it_logs_through() =>
+        StyleTests.Clean(Foreign(typeof(Recorded).Assembly, "Npgsql", "Microsoft.Extensions.Logging.Abstractions"));
 
     [Fact]
     public void The_projections_reference_domain_and_store() =>

@@ -16,6 +16,9 @@ internal static class Model
     public static IEnumerable<Type> Commands => Domain.GetTypes().Where(IsCommand);
     public static IEnumerable<Type> States => Domain.GetTypes().Where(IsState);
 
+    public static IEnumerable<Type> ReadModels => typeof(Projections.StoredJson).Assembly.GetTypes().Where(t =>
+        t.GetInterfaces().Any(i => i.IsGenericType && (i.GetGenericTypeDefinition() == typeof(Store.IDocument<>) || i.GetGenericTypeDefinition() == typeof(Store.IRows<>))));
+
     /// <summary>The aggregate that an event or a command belongs to.</summary>
     public static Type AggregateOf(Type type) => ArgumentOf(type, typeof(Event<>)) ?? ArgumentOf(type, typeof(Command<>))!;
 
