@@ -56,6 +56,7 @@ public sealed partial class DependencyTests
         Assert.Empty(Calls(new Source("src/Nubabel.Domain/Users/User.cs", "User.Decide(state, new RenameUser(name), at);"), states, commands));
         Assert.Single(EndpointCalls(new Source("src/Nubabel.Api/Devices/DevicesApi.cs", "UsersApi.Rename(x);")));
         Assert.Empty(EndpointCalls(new Source("src/Nubabel.Api/Devices/DevicesApi.cs", "DevicesApi.Rename(x);")));
+        Assert.Empty(EndpointCalls(new Source("src/Nubabel.Api/Commands/Verbs.cs", "OperatorsApi.Add(x);")));
         Assert.Empty(EndpointCalls(new Source("src/Nubabel.Api/Program.cs", "app.MapDevices();")));
     }
 
@@ -108,7 +109,8 @@ public sealed partial class DependencyTests
 
     private static IEnumerable<string> EndpointCalls(Source source)
     {
-        if (source.Path.Split('/') is not ["src", "Nubabel.Api", var slice, _, ..]) return [];
+        // The operator's commands are no slice: they are another front to the same ones.
+        if (source.Path.Split('/') is not ["src", "Nubabel.Api", var slice and not "Commands", _, ..]) return [];
         return Endpoints().Matches(source.Code).Where(m => m.Groups[1].Value != slice).Select(m => $"{source.Path}:{source.LineOf(m.Index)} calls {m.Value}");
     }
 

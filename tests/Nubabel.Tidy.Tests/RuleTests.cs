@@ -97,6 +97,7 @@ public sealed class RuleTests
     [InlineData("src/Nubabel.Api/Devices/DevicesApi.cs", "database.Daemon.Open()", 1)]
     [InlineData("src/Nubabel.Api/Operators/OperatorsApi.cs", "PlatformReader reader", 0)]
     [InlineData("src/Nubabel.Api/Admin/AdminApi.cs", "PlatformReader reader", 0)]
+    [InlineData("src/Nubabel.Api/Commands/Verbs.cs", "database.Daemon.Open()", 0)]
     [InlineData("src/Nubabel.Api/Devices/DevicesApi.cs", "// no PlatformReader here", 0)]
     public void Access_to_all_tenants_is_found_in_a_tenants_slice(string path, string code, int found) =>
         Assert.Equal(found, Rules.PlatformAccess(new Source(path, code)).Count());
