@@ -1,5 +1,4 @@
 using System.Globalization;
-using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -20,7 +19,7 @@ public static class GoldenEvents
     public static string Folder => Repository.At("docs", "contracts", "events");
 
     /// <summary>The catalogue as the engine sees it.</summary>
-    public static EventTypes Types { get; } = new(EventCatalog.All.Select(e => new EventType(e.Alias, e.Type, e.Upcasts)), StoredJson.Options);
+    public static EventTypes Types => Events.Types;
 
     public static IReadOnlyList<GoldenEvent> All { get; } = [.. Directory.EnumerateFiles(Folder, "*.json").Order(StringComparer.Ordinal).Select(Load)];
 

@@ -16,11 +16,13 @@ public sealed record ChangeDeviceKey(PublicKey PublicKey) : Command<Device>;
 public sealed record RevokeDevice(Reason? Reason = null) : Command<Device>;
 public sealed record DeleteDevice : Command<Device>;
 
+/// <summary>What kind of client a device runs; told once, at registration.</summary>
 [JsonConverter(typeof(DeviceTypeConverter))]
 public enum DeviceType { Mobile, Desktop, Web }
 
 internal sealed class DeviceTypeConverter() : WordConverter<DeviceType>("device.type_invalid");
 
+/// <summary>Where a device is in its life; it only ever moves on.</summary>
 [JsonConverter(typeof(DeviceStatusConverter))]
 public enum DeviceStatus { None, Active, Revoked, Deleted }
 

@@ -9,6 +9,7 @@ public sealed record OperatorAdded(Personal Email, string EmailKey, string Passw
 
 public sealed record AddOperator(Personal Email, string EmailKey, string PasswordHash) : Command<Operator>;
 
+/// <summary>Where an operator's account is in its life.</summary>
 [JsonConverter(typeof(OperatorStatusConverter))]
 public enum OperatorStatus { None, Active }
 

@@ -10,6 +10,7 @@ public sealed record OrganizationRenamed(OrganizationName Name) : Event<Organiza
 public sealed record FoundOrganization(OrganizationName Name, Slug Slug, Id<User> Owner) : Command<Organization>;
 public sealed record RenameOrganization(OrganizationName Name) : Command<Organization>;
 
+/// <summary>Where a tenant is in its life.</summary>
 [JsonConverter(typeof(OrganizationStatusConverter))]
 public enum OrganizationStatus { None, Active }
 

@@ -41,6 +41,7 @@ public enum SessionEnd { SignedOut, Revoked, Reused, PasswordReset }
 
 internal sealed class SessionEndConverter() : WordConverter<SessionEnd>("session.reason_invalid");
 
+/// <summary>Where a session is in its life. One that ran out is still <see cref="Live"/> here: no event says that time has passed.</summary>
 [JsonConverter(typeof(SessionStatusConverter))]
 public enum SessionStatus { None, Live, Revoked }
 
@@ -74,6 +75,7 @@ public sealed record Session(
     {
         SessionOpened o => new Session(SessionStatus.Live, o.Holder, [o.TokenHash], default, o.ExpiresAt, o.EndsAt),
         SessionRefreshed r => state with { TokenHashes = state.TokenHashes.Add(r.TokenHash), ExpiresAt = r.ExpiresAt, ReplayableUntil = r.ReplayableUntil },
+        SessionRefreshReused => state, // What it means for the session is said by the revocation that comes with it.
         SessionRevoked => state with { Status = SessionStatus.Revoked },
         _ => state,
     };

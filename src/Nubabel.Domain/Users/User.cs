@@ -17,6 +17,7 @@ public enum Role { Owner, Admin, Member, Viewer }
 
 internal sealed class RoleConverter() : WordConverter<Role>("user.role_invalid");
 
+/// <summary>Where an account is in its life.</summary>
 [JsonConverter(typeof(UserStatusConverter))]
 public enum UserStatus { None, Active }
 
