@@ -50,13 +50,8 @@ public static class DevicesApi
     private static async Task<IResult> Revoke(Id<Device> id, Body<RevokeDevice>? body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
         await Changed(await journal.Handle(id, body?.Value ?? new RevokeDevice(), ct, ETags.IfMatch(request)), answers, ct);
 
-    private static async Task<IResult> Delete(Id<Device> id, HttpRequest request, RequestScope scope, Journal journal, Answers answers, CancellationToken ct)
-    {
-        var device = await journal.Handle(id, new DeleteDevice(), ct, ETags.IfMatch(request));
-        // Deleted before, and this is no repetition of the request that did it.
-        if (device.Appended == 0 && scope.Replay is null) throw Missing();
-        return answers.Gone(device);
-    }
+    private static async Task<IResult> Delete(Id<Device> id, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
+        answers.Gone(await journal.Handle(id, new DeleteDevice(), ct, ETags.IfMatch(request)));
 
     private static Task<IResult> Changed(Outcome<Device> device, Answers answers, CancellationToken ct) => answers.Changed(device, Row(device), ct);
 

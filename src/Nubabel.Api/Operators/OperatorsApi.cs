@@ -36,7 +36,7 @@ public static class OperatorsApi
         var holder = await reader.Holder("operator-email", valid ? signIns.EmailKey(Node.Platform, email!) : "", ct);
         var id = Id<Operator>.TryParse(holder?["operator-".Length..], null, out var found) ? found : ids.New<Operator>();
         var account = await reader.Load(id, ct);
-        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == OperatorStatus.Active ? account.State.PasswordHash : null, wish.Password, ct);
+        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == OperatorStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
         if (!right)
             throw new Problem("sign_in.failed", "The e-mail address or the password is wrong.") { Members = new Dictionary<string, object?> { ["error"] = "invalid_grant" } };
         return await signIns.SignIn(scope, new Caller(Realm.Platform, Node.Platform, id.Value, ids.New<Session>(), "operator"), ct);
