@@ -1,7 +1,6 @@
 using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
-using Nubabel.Store.Daemon;
 
 namespace Nubabel.Api.Host;
 
