@@ -62,7 +62,7 @@ internal sealed class LogLines(IHttpContextAccessor requests, TimeProvider time,
     {
         try
         {
-            return context.RequestServices.GetService<RequestScope>() is { IsSignedIn: true } scope ? scope.Caller : null;
+            return context.RequestServices?.GetService<RequestScope>() is { IsSignedIn: true } scope ? scope.Caller : null;
         }
         catch (ObjectDisposedException)
         {

@@ -27,6 +27,7 @@ public static partial class Logs
         builder.Services.AddHttpContextAccessor();
         builder.Services.AddSingleton<ConsoleFormatter>(sp =>
             new LogLines(sp.GetRequiredService<IHttpContextAccessor>(), sp.GetService<TimeProvider>() ?? TimeProvider.System, form, service));
+        builder.Logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
         builder.Logging.AddConsole(console => console.FormatterName = LogLines.FormatterName);
     }
 

@@ -33,7 +33,7 @@ internal static class Operations
     private static string IdOf(MethodInfo? handler, string method, string path)
     {
         var name = handler is { DeclaringType: { } type } && char.IsAsciiLetterUpper(handler.Name[0]) && handler.Name.All(char.IsAsciiLetterOrDigit)
-            ? type.Name.Replace("Api", "", StringComparison.Ordinal) + handler.Name
+            ? (type.Name.EndsWith("Api", StringComparison.Ordinal) ? type.Name[..^3] : type.Name) + handler.Name
             : method.ToLowerInvariant() + string.Concat(path.Split('/', '{', '}', '-', '.').Where(p => p.Length > 0).Select(p => char.ToUpperInvariant(p[0]) + p[1..]));
         return JsonNamingPolicy.CamelCase.ConvertName(name);
     }
