@@ -51,8 +51,9 @@ public sealed partial class ProblemCodesTests
         return directory.FullName;
     }
 
-    // A refusal, a problem or a claim, up to the end of its statement: codes are literals there, also on the next line.
-    [GeneratedRegex("""\b(?:Refused|Problem|Claim|RetryLater|Problem\.At|Refuse|Invalid|Missing|Conflict|Denied)\([^;]*""")]
+    // What refuses: exceptions, claims, and the parsers and converters of values that get their code from their type. Up to the end of
+    // the statement, since the code may stand on the next line.
+    [GeneratedRegex("""(?:\b(?:Refused|Problem|Problem\.At|RetryLater|Claim|Text\.Line|WordConverter<\w+>|Missing|Invalid)\(|RefusalKind\.)[^;]*""")]
     private static partial Regex Thrown();
 
     [GeneratedRegex("""
