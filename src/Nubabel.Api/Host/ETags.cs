@@ -36,7 +36,7 @@ public static class ETags
     }
 
     private static IList<EntityTagHeaderValue> Parse(StringValues header, string name) =>
-        EntityTagHeaderValue.TryParseStrictList([.. header], out var tags) && tags.Count > 0 && (tags.Count == 1 || !tags.Contains(EntityTagHeaderValue.Any))
+        EntityTagHeaderValue.TryParseStrictList([.. header.OfType<string>()], out var tags) && tags.Count > 0 && (tags.Count == 1 || !tags.Contains(EntityTagHeaderValue.Any))
             ? tags
             : throw new Problem("etag.invalid", $"{name} is * or a list of quoted entity tags.");
 }

@@ -1,6 +1,7 @@
 using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
+using Nubabel.Store.Daemon;
 
 namespace Nubabel.Api.Host;
 

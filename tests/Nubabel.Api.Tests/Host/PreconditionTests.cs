@@ -97,14 +97,14 @@ public sealed class PreconditionTests
     [Fact]
     public void A_position_is_what_was_given_out()
     {
-        Assert.Equal("main-00000000000000ff", Positions.Format("main", 255));
+        Assert.Equal("main-00000000000000ff", PositionHeader.Format("main", 255));
         foreach (var position in new[] { 0, 1, 255, long.MaxValue })
         {
-            Assert.True(Positions.TryParse(Positions.Format("main", position), "main", out var read));
+            Assert.True(PositionHeader.TryParse(PositionHeader.Format("main", position), "main", out var read));
             Assert.Equal(position, read);
         }
-        Assert.Equal(255, Positions.Minimum(Request("Nubabel-Min-Position", "main-00000000000000ff"), "main"));
-        Assert.Null(Positions.Minimum(new DefaultHttpContext().Request, "main"));
+        Assert.Equal(255, PositionHeader.Minimum(Request("Nubabel-Min-Position", "main-00000000000000ff"), "main"));
+        Assert.Null(PositionHeader.Minimum(new DefaultHttpContext().Request, "main"));
     }
 
     [Theory]
@@ -118,5 +118,5 @@ public sealed class PreconditionTests
     [InlineData("main-00000000000000ff0")]
     [InlineData("main- 0000000000000ff")]
     public void Anything_else_is_none(string text) =>
-        Assert.Equal("position.invalid", Assert.Throws<Problem>(() => Positions.Minimum(Request("Nubabel-Min-Position", text), "main")).Code);
+        Assert.Equal("position.invalid", Assert.Throws<Problem>(() => PositionHeader.Minimum(Request("Nubabel-Min-Position", text), "main")).Code);
 }

@@ -6,10 +6,10 @@ namespace Nubabel.Api.Host;
 /// Places in the log as clients see them: the shard's name, a hyphen, 16 lower-case hexadecimal digits. Opaque to clients, and yet ordered
 /// as texts within a shard.
 /// </summary>
-public static class Positions
+public static class PositionHeader
 {
-    public const string Header = "Nubabel-Position";
-    public const string MinimumHeader = "Nubabel-Min-Position";
+    public const string Name = "Nubabel-Position";
+    public const string MinimumName = "Nubabel-Min-Position";
     private const int Digits = 16;
 
     public static string Format(string shard, long position) => string.Create(CultureInfo.InvariantCulture, $"{shard}-{position:x16}");
@@ -18,11 +18,11 @@ public static class Positions
     public static long? Minimum(HttpRequest request, string shard)
     {
         ArgumentNullException.ThrowIfNull(request);
-        var header = request.Headers[MinimumHeader];
+        var header = request.Headers[MinimumName];
         if (header.Count == 0) return null;
         return header is [{ } text] && TryParse(text, shard, out var position)
             ? position
-            : throw new Problem("position.invalid", $"{MinimumHeader} is a position that this server has given out as {Header}.");
+            : throw new Problem("position.invalid", $"{MinimumName} is a position that this server has given out as {Name}.");
     }
 
     /// <summary>Only what <see cref="Format"/> writes is a position, and only of this shard.</summary>
