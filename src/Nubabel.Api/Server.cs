@@ -5,6 +5,7 @@ using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
@@ -101,7 +102,7 @@ public static class Server
         app.MapOperators();
         app.MapAdmin();
         app.MapHealth();
-
+        app.MapDocument();
     }
 
     /// <summary>Brings schema, logins and stamps into a state that may be served, or says in one sentence why not.</summary>

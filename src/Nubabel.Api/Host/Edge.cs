@@ -1,6 +1,5 @@
-using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.HttpOverrides;
-using Microsoft.AspNetCore.Routing;
+using Nubabel.Api.Host.OpenApi;
 
 namespace Nubabel.Api.Host;
 
@@ -12,6 +11,8 @@ public static class Edge
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(settings);
         builder.Services.AddSingleton(settings);
+        builder.AddLogs(settings);
+        builder.Services.AddDocument();
         builder.WebHost.ConfigureKestrel(kestrel => Bounds.Configure(kestrel, settings.Limits));
         builder.Services.AddRequestTimeouts(timeouts => Bounds.Configure(timeouts, settings.Limits));
         builder.Services.ConfigureHttpJsonOptions(json => Json.Configure(json.SerializerOptions));
@@ -26,10 +27,12 @@ public static class Edge
         var settings = app.Services.GetRequiredService<Settings>();
         app.UseRequestIds();
         UseTrustedProxies(app, settings);
+        app.UseAccessLog();
         app.UseSecurityHeaders();
         app.UseProblems();
         app.UseBounds(settings.Limits);
         app.Use(new Cors(settings.CorsOrigins, settings.IsDevelopment).Invoke);
+        app.UseDocumentPage();
         app.UseRouting();
         app.UseRequestTimeouts();
         return app;

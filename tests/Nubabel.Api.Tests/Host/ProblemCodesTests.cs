@@ -52,12 +52,14 @@ public sealed partial class ProblemCodesTests
         return directory.FullName;
     }
 
-    // A refusal, a problem or a claim, up to the end of its statement: codes are literals there, also on the next line.
-    [GeneratedRegex("""\b(?:Refused|Problem|Claim|RetryLater|Problem\.At|Refuse|Invalid|Missing|Conflict|Denied)\([^;]*""")]
+    // What refuses: exceptions, claims, and the parsers and converters of values that get their code from their type. Up to the end of
+    // the statement, since the code may stand on the next line.
+    [GeneratedRegex("""(?:\b(?:Refused|Problem|Problem\.At|RetryLater|Claim|Text\.Line|WordConverter<\w+>|Missing|Invalid|Unauthorized)\(|RefusalKind\.)[^;]*""")]
     private static partial Regex Thrown();
 
+    // Not the field that Problem.At begins with, which may look alike.
     [GeneratedRegex("""
-        "([a-z][a-z_]*\.[a-z][a-z_]*)"
+        (?<!At\()"([a-z][a-z_]*\.[a-z][a-z_]*)"
         """)]
     private static partial Regex Code();
 }

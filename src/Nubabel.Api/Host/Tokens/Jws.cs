@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Nubabel.Api.Host.Tokens;
 
@@ -68,28 +69,32 @@ public static class Jws
         if (string.IsNullOrEmpty(token)) return JwsRefusal.Malformed;
         if (token.Length > LongestToken) return JwsRefusal.TooLong;
         if (token.AsSpan().Count('.') != 2 || !TryDecode(token.AsSpan(0, token.IndexOf('.', StringComparison.Ordinal)), out var bytes)) return JwsRefusal.Malformed;
-        if (!TryObject(bytes, out var header)) return JwsRefusal.Malformed;
+        // Our headers need no escapes, and an escape can spell half a character, which cannot be compared with anything.
+        if (bytes.Contains((byte)'\\') || !TryObject(bytes, out var header)) return JwsRefusal.Malformed;
         if (!Says(header, "alg", Algorithm)) return JwsRefusal.WrongAlgorithm;
         if (!Says(header, "typ", Type)) return JwsRefusal.WrongType;
         // Whatever an extension demands, we don't do it, so the token is not for us. (b64 changes what is signed and must be critical.)
         if (header.TryGetProperty("crit", out _) || header.TryGetProperty("b64", out _)) return JwsRefusal.CriticalHeader;
-        if (!header.TryGetProperty("kid", out var id) || id.ValueKind != JsonValueKind.String || id.GetString() is not { Length: > 0 and <= LongestKid } name)
-            return JwsRefusal.UnknownKey;
-        kid = name;
-        return JwsRefusal.None;
+        kid = header.TryGetProperty("kid", out var id) && id.ValueKind == JsonValueKind.String ? id.GetString() : null;
+        return kid is { Length: > 0 and <= LongestKid } ? JwsRefusal.None : JwsRefusal.UnknownKey;
     }
 
     private static JwsVerdict Verify(string token, ECDsa? key, JwsExpectations expected)
     {
         if (key is null) return JwsRefusal.UnknownKey;
-        var end = token.LastIndexOf('.');
-        // Exactly r and s: a DER signature, or one that is cut or padded, never reaches the verifier.
-        if (!TryDecode(token.AsSpan(end + 1), out var signature) || signature.Length != SignatureBytes) return JwsRefusal.BadSignature;
-        if (!key.VerifyData(Encoding.ASCII.GetBytes(token[..end]), signature, HashAlgorithmName.SHA256, RAndS)) return JwsRefusal.BadSignature;
-        var begin = token.IndexOf('.', StringComparison.Ordinal) + 1;
+        if (!HasSignature(token, key)) return JwsRefusal.BadSignature;
+        var (begin, end) = (token.IndexOf('.', StringComparison.Ordinal) + 1, token.LastIndexOf('.'));
         if (!TryDecode(token.AsSpan(begin, end - begin), out var payload) || !TryObject(payload, out var claims)) return JwsRefusal.Malformed;
         var refusal = Check(claims, expected);
         return refusal == JwsRefusal.None ? new JwsVerdict(claims, JwsRefusal.None) : refusal;
+    }
+
+    /// <summary>Whether the last part signs the two before it. Exactly r and s: a DER signature, or one that is cut or padded, never reaches the verifier.</summary>
+    internal static bool HasSignature(string token, ECDsa key)
+    {
+        var end = token.LastIndexOf('.');
+        return TryDecode(token.AsSpan(end + 1), out var signature) && signature.Length == SignatureBytes
+            && key.VerifyData(Encoding.ASCII.GetBytes(token[..end]), signature, HashAlgorithmName.SHA256, RAndS);
     }
 
     private static JwsRefusal Check(JsonElement claims, JwsExpectations expected)
@@ -126,6 +131,7 @@ public static class Jws
     private static bool TryObject(byte[] utf8, out JsonElement json)
     {
         json = default;
+        if (!Utf8.IsValid(utf8)) return false;
         try
         {
             using var document = JsonDocument.Parse(utf8, Strict);

@@ -1,0 +1,136 @@
+using System.Reflection;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http.Metadata;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using Nubabel.Domain;
+
+namespace Nubabel.Api.Host.OpenApi;
+
+/// <summary>Completes each operation with what the edge does for it: conditions, positions, pages, problems, security, its id and examples.</summary>
+internal static class Operations
+{
+    public static Task Transform(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken ct)
+    {
+        var document = context.Document ?? throw new InvalidOperationException("Without a document there are no references.");
+        var endpoint = context.Description.ActionDescriptor.EndpointMetadata;
+        var method = context.Description.HttpMethod ?? "GET";
+        var access = endpoint.OfType<Access>().LastOrDefault();
+
+        operation.OperationId ??= IdOf(endpoint.OfType<MethodInfo>().FirstOrDefault(), method, context.Description.RelativePath ?? "");
+        DescribePath(operation, endpoint);
+        AddParameters(operation, document, endpoint, method);
+        AddHeaders(operation, document, endpoint, method);
+        AddProblems(operation, document, endpoint, method, access);
+        AddSecurity(operation, document, access);
+        if (endpoint.OfType<Example>().LastOrDefault() is { } example) AddExample(operation, example);
+        return Task.CompletedTask;
+    }
+
+    /// <summary><c>DevicesApi.Rename</c> is <c>devicesRename</c>; a lambda is named for its method and path.</summary>
+    private static string IdOf(MethodInfo? handler, string method, string path)
+    {
+        var name = handler is { DeclaringType: { } type } && char.IsAsciiLetterUpper(handler.Name[0]) && handler.Name.All(char.IsAsciiLetterOrDigit)
+            ? (type.Name.EndsWith("Api", StringComparison.Ordinal) ? type.Name[..^3] : type.Name) + handler.Name
+            : method.ToLowerInvariant() + string.Concat(path.Split('/', '{', '}', '-', '.').Where(p => p.Length > 0).Select(p => char.ToUpperInvariant(p[0]) + p[1..]));
+        return JsonNamingPolicy.CamelCase.ConvertName(name);
+    }
+
+    /// <summary>Parameters whose type is a value type of ours: strings for the framework, more than that for a client.</summary>
+    private static void DescribePath(OpenApiOperation operation, IList<object> endpoint)
+    {
+        foreach (var bound in endpoint.OfType<IParameterBindingMetadata>())
+        {
+            var type = Nullable.GetUnderlyingType(bound.ParameterInfo.ParameterType) ?? bound.ParameterInfo.ParameterType;
+            if (Schemas.IsText(type) && operation.Parameters?.OfType<OpenApiParameter>().FirstOrDefault(p => p.Name == bound.Name) is { } parameter)
+            {
+                var schema = new OpenApiSchema();
+                Schemas.Describe(schema, type);
+                parameter.Schema = schema;
+            }
+        }
+    }
+
+    private static void AddParameters(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method)
+    {
+        operation.Parameters ??= [];
+        if (endpoint.OfType<PagingMetadata>().Any())
+        {
+            operation.Parameters.Add(Query("limit", "How many items a page has.", new OpenApiSchema
+            {
+                Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Maximum = Paging.Most.ToString(System.Globalization.CultureInfo.InvariantCulture), Default = Paging.Usual,
+            }));
+            operation.Parameters.Add(Query("cursor", "`next` of the page before.", new OpenApiSchema { Type = JsonSchemaType.String }));
+        }
+        var declared = operation.Parameters.Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in endpoint.OfType<QueryNames>().SelectMany(q => q.Names).Where(n => declared.Add(n)))
+            operation.Parameters.Add(Query(name, null, new OpenApiSchema { Type = JsonSchemaType.String }));
+
+        string[] headers = method switch
+        {
+            "GET" or "HEAD" => HasPath(operation) ? ["If-None-Match", RequestIds.Header] : endpoint.OfType<PagingMetadata>().Any() ? [Positions.MinimumHeader, RequestIds.Header] : [RequestIds.Header],
+            "POST" => [IdempotencyKeys.Header, RequestIds.Header],
+            _ => [IdempotencyKeys.Header, "If-Match", RequestIds.Header],
+        };
+        foreach (var header in headers) operation.Parameters.Add(new OpenApiParameterReference(header, document));
+    }
+
+    private static bool HasPath(OpenApiOperation operation) => operation.Parameters?.Any(p => p.In == ParameterLocation.Path) == true;
+
+    private static OpenApiParameter Query(string name, string? description, OpenApiSchema schema) =>
+        new() { Name = name, In = ParameterLocation.Query, Description = description, Schema = schema };
+
+    private static void AddHeaders(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method)
+    {
+        foreach (var (status, answer) in operation.Responses ?? [])
+        {
+            if (answer is not OpenApiResponse { } response || !status.StartsWith('2')) continue;
+            var names = new List<string> { RequestIds.Header };
+            var paged = endpoint.OfType<PagingMetadata>().Any();
+            if (paged) names.Add("Link");
+            if (response.Content?.Count > 0 && !paged && (method != "GET" || HasPath(operation))) names.Add("ETag");
+            if (status == "201") names.Add("Location");
+            if (method is not ("GET" or "HEAD")) names.Add(Positions.Header);
+            response.Headers = names.ToDictionary(n => n, n => (IOpenApiHeader)new OpenApiHeaderReference(n, document));
+        }
+    }
+
+    /// <summary>The statuses a client must be ready for here; any other failure has the same form.</summary>
+    private static void AddProblems(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method, Access? access)
+    {
+        var statuses = new List<string> { "400" };
+        if (access?.Permission is not null) statuses.AddRange(["401", "403"]);
+        if (HasPath(operation)) statuses.Add("404");
+        if (method is not ("GET" or "HEAD")) statuses.Add("409");
+        if (method is "PUT" or "PATCH" or "DELETE") statuses.Add("412");
+        if (operation.RequestBody is not null) statuses.AddRange(["413", "415", "422"]);
+        if (endpoint.OfType<PagingMetadata>().Any()) statuses.Add("503");
+        statuses.Add("default");
+        operation.Responses ??= [];
+        foreach (var status in statuses) operation.Responses.TryAdd(status, new OpenApiResponseReference(Components.Problem, document));
+        if (method == "GET" && HasPath(operation)) operation.Responses.TryAdd("304", new OpenApiResponse { Description = "The caller has this version." });
+    }
+
+    private static void AddSecurity(OpenApiOperation operation, OpenApiDocument document, Access? access)
+    {
+        // An empty requirement list says "none", where the document's own would otherwise hold.
+        operation.Security = access?.Permission is null
+            ? []
+            : [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Components.Bearer, document)] = [] }];
+        if (access?.Permission is not { } permission) return;
+        var text = new StringBuilder(operation.Description);
+        if (text.Length > 0) text.Append("\n\n");
+        operation.Description = text.Append("Needs `").Append(permission).Append("`.").ToString();
+    }
+
+    private static void AddExample(OpenApiOperation operation, Example example)
+    {
+        if (example.Request is { } request)
+            foreach (var body in operation.RequestBody?.Content?.Values ?? []) body.Example = request.DeepClone();
+        if (example.Response is not { } response) return;
+        foreach (var (_, answer) in (operation.Responses ?? []).Where(r => r.Key.StartsWith('2')))
+            foreach (var body in answer.Content?.Values ?? []) body.Example = response.DeepClone();
+    }
+}
