@@ -1,4 +1,3 @@
-
 namespace Nubabel.Store.Tests;
 
 /// <summary>What the daemon makes of a log: documents, rows, what is foreign, what is poison.</summary>

@@ -73,8 +73,8 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
                 join nubabel.parked p on p.name = $3 and p.version = $4 and p.tenant_id = k.tenant_id and p.key = k.key
                 """);
             AddKeys(parked, [.. documents.Values]);
-            parked.Parameters.Add(new NpgsqlParameter<string> { TypedValue = projection.Name });
-            parked.Parameters.Add(new NpgsqlParameter<int> { TypedValue = projection.Version });
+            parked.Add(projection.Name);
+            parked.Add(projection.Version);
             batch.BatchCommands.Add(parked);
         }
 
@@ -214,8 +214,8 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
             insert into nubabel.parked (name, version, tenant_id, key, seq_id, error)
             select $1, $2, * from unnest($3::varchar[], $4::varchar[], $5::bigint[], $6::varchar[]) on conflict do nothing
             """);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = Name });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = Version });
+        command.Add(Name);
+        command.Add(Version);
         command.AddArray(all.Select(p => p.Tenant).ToArray(), NpgsqlDbType.Varchar);
         command.AddArray(all.Select(p => p.Key).ToArray(), NpgsqlDbType.Varchar);
         command.AddArray(all.Select(p => p.Position).ToArray(), NpgsqlDbType.Bigint);

@@ -127,8 +127,8 @@ public sealed class HighWater
     private async Task<List<long>> ReadAbove(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand("select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2", connection);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = mark });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = PageSize });
+        command.Add(mark);
+        command.Add(PageSize);
         await using var reader = await command.ExecuteReaderAsync(ct);
         var positions = new List<long>();
         while (await reader.ReadAsync(ct)) positions.Add(reader.GetInt64(0));
@@ -138,7 +138,7 @@ public sealed class HighWater
     private static async Task<long> Stored(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand("select last_seq_id from events.mt_event_progression where name = $1", connection);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ProgressionName });
+        command.Add(ProgressionName);
         return await command.ExecuteScalarAsync(ct) is long stored ? stored : 0;
     }
 
@@ -154,8 +154,8 @@ public sealed class HighWater
                 insert into events.mt_high_water_skips (starting_sequence, ending_sequence)
                 select * from unnest($1::bigint[], $2::bigint[]) on conflict do nothing
                 """);
-            skips.Parameters.Add(new NpgsqlParameter { Value = dead.Select(d => d.From).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
-            skips.Parameters.Add(new NpgsqlParameter { Value = dead.Select(d => d.To).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
+            skips.AddArray(dead.Select(d => d.From).ToArray(), NpgsqlDbType.Bigint);
+            skips.AddArray(dead.Select(d => d.To).ToArray(), NpgsqlDbType.Bigint);
             batch.BatchCommands.Add(skips);
         }
         var store = new NpgsqlBatchCommand("""
@@ -163,8 +163,8 @@ public sealed class HighWater
             on conflict (name) do update set last_seq_id = greatest(p.last_seq_id, excluded.last_seq_id), last_updated = transaction_timestamp()
             returning last_seq_id
             """);
-        store.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ProgressionName });
-        store.Parameters.Add(new NpgsqlParameter<long> { TypedValue = reached });
+        store.Add(ProgressionName);
+        store.Add(reached);
         batch.BatchCommands.Add(store);
 
         await using var reader = await batch.ExecuteReaderAsync(ct);
@@ -183,7 +183,7 @@ public sealed class HighWater
             from pg_prepared_xacts x join pg_locks l on l.locktype = 'transactionid' and l.transactionid = x.transaction and l.pid is null
             where x.database = current_database() group by l.virtualtransaction
             """, connection);
-        command.Parameters.Add(new NpgsqlParameter { Value = holders.Where(h => h.Pid is not null).Select(h => h.Pid!.Value).ToArray() });
+        command.AddArray(holders.Where(h => h.Pid is not null).Select(h => h.Pid!.Value).ToArray(), NpgsqlDbType.Integer);
         var known = new Dictionary<string, (TimeSpan? Age, string? Application, string? Gid)>();
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
