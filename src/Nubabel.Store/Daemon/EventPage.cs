@@ -15,17 +15,21 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
     /// <summary>A page ends early rather than hold more than this of stored JSON in memory.</summary>
     private const long MaxBytes = 16 << 20;
 
+    /// <summary>How far one page looks for rare types: without a bound it would read the whole log in one statement.</summary>
+    private const long LongestLook = 200_000;
+
     /// <summary>Reads behind <paramref name="from"/> up to the mark, at most <paramref name="limit"/> events.</summary>
     /// <param name="wanted">The aliases to read; null for all.</param>
     public async Task<EventPage> Read(long from, long mark, int limit, IReadOnlyCollection<string>? wanted, CancellationToken ct)
     {
+        var upTo = wanted is null ? mark : Math.Min(mark, from + LongestLook);
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var command = new NpgsqlCommand($"""
             select {ReadStream.Columns} from events.mt_events e
             where e.seq_id > $1 and e.seq_id <= $2 {(wanted is null ? "" : "and e.type = any($4)")} order by e.seq_id limit $3
             """, connection);
         command.Add(from);
-        command.Add(mark);
+        command.Add(upTo);
         command.Add(limit);
         if (wanted is not null) command.AddArray(wanted.ToArray(), NpgsqlDbType.Varchar);
 
@@ -38,7 +42,7 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
             bytes += size;
             if (events.Count == limit || bytes > MaxBytes) return new EventPage(from, events[^1].Event.Position, events);
         }
-        return new EventPage(from, mark, events);
+        return new EventPage(from, upTo, events);
     }
 
     /// <summary>Reads one row of <see cref="ReadStream.Columns"/>.</summary>

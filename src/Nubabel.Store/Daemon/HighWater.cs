@@ -32,7 +32,9 @@ public sealed class HighWater
 
     private readonly NpgsqlDataSource daemon;
     private readonly IGapRule rule;
+    private readonly List<(long From, long To)> dead = [];
     private long mark = -1;
+    private long stored;
     private long settled;
     private Watch? watch;
     private volatile MarkStatus status = new(0, 0, null);
@@ -50,59 +52,65 @@ public sealed class HighWater
     /// <summary>What the last <see cref="Advance"/> found.</summary>
     public MarkStatus Status => status;
 
-    /// <summary>Moves the mark as far as the evidence reaches now and returns it. Never waits for a gap: call again.</summary>
+    /// <summary>Moves the mark as far as the evidence reaches now, stores it and returns it. Never waits for a gap: call again.</summary>
     public async Task<long> Advance(CancellationToken ct)
+    {
+        await Prove(ct);
+        await Store(ct);
+        return mark;
+    }
+
+    /// <summary>Moves the mark without storing it: whoever reads by it first gets on at once and stores afterwards.</summary>
+    internal async Task<long> Prove(CancellationToken ct)
     {
         try
         {
-            return await AdvanceOnce(ct);
+            await using var connection = await daemon.OpenConnectionAsync(ct);
+            if (mark < 0) mark = stored = await Stored(connection, ct);
+            await Prove(connection, ct);
+            return mark;
         }
         catch
         {
             // After a failure the next connection may lead to another server: evidence and mark are taken anew.
             (mark, settled, watch) = (-1, 0, null);
+            dead.Clear();
             throw;
         }
     }
 
-    private async Task<long> AdvanceOnce(CancellationToken ct)
+    private async Task Prove(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using var connection = await daemon.OpenConnectionAsync(ct);
-        if (mark < 0) mark = await Stored(connection, ct);
         while (true)
         {
             var visible = await ReadAbove(connection, ct);
-            var (reached, dead) = Walk(visible);
-            if (reached > mark) await Store(connection, reached, dead, ct);
+            Walk(visible);
             var highest = visible.Count == 0 ? mark : Math.Max(mark, visible[^1]);
             if (mark >= highest)
             {
                 watch = null;
                 status = new MarkStatus(mark, mark, null);
-                if (visible.Count < PageSize) return mark;
+                if (visible.Count < PageSize) return;
             }
             else if (!await GapIsSettled(connection, visible, ct))
             {
-                return mark;
+                return;
             }
         }
     }
 
     /// <summary>Goes up from the mark to the first gap that is not settled; the dead ranges below are to be recorded.</summary>
-    private (long Reached, List<(long From, long To)> Dead) Walk(List<long> visible)
+    private void Walk(List<long> visible)
     {
-        var at = mark;
-        var dead = new List<(long, long)>();
         foreach (var position in visible)
         {
-            if (position > at + 1)
+            if (position > mark + 1)
             {
                 if (position - 1 > settled) break;
-                dead.Add((at + 1, position - 1));
+                dead.Add((mark + 1, position - 1));
             }
-            at = position;
+            mark = position;
         }
-        return (at, dead);
     }
 
     /// <summary>True when the gap above the mark can be read for the last time now, in a new snapshot.</summary>
@@ -143,10 +151,11 @@ public sealed class HighWater
     }
 
     /// <summary>Writes the dead ranges and the mark in one implicit transaction, and takes over a mark that another node has brought further.</summary>
-    private async Task Store(NpgsqlConnection connection, long reached, List<(long From, long To)> dead, CancellationToken ct)
+    internal async Task Store(CancellationToken ct)
     {
-        await using var batch = new NpgsqlBatch(connection);
-        // Not waited for on disk: a mark that a crash takes back is found again, and what is built on it is flushed after it.
+        if (mark <= stored) return;
+        await using var batch = daemon.CreateBatch();
+        // Not waited for on disk: a mark that a crash takes back is found again.
         batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('synchronous_commit', 'off', true)"));
         if (dead.Count > 0)
         {
@@ -164,14 +173,15 @@ public sealed class HighWater
             returning last_seq_id
             """);
         store.Add(ProgressionName);
-        store.Add(reached);
+        store.Add(mark);
         batch.BatchCommands.Add(store);
 
         await using var reader = await batch.ExecuteReaderAsync(ct);
         // The mark is the last result; the first is the setting's, and an insert without returning has none.
         await reader.NextResultAsync(ct);
         await reader.ReadAsync(ct);
-        mark = Math.Max(reached, reader.GetInt64(0));
+        mark = stored = Math.Max(mark, reader.GetInt64(0));
+        dead.Clear();
     }
 
     private static async Task<IReadOnlyList<Holder>> Details(NpgsqlConnection connection, IReadOnlyList<Holder> holders, CancellationToken ct)
