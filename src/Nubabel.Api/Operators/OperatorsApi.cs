@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Sessions;
 using Nubabel.Domain;
@@ -23,8 +24,8 @@ public static class OperatorsApi
     public static void MapOperators(this IEndpointRouteBuilder app)
     {
         var auth = app.MapGroup("/admin/auth").WithTags("Operators");
-        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>();
-        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"email":"operator@nubabel.localhost","password":"correct horse battery"}""", TokenAnswer.Example);
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(SessionsApi.Refreshing, TokenAnswer.Example);
         auth.MapPost("/sign-out", SignOut).Needs("platform:sessions").Answers204();
     }
 
