@@ -28,9 +28,9 @@ load_passwords() {
   set +a
 }
 
-# with_superuser COMMAND…: runs it with the environment that leads psql to the private database.
-with_superuser() {
-  PGHOST=127.0.0.1 PGPORT=$pg_port PGUSER=postgres PGPASSWORD=$POSTGRES_PASSWORD PGDATABASE=${PGDATABASE:-nubabel} "$@"
+# as_superuser [psql arguments]: on the database `postgres`, as `nubabel` may not exist yet.
+as_superuser() {
+  PGHOST=127.0.0.1 PGPORT=$pg_port PGUSER=postgres PGPASSWORD=$POSTGRES_PASSWORD PGDATABASE=postgres "$pg_bin/psql" -X -q "$@" > /dev/null
 }
 
 # export_connection_strings: what the API reads; see docs/operations.md.
@@ -59,8 +59,7 @@ start_cluster() {
   on_end 'stop_cluster'
   (umask 077 && : > "$NUBABEL_DATA/postgres.log")
   pg_start "$cluster" "$NUBABEL_DATA/postgres.log" || die "PostgreSQL does not start; see $NUBABEL_DATA/postgres.log."
-  PGDATABASE=postgres with_superuser "$pg_bin/psql" -X -q -f "$root/deploy/logins.sql" > /dev/null \
-    || die "the logins cannot be made. Does $passwords belong to $cluster? Remove both to start anew."
+  as_superuser -f "$root/deploy/logins.sql" || die "the logins cannot be made. Does $passwords belong to $cluster? Remove both to start anew."
 }
 
 stop_cluster() {
@@ -103,7 +102,7 @@ use_database() {
 pg_answers() {
   load_passwords
   pg_port=$(sed -n 's/^port = //p' "$cluster/nubabel.port.conf" 2> /dev/null)
-  [[ -n $pg_port ]] && with_superuser "$pg_bin/psql" -X -q -c 'select 1' > /dev/null 2>&1
+  [[ -n $pg_port ]] && as_superuser -c 'select 1' 2> /dev/null
 }
 
 holder() { head -n 1 -- "$NUBABEL_DATA/lock"; }
@@ -115,5 +114,6 @@ verb_psql() {
   if [[ ! -f $cluster/PG_VERSION ]]; then die "there is no database in $NUBABEL_DATA yet: ./dev run makes it."; fi
   use_database "./dev psql"
   trap : INT # Ctrl-C cancels a query, and psql stays
-  with_superuser "$pg_bin/psql" -X "$@" 9>&-
+  export PGHOST=127.0.0.1 PGPORT=$pg_port PGUSER=postgres PGPASSWORD=$POSTGRES_PASSWORD PGDATABASE=${PGDATABASE:-nubabel}
+  attached "$pg_bin/psql" -X "$@"
 }

@@ -14,7 +14,10 @@ end_all() {
   trap '' INT TERM HUP # a second Ctrl-C must not cut the clean-up short
   trap - EXIT
   set +e
-  if [[ -n $child ]]; then kill -TERM -- "-$child" 2> /dev/null; wait "$child" 2> /dev/null; fi
+  if [[ -n $child ]]; then
+    kill -TERM -- "-$child" 2> /dev/null || kill -TERM "$child" 2> /dev/null
+    wait "$child" 2> /dev/null
+  fi
   for (( i = ${#undo[@]} - 1; i >= 0; i-- )); do ${undo[i]}; done
   exit "$code"
 }
@@ -33,6 +36,21 @@ interruptible() {
   child=$!
   set +m
   wait "$child" || code=$?
+  child=''
+  return "$code"
+}
+
+# attached COMMAND…: for what may talk with the person at the terminal: it keeps standard input and the terminal's process
+# group. Still we wait in a way that lets a SIGTERM to ./dev alone through; a trap that does nothing waits on.
+attached() {
+  local code
+  "$@" <&0 9>&- &
+  child=$!
+  while true; do
+    code=0
+    wait "$child" || code=$?
+    if (( code <= 128 )) || is_gone "$child"; then break; fi
+  done
   child=''
   return "$code"
 }

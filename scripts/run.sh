@@ -83,12 +83,11 @@ api_address() {
   for url in ${ASPNETCORE_URLS//;/ }; do
     [[ $url == http://* ]] || continue
     url=${url%/}
-    url=${url/http:\/\/[+*]/http:\/\/127.0.0.1}
-    url=${url/http:\/\/0.0.0.0/http:\/\/127.0.0.1}
-    url=${url/http:\/\/\[::\]/http:\/\/127.0.0.1}
     if [[ $url == *:0 ]]; then # any free port: the API says which one it got
       url=$(grep -o -m 1 'http://[^ ",]*:[1-9][0-9]*' "$NUBABEL_DATA/api.log") || url=''
     fi
+    if [[ $url =~ ^http://([+*]|0\.0\.0\.0|\[::\])(:[0-9]+)?$ ]]; then url=http://127.0.0.1${BASH_REMATCH[2]}; fi
+    if [[ -n $url && ! $url =~ :[0-9]+$ ]]; then url+=:80; fi
     printf %s "$url"
     return 0
   done
@@ -142,5 +141,6 @@ verb_nubabel() {
     config | health | help | -* | *--help*) ;;
     *) if ! has_own_connection_string; then use_database './dev nubabel'; fi ;;
   esac
-  (cd "$root" && exec dotnet "$api_dll" "${@:---help}") 9>&-
+  cd "$root" || exit
+  attached dotnet "$api_dll" "${@:---help}"
 }
