@@ -88,6 +88,7 @@ public static class Migrations
         await Run(connection, null, $"""
             select pg_advisory_lock({Lock});
             revoke create on schema public from public;
+            do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$;
             grant usage on schema events, nubabel, read to {api}, {daemon};
             grant select, insert, update on events.mt_streams to {api}, {daemon};
             grant select, insert on events.mt_events to {api}, {daemon};

@@ -10,8 +10,9 @@ create table nubabel.directory (
 -- Sign-in by the organization's id, and confirming a reservation.
 create unique index directory_organization on nubabel.directory (organization);
 
+-- They run with their owner's rights, so their search path is fixed; pg_temp stands last in it, because where it is not named it comes first.
 create function nubabel.directory_find(slug_or_id text) returns table (organization varchar, slug varchar, shard varchar, state varchar)
-language sql stable security definer set search_path = pg_catalog as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select d.organization, d.slug, d.shard, d.state from nubabel.directory d where d.slug = slug_or_id
   union all
   select d.organization, d.slug, d.shard, d.state from nubabel.directory d where d.organization = slug_or_id
@@ -21,7 +22,7 @@ $$;
 -- True when the slug is now this organization's. A reservation that ran out is taken over, unless its organization was founded after all
 -- (its sign-up was cut off between the append and the confirmation).
 create function nubabel.directory_reserve(wanted text, organization_id text, on_shard text, seconds integer) returns boolean
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   entry nubabel.directory%rowtype;
   was   text := current_setting('app.current_organization_id', true);
@@ -44,12 +45,12 @@ begin
 end $$;
 
 create function nubabel.directory_confirm(organization_id text) returns boolean
-language sql security definer set search_path = pg_catalog as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   update nubabel.directory d set state = 'active', expires = null where d.organization = organization_id and d.state = 'reserved' returning true
 $$;
 
 -- Gives a reservation back when its sign-up was refused.
 create function nubabel.directory_release(organization_id text) returns boolean
-language sql security definer set search_path = pg_catalog as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   delete from nubabel.directory d where d.organization = organization_id and d.state = 'reserved' returning true
 $$;
