@@ -76,7 +76,7 @@ public static class Server
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);
-        services.AddSingleton(new Store.Positions(node.Database.Daemon, ReadModels.All));
+        services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(

@@ -10,8 +10,8 @@ namespace Nubabel.Store;
 /// <param name="Answer">The sealed answer where it holds secrets; otherwise it is rendered again from the streams.</param>
 public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, byte[] RequestHash, int Status, byte[]? Answer = null)
 {
-    /// <summary>When the first request came.</summary>
-    public DateTimeOffset Created { get; init; }
+    /// <summary>When the first request came, by the clock of its node: derived ids depend on it.</summary>
+    public DateTimeOffset Created { get; init; } = TimeProvider.System.GetUtcNow();
 
     /// <summary>The streams that the command had touched and their versions then: what a repeated request is answered from.</summary>
     public IReadOnlyDictionary<string, long> Versions { get; init; } = new Dictionary<string, long>();
@@ -26,8 +26,8 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
 
     private static NpgsqlBatchCommand Insert(IdempotencyRecord record, bool refuse) => Sql.Of($"""
         with i as (
-          insert into nubabel.idempotency (tenant_id, scope, key, request_hash, status, streams, versions, answer)
-          values ({record.Tenant}, {record.Scope}, {record.Key}, {record.RequestHash}, {record.Status}, {record.Versions.Keys.ToArray()}, {record.Versions.Values.ToArray()}, {record.Answer})
+          insert into nubabel.idempotency (tenant_id, scope, key, request_hash, status, streams, versions, answer, created)
+          values ({record.Tenant}, {record.Scope}, {record.Key}, {record.RequestHash}, {record.Status}, {record.Versions.Keys.ToArray()}, {record.Versions.Values.ToArray()}, {record.Answer}, {record.Created.UtcDateTime})
           on conflict do nothing returning 1)
         select case when not exists (select from i) and {refuse} then nubabel.refuse('NB002', '') end
         """).ToBatchCommand();

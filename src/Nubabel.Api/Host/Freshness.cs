@@ -15,11 +15,14 @@ public sealed class Freshness(Node node, Store.Positions positions, IHttpContext
     public Task Of(string projection, CancellationToken ct) =>
         Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is { } wanted ? Reached(projection, wanted, ct) : Task.CompletedTask;
 
-    /// <summary>Waits for everything that is committed now: for a decision that must not miss what was written a moment ago.</summary>
+    /// <summary>
+    /// Waits for everything that is committed now, for a decision that should not miss what was written a moment ago. Where the read model does not get
+    /// there in time, the decision goes on with what it has.
+    /// </summary>
     public async Task Now(string projection, CancellationToken ct)
     {
-        await using var command = node.Database.Daemon.CreateCommand("select coalesce(max(seq_id), 0) from events.mt_events");
-        await Reached(projection, (long)(await command.ExecuteScalarAsync(ct) ?? 0L), ct);
+        await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
+        if (await command.ExecuteScalarAsync(ct) is long drawn) await positions.Reached(projection, drawn, LongestWait, ct);
     }
 
     private async Task Reached(string projection, long wanted, CancellationToken ct)

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.AspNetCore.Http.Metadata;
 using Nubabel.Projections;
@@ -13,13 +12,13 @@ namespace Nubabel.Api.Host;
 /// <c>Location</c> are those of the first answer. Answers that hold secrets are kept sealed instead. Requests at the same time wait for each other, in this
 /// process at a gate, across nodes at the record.
 /// </summary>
-public sealed class Idempotency(Node node) : IDisposable
+public sealed class Idempotency(Node node)
 {
     /// <summary>How long a key is remembered.</summary>
     public const int Hours = 24;
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(25);
-    private readonly ConcurrentDictionary<(string Tenant, string Scope, string Key), Gate> gates = new();
+    private readonly Dictionary<(string Tenant, string Scope, string Key), Gate> gates = [];
     private readonly AnswerSeal seal = new(node.Master);
 
     public async Task Invoke(HttpContext context, RequestDelegate next)
@@ -36,7 +35,7 @@ public sealed class Idempotency(Node node) : IDisposable
         var hash = (await RawBody.Read(context)).Hash;
         var record = new IdempotencyRecord(tenant, $"{actor} {request.Method} {request.Path}", key, hash, StatusOf(context)) { Created = node.Time.GetUtcNow() };
         var place = (tenant, record.Scope, key);
-        var gate = gates.AddOrUpdate(place, _ => new Gate(), (_, g) => g.Entered());
+        var gate = Enter(place);
         try
         {
             if (!await gate.Turn.WaitAsync(LongestWait, context.RequestAborted))
@@ -52,13 +51,29 @@ public sealed class Idempotency(Node node) : IDisposable
         }
         finally
         {
-            if (gate.Left()) gates.TryRemove(new KeyValuePair<(string, string, string), Gate>(place, gate));
+            Leave(place, gate);
         }
     }
 
-    public void Dispose()
+    private Gate Enter((string, string, string) place)
     {
-        foreach (var gate in gates.Values) gate.Turn.Dispose();
+        lock (gates)
+        {
+            if (!gates.TryGetValue(place, out var gate)) gates[place] = gate = new Gate();
+            gate.Inside++;
+            return gate;
+        }
+    }
+
+    // Whoever leaves last takes the gate down, so there are never more of them than requests.
+    private void Leave((string, string, string) place, Gate gate)
+    {
+        lock (gates)
+        {
+            if (--gate.Inside > 0) return;
+            gates.Remove(place);
+        }
+        gate.Turn.Dispose();
     }
 
     private async Task Handle(HttpContext context, RequestDelegate next, RequestScope scope, IdempotencyRecord record)
@@ -113,17 +128,10 @@ public sealed class Idempotency(Node node) : IDisposable
 
     private sealed class Gate
     {
-        private int inside = 1;
-
         public SemaphoreSlim Turn { get; } = new(1);
 
-        public Gate Entered()
-        {
-            Interlocked.Increment(ref inside);
-            return this;
-        }
-
-        public bool Left() => Interlocked.Decrement(ref inside) == 0;
+        /// <summary>Requests that hold the gate or wait at it; counted under the lock of all gates.</summary>
+        public int Inside { get; set; }
     }
 }
 

@@ -17,6 +17,9 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     /// <summary>Set after each append; wakes the readers of this process.</summary>
     public Signal Appended => appended;
     public SubjectKeys Subjects { get; } = new(database.Api, master);
+    /// <summary>For what every node keeps about all tenants, and for operators.</summary>
+    public PlatformReader Everyones { get; } = new(database);
+
     public TenantDirectory Directory { get; } = new(database.Api);
 
     public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time);

@@ -16,6 +16,7 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     private Caller? caller;
     private Journal? journal;
     private Reader? reader;
+    private Ids? ids;
 
     private HttpContext Http => accessor.HttpContext ?? throw new InvalidOperationException("Outside of a request.");
 
@@ -36,7 +37,7 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
 
     public Journal Journal => journal ??= JournalFor(Caller.Tenant, Caller.Actor);
     public Reader Reader => reader ??= node.Reader(Caller.Tenant);
-    public Ids Ids => new(this, node.Time);
+    public Ids Ids => ids ??= new Ids(this, node.Time);
 
     /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
     public Journal JournalFor(string tenant, Actor actor)
@@ -69,11 +70,14 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
 /// </summary>
 public sealed class Ids(RequestScope scope, TimeProvider time)
 {
+    private IdempotencyRecord? counted;
     private int count;
 
     public Id<T> New<T>()
     {
         var record = scope.Replay ?? scope.Once;
+        // An endpoint that runs again, now to repeat an answer, names its streams from the first on again.
+        if (!ReferenceEquals(record, counted)) (counted, count) = (record, 0);
         return new Id<T>(record is null ? Guid.CreateVersion7(time.GetUtcNow()) : Derived(record, typeof(T).Name, count++));
     }
 

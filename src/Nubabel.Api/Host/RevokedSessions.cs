@@ -15,7 +15,7 @@ public sealed class RevokedSessions(Node node) : ITailSubscriber
     /// <summary>The longest life of an access token, and then some for the clocks of nodes.</summary>
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(20);
 
-    private readonly ConcurrentDictionary<Guid, DateTimeOffset> ended = new();
+    private volatile ConcurrentDictionary<Guid, DateTimeOffset> ended = new();
     private volatile bool loaded;
 
     public IReadOnlyCollection<string> Aliases { get; } = ["session_revoked"];
@@ -27,9 +27,9 @@ public sealed class RevokedSessions(Node node) : ITailSubscriber
     public async Task<long> Load(CancellationToken ct)
     {
         var now = node.Time.GetUtcNow();
-        var (sessions, position) = await SessionList.RevokedSince(node.Database.Daemon, now - Remembered, ct);
-        ended.Clear();
-        foreach (var session in sessions) ended[session] = now;
+        var (sessions, position) = await SessionList.RevokedSince(node.Everyones, now - Remembered, ct);
+        // Replaced as a whole: while it loads again, what was known goes on counting.
+        ended = new ConcurrentDictionary<Guid, DateTimeOffset>(sessions.Select(session => KeyValuePair.Create(session, now)));
         loaded = true;
         return position;
     }
