@@ -50,6 +50,7 @@ public sealed class TestApi : IAsyncDisposable
             ["Keys:Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
             ["NUBABEL_DATA"] = data,
             ["Tokens:Issuer"] = "http://nubabel.test",
+            ["Logging:LogLevel:Default"] = "Error",
         };
         configure?.Invoke(settings);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development });
