@@ -108,6 +108,8 @@ public static class Server
     /// <summary>Brings schema, logins and stamps into a state that may be served, or says in one sentence why not.</summary>
     private static async Task Prepare(Settings settings, Database database, MasterKey master, CancellationToken ct)
     {
+        if (!Domain.Text.IsNormalising)
+            throw new BadSettings(["ICU is missing, so names cannot be compared. Install libicu, and unset DOTNET_SYSTEM_GLOBALIZATION_INVARIANT."]);
         await Answering(database, ct);
         if (settings is { IsDevelopment: true, Owner: { } ownerString })
         {

@@ -63,9 +63,10 @@ public readonly record struct Id<T>(Guid Value) : ISpanParsable<Id<T>>
     }
 
     public static bool TryParse(string? s, IFormatProvider? provider, out Id<T> result) => TryParse(s.AsSpan(), provider, out result);
-    public static Id<T> Parse(string s, IFormatProvider? provider = null) => Parse(s.AsSpan(), provider);
+    public static Id<T> Parse(string s) => Parse(s.AsSpan(), null);
+    public static Id<T> Parse(string s, IFormatProvider? provider) => Parse(s.AsSpan(), provider);
 
-    public static Id<T> Parse(ReadOnlySpan<char> s, IFormatProvider? provider = null) =>
+    public static Id<T> Parse(ReadOnlySpan<char> s, IFormatProvider? provider) =>
         TryParse(s, provider, out var id) ? id : throw new FormatException("An id is a lower-case UUID.");
 }
 

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Nubabel.Projections;
 
-/// <summary>How events and read-model rows are written as JSON: camelCase members, enums as camelCase words, nothing for null.</summary>
+/// <summary>How events and read-model rows are written as JSON: camelCase members, nothing for null; enums write themselves as words.</summary>
 public static class StoredJson
 {
     public static JsonSerializerOptions Options { get; } = Make();
@@ -31,7 +31,7 @@ public static class StoredJson
             RespectRequiredConstructorParameters = true,
             Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
             TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { AbsentIsNull } },
-            Converters = { new UtcTimes(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+            Converters = { new UtcTimes() },
         };
         options.MakeReadOnly(populateMissingResolver: true);
         return options;

@@ -1,4 +1,3 @@
-
 namespace Nubabel.Store;
 
 /// <summary>

@@ -1,4 +1,3 @@
-
 namespace Nubabel.Store;
 
 /// <summary>The read models of the product, named one by one; the daemon, the migration and the rebuild work on this list.</summary>

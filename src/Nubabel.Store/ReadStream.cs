@@ -53,24 +53,29 @@ internal static class ReadStream
     /// <exception cref="System.Text.Json.JsonException">The stored text does not fit its type.</exception>
     public static Recorded Decode(NpgsqlDataReader row, EventTypes types)
     {
-        var headers = row.IsDBNull(11) ? null : row.GetString(11);
-        var type = row.GetString(4);
-        return new Recorded
-        {
-            Position = row.GetInt64(0),
-            Tenant = row.GetString(1),
-            Stream = row.GetString(2),
-            Version = row.GetInt64(3),
-            Type = type,
-            Data = types.Find(type) is null ? null : types.Read(type, row.GetFieldValue<byte[]>(5), Shape(headers)),
-            At = new DateTimeOffset(row.GetDateTime(6), TimeSpan.Zero),
-            Id = row.GetGuid(7),
-            Actor = row.IsDBNull(8) ? null : row.GetString(8),
-            CorrelationId = row.IsDBNull(9) ? null : row.GetString(9),
-            CausationId = row.IsDBNull(10) ? null : row.GetString(10),
-            Headers = headers,
-        };
+        var envelope = Envelope(row);
+        return types.Find(envelope.Type) is null ? envelope : envelope with { Data = types.Read(envelope.Type, Data(row), Shape(envelope.Headers)) };
     }
+
+    /// <summary>The event without its data, for whoever must go on when the data cannot be read.</summary>
+    public static Recorded Envelope(NpgsqlDataReader row) => new()
+    {
+        Position = row.GetInt64(0),
+        Tenant = row.GetString(1),
+        Stream = row.GetString(2),
+        Version = row.GetInt64(3),
+        Type = row.GetString(4),
+        Data = null,
+        At = new DateTimeOffset(row.GetDateTime(6), TimeSpan.Zero),
+        Id = row.GetGuid(7),
+        Actor = row.IsDBNull(8) ? null : row.GetString(8),
+        CorrelationId = row.IsDBNull(9) ? null : row.GetString(9),
+        CausationId = row.IsDBNull(10) ? null : row.GetString(10),
+        Headers = row.IsDBNull(11) ? null : row.GetString(11),
+    };
+
+    /// <summary>The event's JSON as it is stored.</summary>
+    public static byte[] Data(NpgsqlDataReader row) => row.GetFieldValue<byte[]>(5);
 
     /// <summary>The shape an event was written in: <c>$v</c> in its headers, 1 where it is absent.</summary>
     public static int Shape(string? headers)

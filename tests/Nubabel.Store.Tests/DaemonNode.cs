@@ -8,7 +8,7 @@ public sealed class DaemonNode : IAsyncDisposable
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(10);
     private readonly EngineDatabase database;
 
-    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections)
+    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat)
     {
         this.database = database;
         Projections = projections;
@@ -16,7 +16,7 @@ public sealed class DaemonNode : IAsyncDisposable
         Log = new TallyLog(database.Daemon, Signal);
         Positions = new Positions(database.Daemon, projections);
         Daemon = new ProjectionDaemon(database.Daemon, database.DaemonConnectionString, projections, Signal, Positions,
-            new DaemonOptions { Node = name, Heartbeat = TimeSpan.FromMilliseconds(100), Poll = TimeSpan.FromMilliseconds(200) });
+            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = TimeSpan.FromMilliseconds(200) });
     }
 
     public ProjectionSet Projections { get; }
@@ -25,12 +25,12 @@ public sealed class DaemonNode : IAsyncDisposable
     public Positions Positions { get; }
     public ProjectionDaemon Daemon { get; }
 
-    public static DaemonNode On(EngineDatabase database, string name = "one", ProjectionSet? projections = null) =>
-        new(database, name, projections ?? Tallies.Projections());
+    public static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null) =>
+        new(database, name, Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100));
 
-    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", ProjectionSet? projections = null)
+    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null)
     {
-        var node = On(database, name, projections);
+        var node = On(database, name, heartbeat);
         await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
         node.Daemon.Start();
         return node;

@@ -1,11 +1,12 @@
 using System.Security.Cryptography;
 using Npgsql;
+using Nubabel.Testing;
 
 namespace Nubabel.Store.Tests;
 
 /// <summary>
 /// A database of its own with the engine's tables and nothing of the product, for tests that need the whole log to themselves: gaps,
-/// marks, leases, other databases. The server is the one that <c>NUBABEL_TEST_POSTGRES</c> names.
+/// marks, leases, other databases.
 /// </summary>
 public sealed class EngineDatabase : IAsyncDisposable
 {
@@ -16,6 +17,7 @@ public sealed class EngineDatabase : IAsyncDisposable
 
     private static readonly SemaphoreSlim Creating = new(1, 1);
     private static string? template;
+    private static TestServer server = null!;
 
     private EngineDatabase(string name)
     {
@@ -32,14 +34,12 @@ public sealed class EngineDatabase : IAsyncDisposable
     public NpgsqlDataSource Daemon { get; }
     public string DaemonConnectionString { get; }
 
-    private static string Superuser => Environment.GetEnvironmentVariable("NUBABEL_TEST_POSTGRES")
-        ?? throw new InvalidOperationException("NUBABEL_TEST_POSTGRES names no test server: run ./dev test.");
-
     public static async Task<EngineDatabase> Create()
     {
         await Creating.WaitAsync();
         try
         {
+            server ??= await TestServer.Shared;
             template ??= await CreateTemplate();
             return await Copy(template);
         }
@@ -72,7 +72,7 @@ public sealed class EngineDatabase : IAsyncDisposable
 
     public static async Task AsSuperuser(string sql, string? database = null)
     {
-        var builder = new NpgsqlConnectionStringBuilder(Superuser) { Pooling = false };
+        var builder = new NpgsqlConnectionStringBuilder(server.Superuser) { Pooling = false };
         if (database is not null) builder.Database = database;
         await using var connection = new NpgsqlConnection(builder.ConnectionString);
         await connection.OpenAsync();
@@ -111,12 +111,7 @@ public sealed class EngineDatabase : IAsyncDisposable
         await AsSuperuser($"create database {name} owner {OwnerLogin}");
         await using (var owner = NpgsqlDataSource.Create(ConnectionString(name, OwnerLogin)))
         {
-            foreach (var file in typeof(Recorded).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".sql", StringComparison.Ordinal)).Order())
-            {
-                using var text = new StreamReader(typeof(Recorded).Assembly.GetManifestResourceStream(file)!);
-                await using var command = owner.CreateCommand(await text.ReadToEndAsync());
-                await command.ExecuteNonQueryAsync();
-            }
+            await Migrations.Apply(owner, default);
             await using var grant = owner.CreateCommand($"""
                 grant usage on schema events, nubabel, read to {DaemonLogin}, {ApiLogin};
                 grant all on all tables in schema events, nubabel to {DaemonLogin};
@@ -128,7 +123,7 @@ public sealed class EngineDatabase : IAsyncDisposable
         return name;
     }
 
-    private static string ConnectionString(string database, string login) => new NpgsqlConnectionStringBuilder(Superuser)
+    private static string ConnectionString(string database, string login) => new NpgsqlConnectionStringBuilder(server.Superuser)
     {
         Database = database,
         Username = login,

@@ -1,4 +1,3 @@
-
 namespace Nubabel.Store.Tests;
 
 /// <summary>Several processes on one log: who runs what, what happens when the owner goes, and what the fence refuses.</summary>
@@ -50,6 +49,27 @@ public sealed class LeaseTests : IAsyncLifetime
         await traffic;
         var last = await Write(one, 1);
         await one.Reach(last);
+        await EverythingIsThereOnce(last);
+    }
+
+    [Fact]
+    public async Task A_process_that_does_not_notice_the_loss_of_its_lease_doubles_nothing()
+    {
+        // Its heartbeat is longer than this test: it goes on as the owner while another one has the lease.
+        await using var zombie = await DaemonNode.Started(database, "zombie", TimeSpan.FromMinutes(1));
+        await zombie.Reach(await Write(zombie, 5));
+        await using var heir = await DaemonNode.Started(database, "heir");
+        await EngineDatabase.AsSuperuser($"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database.Name}' and application_name = 'zombie'");
+        await heir.Until("tallies", s => s.Owner == "heir");
+
+        for (var i = 0; i < 20; i++)
+        {
+            await Write(zombie, 1);
+            await Write(heir, 1);
+        }
+
+        var last = await Write(heir, 1);
+        await heir.Reach(last);
         await EverythingIsThereOnce(last);
     }
 

@@ -1,4 +1,3 @@
-
 namespace Nubabel.Store.Tests;
 
 /// <summary>What the daemon makes of a log: documents, rows, what is foreign, what is poison.</summary>
@@ -143,6 +142,47 @@ public sealed class ProjectionDaemonTests : IAsyncLifetime
         Assert.Equal(good, stopped.Position);
         Assert.Contains($"event {poison}", stopped.LastError, StringComparison.Ordinal);
         Assert.Equal(1L, await database.Scalar<long>("select count(*) from read.tally_trail_v2"));
+    }
+
+    [Fact]
+    public async Task A_stopped_projection_is_seen_by_every_process_and_begins_anew_with_the_next_owner()
+    {
+        var stream = TallyLog.NewStream();
+        await node.Log.Append(stream, new TallyOpened("sheep"));
+        var poison = await node.Log.Append(stream, new TallyRenamed("stop"));
+        var stopped = await node.Until("tally_trail", s => s.State == ProjectionState.Stopped);
+        var elsewhere = (await DaemonStatus.Read(database.Daemon, node.Projections, default)).Projections.Single(p => p.Name == "tally_trail");
+        Assert.Equal((ProjectionState.Stopped, stopped.LastError), (elsewhere.State, elsewhere.LastError));
+
+        await node.DisposeAsync();
+        await database.Execute($"update events.mt_events set data = jsonb_set(data, '{{name}}', '\"go\"') where seq_id = {poison}");
+        node = await DaemonNode.Started(database);
+
+        await node.Reach(poison);
+        Assert.Equal((ProjectionState.Running, null), (await node.Status("tally_trail")) switch { var s => (s.State, s.LastError) });
+    }
+
+    [Fact]
+    public async Task A_projection_far_behind_catches_up_beside_the_others()
+    {
+        await database.Execute("""
+            insert into events.mt_streams (tenant_id, id, type, version) select 't', 'tally-' || i, 'tally', 6 from generate_series(1, 2000) i;
+            insert into events.mt_events (seq_id, id, tenant_id, stream_id, version, type, data)
+            select nextval('events.mt_events_sequence'), gen_random_uuid(), 't', 'tally-' || i, v, case when v = 1 then 'tally_opened' else 'tally_raised' end,
+              case when v = 1 then '{"name": "n"}'::jsonb else '{"amount": 1}'::jsonb end from generate_series(1, 2000) i, generate_series(1, 6) v order by v, i;
+            """);
+        await node.Reach(12_000);
+        var before = await node.Table("tallies");
+
+        // As a new version begins: at nothing, while the others stand at the end.
+        await database.Execute("update events.mt_event_progression set last_seq_id = 0 where name = 'tallies:All'; delete from read.tallies_v1");
+        var last = await node.Log.AppendAs("t", "tally-1", new TallyRaised(7));
+        await node.Reach(last, "tally_totals", "tally_trail");
+        await node.Until("tallies", s => s.Position >= last);
+
+        Assert.Equal(2000L, await database.Scalar<long>("select count(*) from read.tallies_v1"));
+        Assert.Equal(10_007L, await database.Scalar<long>("select sum(sum) from read.tallies_v1"));
+        Assert.NotEqual(before, await node.Table("tallies"));
     }
 
     [Fact]

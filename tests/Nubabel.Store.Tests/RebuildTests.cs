@@ -1,4 +1,3 @@
-
 namespace Nubabel.Store.Tests;
 
 public sealed class RebuildTests : IAsyncLifetime

@@ -3,7 +3,7 @@ using Npgsql;
 namespace Nubabel.Store.Tests;
 
 /// <summary>Writes events of the tests' vocabulary as any writer of the log might, without the product's journal.</summary>
-public sealed class TallyLog(NpgsqlDataSource daemon, Nubabel.Store.Signal? signal = null)
+public sealed class TallyLog(NpgsqlDataSource daemon, Signal? signal = null)
 {
     public const string Tenant = LogWriter.Tenant;
 

@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Nubabel.Api;
 using Nubabel.Api.Host;
 
@@ -50,14 +49,13 @@ public sealed class TestApi : IAsyncDisposable
             ["Keys:Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
             ["NUBABEL_DATA"] = data,
             ["Tokens:Issuer"] = "http://nubabel.test",
-            ["Logging:LogLevel:Default"] = "Error",
+            ["Logging:LogLevel:Default"] = "None",
         };
         configure?.Invoke(settings);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development });
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection(settings);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Logging.ClearProviders();
         // A hash that is no work: a suite signs up hundreds of times. What is tested of hashing itself takes the real one.
         builder.Services.AddSingleton(new Passwords(1_000));
         build?.Invoke(builder);

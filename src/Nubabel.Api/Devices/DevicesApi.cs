@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Domain;
 using Nubabel.Domain.Devices;
 using Nubabel.Projections;
@@ -10,16 +11,20 @@ namespace Nubabel.Api.Devices;
 /// <summary>The devices of the user who calls.</summary>
 public static class DevicesApi
 {
+    private const string Example = """
+        {"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","name":"phone","type":"mobile","owner":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","status":"active","registeredAt":"2026-11-21T08:15:30.123456Z"}
+        """;
+
     public static void MapDevices(this IEndpointRouteBuilder app)
     {
         var devices = app.MapGroup("/api/devices").WithTags("Devices");
-        devices.MapGet("", List).Needs("devices:read").Paged<DeviceRow>();
-        devices.MapPost("", Register).Needs("devices:write").Answers201<DeviceRow>();
-        devices.MapGet("/{id}", Get).Needs("devices:read").Answers200<DeviceRow>();
+        devices.MapGet("", List).Needs("devices:read").Paged<DeviceRow>().WithExample(response: $$"""{"items":[{{Example}}],"next":null}""");
+        devices.MapPost("", Register).Needs("devices:write").Answers201<DeviceRow>().WithExample("""{"name":"phone","type":"mobile"}""", Example);
+        devices.MapGet("/{id}", Get).Needs("devices:read").Answers200<DeviceRow>().WithExample(response: Example);
         devices.MapDelete("/{id}", Delete).Needs("devices:write").Answers204();
-        devices.MapPut("/{id}/name", Rename).Needs("devices:write").Answers200<DeviceRow>();
-        devices.MapPut("/{id}/key", ChangeKey).Needs("devices:write").Answers200<DeviceRow>();
-        devices.MapPut("/{id}/revocation", Revoke).Needs("devices:write").Answers200<DeviceRow>();
+        devices.MapPut("/{id}/name", Rename).Needs("devices:write").Answers200<DeviceRow>().WithExample("""{"name":"phone"}""", Example);
+        devices.MapPut("/{id}/key", ChangeKey).Needs("devices:write").Answers200<DeviceRow>().WithExample("""{"publicKey":"MCowBQYDK2VwAyEA"}""", Example);
+        devices.MapPut("/{id}/revocation", Revoke).Needs("devices:write").Answers200<DeviceRow>().WithExample("""{"reason":"lost"}""", Example);
     }
 
     private static async Task<IResult> List(Paging page, Caller caller, Reader db, Freshness fresh, CancellationToken ct)
@@ -50,13 +55,8 @@ public static class DevicesApi
     private static async Task<IResult> Revoke(Id<Device> id, Body<RevokeDevice>? body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
         await Changed(await journal.Handle(id, body?.Value ?? new RevokeDevice(), ct, ETags.IfMatch(request)), answers, ct);
 
-    private static async Task<IResult> Delete(Id<Device> id, HttpRequest request, RequestScope scope, Journal journal, Answers answers, CancellationToken ct)
-    {
-        var device = await journal.Handle(id, new DeleteDevice(), ct, ETags.IfMatch(request));
-        // Deleted before, and this is no repetition of the request that did it.
-        if (device.Appended == 0 && scope.Replay is null) throw Missing();
-        return answers.Gone(device);
-    }
+    private static async Task<IResult> Delete(Id<Device> id, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
+        answers.Gone(await journal.Handle(id, new DeleteDevice(), ct, ETags.IfMatch(request)));
 
     private static Task<IResult> Changed(Outcome<Device> device, Answers answers, CancellationToken ct) => answers.Changed(device, Row(device), ct);
 

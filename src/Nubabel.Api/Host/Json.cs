@@ -74,7 +74,8 @@ internal sealed class StrictTimes : JsonConverter<DateTimeOffset>
 /// <summary>Enums are camelCase strings in exactly one spelling. The framework's converter also takes other cases and lists.</summary>
 internal sealed class StrictEnums : JsonConverterFactory
 {
-    public override bool CanConvert(Type typeToConvert) => typeToConvert.IsEnum;
+    // The domain's enums bring converters of their own, which refuse an unknown word with the slice's code.
+    public override bool CanConvert(Type typeToConvert) => typeToConvert.IsEnum && !typeToConvert.IsDefined(typeof(JsonConverterAttribute), false);
 
     public override JsonConverter CreateConverter(Type typeToConvert, JsonSerializerOptions options) =>
         (JsonConverter)Activator.CreateInstance(typeof(StrictEnum<>).MakeGenericType(typeToConvert))!;

@@ -16,7 +16,7 @@ public static partial class ProblemCodes
         new("password.too_short", 422, "Password too short", "The password has fewer than 12 characters."),
         new("password.too_long", 422, "Password too long", "The password has more than 128 characters."),
         new("password.too_common", 422, "Password too common", "The password is one that everybody tries first."),
-        new("reason.invalid", 422, "Reason refused", "The reason has more than 500 characters, or holds control characters."),
+        new("reason.invalid", 422, "Reason refused", "The reason is empty, has more than 500 characters, or holds control characters."),
         new("signup.closed", 403, "Sign-up closed", "Organizations are made by an operator here (`Signup:Mode`)."),
         new("organization.name_invalid", 422, "Organization name refused", "The name is not 1 to 200 characters, or holds control characters."),
         new("organization.slug_invalid", 422, "Slug refused", "A slug is 2 to 39 of a–z, 0–9 and single hyphens inside."),

@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Sessions;
 using Nubabel.Domain;
@@ -23,8 +24,8 @@ public static class OperatorsApi
     public static void MapOperators(this IEndpointRouteBuilder app)
     {
         var auth = app.MapGroup("/admin/auth").WithTags("Operators");
-        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>();
-        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"email":"operator@nubabel.localhost","password":"correct horse battery"}""", TokenAnswer.Example);
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(SessionsApi.Refreshing, TokenAnswer.Example);
         auth.MapPost("/sign-out", SignOut).Needs("platform:sessions").Answers204();
     }
 
@@ -36,7 +37,7 @@ public static class OperatorsApi
         var holder = await reader.Holder("operator-email", valid ? signIns.EmailKey(Node.Platform, email!) : "", ct);
         var id = Id<Operator>.TryParse(holder?["operator-".Length..], null, out var found) ? found : ids.New<Operator>();
         var account = await reader.Load(id, ct);
-        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == OperatorStatus.Active ? account.State.PasswordHash : null, wish.Password, ct);
+        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == OperatorStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
         if (!right)
             throw new Problem("sign_in.failed", "The e-mail address or the password is wrong.") { Members = new Dictionary<string, object?> { ["error"] = "invalid_grant" } };
         return await signIns.SignIn(scope, new Caller(Realm.Platform, Node.Platform, id.Value, ids.New<Session>(), "operator"), ct);

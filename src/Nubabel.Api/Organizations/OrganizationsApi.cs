@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Domain;
 using Nubabel.Domain.Organizations;
@@ -25,12 +26,17 @@ public static class OrganizationsApi
 {
     private const string SlugMember = "organization.slug";
 
+    private const string Example = """
+        {"id":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","name":"Acme","slug":"acme","status":"active","foundedAt":"2026-11-21T08:14:00Z"}
+        """;
+
     public static void MapOrganizations(this IEndpointRouteBuilder app)
     {
-        app.MapPost("/api/signup", SignUp).WithTags("Organizations").Anonymous().Answers201<TokenAnswer>();
+        app.MapPost("/api/signup", SignUp).WithTags("Organizations").Anonymous().Answers201<TokenAnswer>()
+            .WithExample("""{"organization":{"name":"Acme","slug":"acme"},"email":"ada@example.com","password":"correct horse battery","name":"Ada Lovelace"}""", TokenAnswer.Example);
         var organization = app.MapGroup("/api/organization").WithTags("Organizations");
-        organization.MapGet("", Get).Needs("organization:read").Answers200<OrganizationProfile>();
-        organization.MapPatch("", Rename).Needs("organization:write").Answers200<OrganizationProfile>();
+        organization.MapGet("", Get).Needs("organization:read").Answers200<OrganizationProfile>().WithExample(response: Example);
+        organization.MapPatch("", Rename).Needs("organization:write").Answers200<OrganizationProfile>().WithExample("""{"name":"Acme"}""", Example);
     }
 
     private static async Task<IResult> SignUp(

@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Domain;
 using Nubabel.Domain.Sessions;
@@ -28,16 +29,25 @@ public static class SessionsApi
     /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
     private const int LongestSecret = 1024;
 
+    internal const string Refreshing = """
+        {"refresh_token":"nbr.01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081.01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60.0.bm90LWEtcmVhbC1zZWNyZXQtYnV0LTQzLWNoYXJhY3RlcnM"}
+        """;
+
+    private const string Example = """
+        {"items":[{"id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60","ip":"203.0.113.7","endsAt":"2027-02-19T08:14:00Z","holder":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","current":true,
+        "openedAt":"2026-11-21T08:14:00Z","expiresAt":"2026-12-21T08:14:00Z","userAgent":"curl/8.5.0","refreshedAt":"2026-11-21T08:14:00Z"}],"next":null}
+        """;
+
     public static void MapSessions(this IEndpointRouteBuilder app)
     {
         var auth = app.MapGroup("/api/auth").WithTags("Sessions");
-        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>();
-        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>();
+        auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"organization":"acme","email":"ada@example.com","password":"correct horse battery"}""", TokenAnswer.Example);
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(Refreshing, TokenAnswer.Example);
         auth.MapPost("/sign-out", SignOut).Needs("sessions:write").Answers204();
         var sessions = app.MapGroup("/api/sessions").WithTags("Sessions");
-        sessions.MapGet("", List).Needs("sessions:read").Paged<SessionRow>();
+        sessions.MapGet("", List).Needs("sessions:read").Paged<SessionRow>().WithExample(response: Example);
         sessions.MapDelete("/{id}", Revoke).Needs("sessions:write").Answers204();
-        sessions.MapPost("/revoke-others", RevokeOthers).Needs("sessions:write").Answers200<RevokedOthers>();
+        sessions.MapPost("/revoke-others", RevokeOthers).Needs("sessions:write").Answers200<RevokedOthers>().WithExample(response: """{"revoked":2}""");
         app.MapGet("/.well-known/jwks.json", (SigningKeys keys, CancellationToken ct) => keys.Published(ct)).WithTags("Sessions").Anonymous().Answers200<JwkSet>();
     }
 
@@ -52,7 +62,7 @@ public static class SessionsApi
         var holder = await reader.Holder("email", valid ? signIns.EmailKey(tenant, email!) : "", ct);
         var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
         var account = await reader.Load(user, ct);
-        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == UserStatus.Active ? account.State.PasswordHash : null, wish.Password, ct);
+        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == UserStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
         if (!right || known is null || known.State is "suspended" or "closed") throw Failed();
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
         return await signIns.SignIn(scope, new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.State.Role)), ct);

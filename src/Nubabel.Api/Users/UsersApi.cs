@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
 using Nubabel.Domain;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
@@ -17,11 +18,15 @@ public sealed record ProfileChange(PersonName Name)
 /// <summary>The account of the user who calls.</summary>
 public static class UsersApi
 {
+    private const string Example = """
+        {"id":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","name":"Ada Lovelace","role":"owner","email":"ada@example.com","registeredAt":"2026-11-21T08:14:00Z"}
+        """;
+
     public static void MapUsers(this IEndpointRouteBuilder app)
     {
         var user = app.MapGroup("/api/user").WithTags("User");
-        user.MapGet("", Get).Needs("user:read").Answers200<UserProfile>();
-        user.MapPatch("", Change).Needs("user:write").Answers200<UserProfile>();
+        user.MapGet("", Get).Needs("user:read").Answers200<UserProfile>().WithExample(response: Example);
+        user.MapPatch("", Change).Needs("user:write").Answers200<UserProfile>().WithExample("""{"name":"Ada Lovelace"}""", Example);
     }
 
     private static async Task<IResult> Get(HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)

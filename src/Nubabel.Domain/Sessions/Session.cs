@@ -55,15 +55,16 @@ internal sealed class SessionStatusConverter() : WordConverter<SessionStatus>("s
 /// Of every generation so far, by generation. All are kept, because only somebody who held a token may end the family by showing it:
 /// a session's id and a guessed generation are no secret.
 /// </param>
+/// <param name="ReplayableUntil">Of every used generation: until when its token still gets the successor it got.</param>
 public sealed record Session(
-    SessionStatus Status, string Holder, ImmutableList<string> TokenHashes, DateTimeOffset ReplayableUntil, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt)
+    SessionStatus Status, string Holder, ImmutableList<string> TokenHashes, ImmutableList<DateTimeOffset> ReplayableUntil, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt)
     : IAggregate<Session>
 {
     /// <summary>How long a used refresh token may come again and get the same successor.</summary>
     public const int ReplaySeconds = 30;
 
     public static string Kind => "session";
-    public static Session Initial { get; } = new(SessionStatus.None, "", [], default, default, default);
+    public static Session Initial { get; } = new(SessionStatus.None, "", [], [], default, default);
 
     /// <summary>The generation of the one token that is good now.</summary>
     public int Generation => TokenHashes.Count - 1;
@@ -73,8 +74,8 @@ public sealed record Session(
 
     public static Session Evolve(Session state, Event<Session> e) => e switch
     {
-        SessionOpened o => new Session(SessionStatus.Live, o.Holder, [o.TokenHash], default, o.ExpiresAt, o.EndsAt),
-        SessionRefreshed r => state with { TokenHashes = state.TokenHashes.Add(r.TokenHash), ExpiresAt = r.ExpiresAt, ReplayableUntil = r.ReplayableUntil },
+        SessionOpened o => new Session(SessionStatus.Live, o.Holder, [o.TokenHash], [], o.ExpiresAt, o.EndsAt),
+        SessionRefreshed r => state with { TokenHashes = state.TokenHashes.Add(r.TokenHash), ExpiresAt = r.ExpiresAt, ReplayableUntil = state.ReplayableUntil.Add(r.ReplayableUntil) },
         SessionRefreshReused => state, // What it means for the session is said by the revocation that comes with it.
         SessionRevoked => state with { Status = SessionStatus.Revoked },
         _ => state,
@@ -104,7 +105,7 @@ public sealed record Session(
         if (c.Generation == Generation)
             return [new SessionRefreshed(Generation + 1, c.NextTokenHash, Earlier(c.NextExpiresAt, EndsAt), now.AddSeconds(ReplaySeconds))];
         // No lower bound: where this node's clock is behind the one that refreshed, the refresh lies in the future, and that is no theft.
-        if (c.Generation == Generation - 1 && now <= ReplayableUntil) return [];
+        if (now <= ReplayableUntil[c.Generation]) return [];
         return [new SessionRefreshReused(c.Generation), new SessionRevoked(SessionEnd.Reused)];
     }
 

@@ -31,7 +31,7 @@ public sealed record Email : IValue<Email>
         if (clean is null || Encoding.UTF8.GetByteCount(clean) is < MinimumBytes or > MaximumBytes) throw Invalid();
         var at = clean.IndexOf('@', StringComparison.Ordinal);
         if (at < 1 || !IsLocal(clean.AsSpan(0, at)) || !IsDomain(clean.AsSpan(at + 1))) throw Invalid();
-        return new Email(string.Concat(clean.AsSpan(0, at), "@", Nfc.Normalize(clean[(at + 1)..].ToLowerInvariant())));
+        return new Email(string.Concat(clean.AsSpan(0, at), "@", clean[(at + 1)..].ToLowerInvariant().Normalize()));
     }
 
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out Email? email) => Attempt.Parse(text, out email);

@@ -30,7 +30,7 @@ public sealed record Password : IValue<Password>
     public string Value { get; }
 
     /// <summary>The form in which a password is hashed and compared; sign-in uses it too, on a text that it does not otherwise judge.</summary>
-    public static string Normalise(string text) => Nfc.Normalize(text);
+    public static string Normalise(string text) => text.Normalize();
 
     /// <exception cref="Refused"><c>password.too_short</c>, <c>password.too_long</c> or <c>password.too_common</c>.</exception>
     public static Password Parse(string text)

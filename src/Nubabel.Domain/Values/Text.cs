@@ -4,8 +4,14 @@ using System.Text;
 namespace Nubabel.Domain;
 
 /// <summary>What all texts that people type have in common: trimmed, in Unicode normal form C, measured in characters as people see them.</summary>
-internal static class Text
+public static class Text
 {
+    /// <summary>
+    /// Whether texts are really normalised here. Where globalization is invariant (no ICU) the framework returns them unchanged without a word, and two
+    /// spellings of one name would be two names; such a process must not serve.
+    /// </summary>
+    public static bool IsNormalising => "e\u0301".Normalize() == "\u00e9";
+
     /// <summary>The trimmed NFC form; null where it holds what no name may hold: control characters, line separators, lone surrogates.</summary>
     public static string? Clean(string text)
     {
@@ -17,7 +23,7 @@ internal static class Text
             if (rune == Rune.ReplacementChar) return null;
             if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator) return null;
         }
-        return Nfc.Normalize(trimmed);
+        return trimmed.Normalize();
     }
 
     /// <summary>The cleaned text when it shows something, has at most so many user-perceived characters and UTF-8 bytes; otherwise refused.</summary>
@@ -38,7 +44,7 @@ internal static class Text
     /// No locale is asked, so the Turkish pairs stay apart (I is i's capital, İ and ı are letters of their own), and no letter changes
     /// its length, so ß is not ss.
     /// </summary>
-    public static string Fold(string text) => Nfc.Normalize(text.ToUpperInvariant().ToLowerInvariant());
+    public static string Fold(string text) => text.ToUpperInvariant().ToLowerInvariant().Normalize();
 
     // A name of joiners and blanks alone would look like no name at all.
     private static bool Shows(string text)

@@ -26,7 +26,8 @@ public enum ProjectionState
 /// <param name="Position">Its checkpoint: everything up to here is in its table.</param>
 /// <param name="Lag">Positions between the checkpoint and the highest visible event.</param>
 /// <param name="LagSeconds">The age of the oldest event that it has not seen; 0 when it has seen all.</param>
-/// <param name="ParkedKeys">Keys that wait for an operator.</param>
+/// <param name="ParkedKeys">Keys that wait for an operator; of a projection that stops as a whole, 1 while it does.</param>
+/// <param name="LastError">Why a key waits, why it stopped, or what its last batch failed with.</param>
 /// <param name="Owner">The application name of the process that has the lease; null when nobody has.</param>
 public sealed record ProjectionStatus(string Name, int Version, ProjectionState State, long Position, long Lag, double LagSeconds, long ParkedKeys,
     string? LastError, string? Owner);
@@ -52,6 +53,8 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
             select n.name, coalesce(g.last_seq_id, 0),
               (select extract(epoch from clock_timestamp() - e.timestamp)::float8 from events.mt_events e where e.seq_id > coalesce(g.last_seq_id, 0) order by e.seq_id limit 1),
               (select count(distinct (p.tenant_id, p.key)) from nubabel.parked p where p.name = n.name and p.version = n.version),
+              (select p.error from nubabel.parked p where p.name = n.name and p.version = n.version and p.error <> $4
+                order by p.created desc, p.seq_id limit 1),
               (select max(a.application_name) from pg_locks l join pg_stat_activity a on a.pid = l.pid
                 where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.database = (select oid from pg_database where datname = current_database())
                   and (l.classid::bigint << 32 | l.objid::bigint) = {Leases.Key("n.progression")})
@@ -61,6 +64,7 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
         each.AddArray(projections.All.Select(p => p.Name).ToArray(), NpgsqlDbType.Varchar);
         each.AddArray(projections.All.Select(p => p.Version).ToArray(), NpgsqlDbType.Integer);
         each.AddArray(projections.All.Select(p => p.ProgressionName).ToArray(), NpgsqlDbType.Varchar);
+        each.Add(Projection.WaitsBehind);
         batch.BatchCommands.Add(each);
 
         await using var reader = await batch.ExecuteReaderAsync(ct);
@@ -71,10 +75,13 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
         while (await reader.ReadAsync(ct))
         {
             var (position, parked) = (reader.GetInt64(1), reader.GetInt64(3));
-            var owner = reader.IsDBNull(4) ? null : reader.GetString(4);
-            var state = owner is null ? ProjectionState.Waiting : parked > 0 ? ProjectionState.Parked : ProjectionState.Running;
-            all.Add(new ProjectionStatus(reader.GetString(0), projections.Find(reader.GetString(0))!.Version, state, position,
-                Math.Max(0, highest - position), reader.IsDBNull(2) ? 0 : Math.Max(0, reader.GetDouble(2)), parked, null, owner));
+            var error = reader.IsDBNull(4) ? null : reader.GetString(4);
+            var owner = reader.IsDBNull(5) ? null : reader.GetString(5);
+            var projection = projections.Find(reader.GetString(0))!;
+            var state = parked > 0 ? projection.StopsAsAWhole ? ProjectionState.Stopped : ProjectionState.Parked
+                : owner is null ? ProjectionState.Waiting : ProjectionState.Running;
+            all.Add(new ProjectionStatus(projection.Name, projection.Version, state, position,
+                Math.Max(0, highest - position), reader.IsDBNull(2) ? 0 : Math.Max(0, reader.GetDouble(2)), parked, error, owner));
         }
         return new DaemonStatus(mark, highest, null, true, [], all);
     }

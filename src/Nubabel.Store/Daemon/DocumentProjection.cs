@@ -14,6 +14,8 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
     internal override (IReadOnlyList<(string Name, string Type)> Columns, int Key) Fixed => (
         [("tenant_id", "character varying"), ("key", "character varying"), ("version", "bigint"), ("position", "bigint"), ("doc", "jsonb")], 2);
 
+    internal override bool StopsAsAWhole => false;
+
     internal override Fold Begin(EventPage page) => new Work(this, page);
 
     private sealed class Document(string tenant, string key)
@@ -39,7 +41,6 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
 
     private sealed class Work : Fold
     {
-        private const string Behind = "waits behind a parked event";
         private readonly DocumentProjection<TModel, TRow> projection;
         private readonly Dictionary<(string, string), Document> documents = [];
 
@@ -73,8 +74,8 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
                 join nubabel.parked p on p.name = $3 and p.version = $4 and p.tenant_id = k.tenant_id and p.key = k.key
                 """);
             AddKeys(parked, [.. documents.Values]);
-            parked.Parameters.Add(new NpgsqlParameter<string> { TypedValue = projection.Name });
-            parked.Parameters.Add(new NpgsqlParameter<int> { TypedValue = projection.Version });
+            parked.Add(projection.Name);
+            parked.Add(projection.Version);
             batch.BatchCommands.Add(parked);
         }
 
@@ -99,11 +100,11 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
 
         private void Apply(Document document)
         {
-            var error = document.ParkedBefore ? Behind : null;
+            var error = document.ParkedBefore ? WaitsBehind : null;
             foreach (var e in document.Events)
             {
                 if (error is null && e.Event.Position > document.Position) error = Step(document, e);
-                else if (error is not null) document.Parked.Add((e.Event.Position, Behind));
+                else if (error is not null) document.Parked.Add((e.Event.Position, WaitsBehind));
             }
             if (document is not { Touched: true, Row: { } row }) return;
 #pragma warning disable CA1031
@@ -159,7 +160,7 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
                 AddKeys(delete, deletes);
                 batch.BatchCommands.Add(delete);
             }
-            if (parked.Length > 0) batch.BatchCommands.Add(projection.Park(parked));
+            if (parked.Length > 0) batch.BatchCommands.Add(projection.Park([.. parked.SelectMany(d => d.Parked.Select(p => (d.Tenant, d.Key, p.Position, p.Error)))]));
         }
 
         public override bool Refuse(object unit, string error)
@@ -167,7 +168,7 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
             var document = (Document)unit;
             document.Touched = false;
             document.Parked.Clear();
-            foreach (var e in document.Events) document.Parked.Add((e.Event.Position, document.Parked.Count == 0 ? error : Behind));
+            foreach (var e in document.Events) document.Parked.Add((e.Event.Position, document.Parked.Count == 0 ? error : WaitsBehind));
             return true;
         }
 
@@ -204,22 +205,6 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
         command.AddArray(documents.Select(d => d.Position).ToArray(), NpgsqlDbType.Bigint);
         command.AddArray(documents.Select(d => d.Json).ToArray(), NpgsqlDbType.Jsonb);
         AddColumns(command, documents.Select(d => d.Values).ToArray());
-        return command;
-    }
-
-    private NpgsqlBatchCommand Park(Document[] documents)
-    {
-        var all = documents.SelectMany(d => d.Parked.Select(p => (d.Tenant, d.Key, p.Position, p.Error))).ToArray();
-        var command = new NpgsqlBatchCommand("""
-            insert into nubabel.parked (name, version, tenant_id, key, seq_id, error)
-            select $1, $2, * from unnest($3::varchar[], $4::varchar[], $5::bigint[], $6::varchar[]) on conflict do nothing
-            """);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = Name });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = Version });
-        command.AddArray(all.Select(p => p.Tenant).ToArray(), NpgsqlDbType.Varchar);
-        command.AddArray(all.Select(p => p.Key).ToArray(), NpgsqlDbType.Varchar);
-        command.AddArray(all.Select(p => p.Position).ToArray(), NpgsqlDbType.Bigint);
-        command.AddArray(all.Select(p => p.Error.Replace("\0", "", StringComparison.Ordinal)).ToArray(), NpgsqlDbType.Varchar);
         return command;
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -16,76 +15,54 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
     /// <summary>A page ends early rather than hold more than this of stored JSON in memory.</summary>
     private const long MaxBytes = 16 << 20;
 
-    internal const string Columns =
-        "seq_id, id, stream_id, version, type, timestamp, tenant_id, user_name, correlation_id, causation_id, headers::text, data";
+    /// <summary>How far one page looks for rare types: without a bound it would read the whole log in one statement.</summary>
+    private const long LongestLook = 200_000;
 
     /// <summary>Reads behind <paramref name="from"/> up to the mark, at most <paramref name="limit"/> events.</summary>
     /// <param name="wanted">The aliases to read; null for all.</param>
     public async Task<EventPage> Read(long from, long mark, int limit, IReadOnlyCollection<string>? wanted, CancellationToken ct)
     {
+        var upTo = wanted is null ? mark : Math.Min(mark, from + LongestLook);
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var command = new NpgsqlCommand($"""
-            select {Columns} from events.mt_events where seq_id > $1 and seq_id <= $2 {(wanted is null ? "" : "and type = any($4)")} order by seq_id limit $3
+            select {ReadStream.Columns} from events.mt_events e
+            where e.seq_id > $1 and e.seq_id <= $2 {(wanted is null ? "" : "and e.type = any($4)")} order by e.seq_id limit $3
             """, connection);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = from });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = mark });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        if (wanted is not null) command.Parameters.Add(new NpgsqlParameter { Value = wanted.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Varchar });
+        command.Add(from);
+        command.Add(upTo);
+        command.Add(limit);
+        if (wanted is not null) command.AddArray(wanted.ToArray(), NpgsqlDbType.Varchar);
 
         var events = new List<PageEvent>();
         long bytes = 0;
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
         {
-            events.Add(Read(reader, 0, types, out var size));
+            events.Add(Read(reader, types, out var size));
             bytes += size;
             if (events.Count == limit || bytes > MaxBytes) return new EventPage(from, events[^1].Event.Position, events);
         }
-        return new EventPage(from, mark, events);
+        return new EventPage(from, upTo, events);
     }
 
-    /// <summary>Reads one event whose columns (<see cref="Columns"/>) begin at <paramref name="at"/>.</summary>
-    internal static PageEvent Read(NpgsqlDataReader reader, int at, EventTypes types, out int size)
+    /// <summary>Reads one row of <see cref="ReadStream.Columns"/>.</summary>
+    internal static PageEvent Read(NpgsqlDataReader row, EventTypes types, out int size)
     {
-        var recorded = new Recorded
-        {
-            Position = reader.GetInt64(at),
-            Id = reader.GetGuid(at + 1),
-            Stream = reader.GetString(at + 2),
-            Version = reader.GetInt64(at + 3),
-            Type = reader.GetString(at + 4),
-            At = reader.GetFieldValue<DateTimeOffset>(at + 5),
-            Tenant = reader.GetString(at + 6),
-            Actor = Text(reader, at + 7),
-            CorrelationId = Text(reader, at + 8),
-            CausationId = Text(reader, at + 9),
-            Headers = Text(reader, at + 10),
-            Data = null,
-        };
+        var envelope = ReadStream.Envelope(row);
         size = 0;
-        if (types.Find(recorded.Type) is null) return new PageEvent(recorded, null);
-        try
-        {
-            var data = reader.GetFieldValue<byte[]>(at + 11);
-            size = data.Length;
-            return new PageEvent(recorded with { Data = types.Read(recorded.Type, data, ShapeOf(recorded.Headers)) }, null);
-        }
+        if (types.Find(envelope.Type) is null) return new PageEvent(envelope, null);
+        var data = ReadStream.Data(row);
+        size = data.Length;
         // A converter or an upcast may throw anything; whatever it is, this event is poison and not the reader.
 #pragma warning disable CA1031
-        catch (Exception unreadable) when (unreadable is not NpgsqlException and not IOException)
-#pragma warning restore CA1031
+        try
         {
-            return new PageEvent(recorded, unreadable);
+            return new PageEvent(envelope with { Data = types.Read(envelope.Type, data, ReadStream.Shape(envelope.Headers)) }, null);
         }
+        catch (Exception unreadable)
+        {
+            return new PageEvent(envelope, unreadable);
+        }
+#pragma warning restore CA1031
     }
-
-    /// <summary>The shape that an event was written in: the number <c>$v</c> of its headers, 1 where it is absent.</summary>
-    private static int ShapeOf(string? headers)
-    {
-        if (headers is null || !headers.Contains("\"$v\"", StringComparison.Ordinal)) return 1;
-        using var document = JsonDocument.Parse(headers);
-        return document.RootElement.TryGetProperty("$v", out var shape) ? shape.GetInt32() : 1;
-    }
-
-    private static string? Text(NpgsqlDataReader reader, int i) => reader.IsDBNull(i) ? null : reader.GetString(i);
 }

@@ -22,27 +22,37 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     public async Task Round(CancellationToken ct)
     {
         var hint = signal.Next;
-        var ready = await Ready(ct);
-        if (ready.Count == 0)
+        // A process that owns nothing leaves the mark to those who do.
+        if (!shards.Any(s => s.Held))
         {
             await Loop.Wait(hint, options.Poll, ct);
             return;
         }
-        var mark = await highWater.Advance(ct);
-        var ahead = ready.Max(s => s.Checkpoint);
+        var ready = await Ready(ct);
+        var mark = await highWater.Prove(ct);
+        var full = await Pages(ready, mark, ct);
+        // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
+        await highWater.Store(ct);
+        limit = full ? Math.Min(limit * 2, options.LargestPage) : SmallestPage;
+        if (!full) await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
+    }
+
+    /// <summary>A page for everybody who is behind. True when there is more.</summary>
+    private async Task<bool> Pages(List<Shard> ready, long mark, CancellationToken ct)
+    {
         var full = false;
+        var ahead = ready.Count == 0 ? 0 : ready.Max(s => s.Checkpoint);
         foreach (var group in ready.Where(s => s.Checkpoint < mark).GroupBy(s => s.Checkpoint).OrderByDescending(g => g.Key))
         {
             if (ahead - group.Key > Far) StartCatchingUp([.. group], mark, ct);
             else full |= await Page([.. group], mark, limit, ct);
         }
-        limit = full ? Math.Min(limit * 2, options.LargestPage) : SmallestPage;
-        if (full) return;
-        await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
+        return full;
     }
 
     /// <summary>Waits for what catches up beside the others; they end with the loop's token.</summary>
-    public Task CaughtUp() => Task.WhenAll(shards.Select(s => s.CatchingUp ?? Task.CompletedTask));
+    public async Task CaughtUp() =>
+        await Task.WhenAll(shards.Select(s => s.CatchingUp ?? Task.CompletedTask)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private async Task<List<Shard>> Ready(CancellationToken ct)
     {

@@ -32,7 +32,9 @@ public sealed class HighWater
 
     private readonly NpgsqlDataSource daemon;
     private readonly IGapRule rule;
+    private readonly List<(long From, long To)> dead = [];
     private long mark = -1;
+    private long stored;
     private long settled;
     private Watch? watch;
     private volatile MarkStatus status = new(0, 0, null);
@@ -50,59 +52,65 @@ public sealed class HighWater
     /// <summary>What the last <see cref="Advance"/> found.</summary>
     public MarkStatus Status => status;
 
-    /// <summary>Moves the mark as far as the evidence reaches now and returns it. Never waits for a gap: call again.</summary>
+    /// <summary>Moves the mark as far as the evidence reaches now, stores it and returns it. Never waits for a gap: call again.</summary>
     public async Task<long> Advance(CancellationToken ct)
+    {
+        await Prove(ct);
+        await Store(ct);
+        return mark;
+    }
+
+    /// <summary>Moves the mark without storing it: whoever reads by it first gets on at once and stores afterwards.</summary>
+    internal async Task<long> Prove(CancellationToken ct)
     {
         try
         {
-            return await AdvanceOnce(ct);
+            await using var connection = await daemon.OpenConnectionAsync(ct);
+            if (mark < 0) mark = stored = await Stored(connection, ct);
+            await Prove(connection, ct);
+            return mark;
         }
         catch
         {
             // After a failure the next connection may lead to another server: evidence and mark are taken anew.
             (mark, settled, watch) = (-1, 0, null);
+            dead.Clear();
             throw;
         }
     }
 
-    private async Task<long> AdvanceOnce(CancellationToken ct)
+    private async Task Prove(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using var connection = await daemon.OpenConnectionAsync(ct);
-        if (mark < 0) mark = await Stored(connection, ct);
         while (true)
         {
             var visible = await ReadAbove(connection, ct);
-            var (reached, dead) = Walk(visible);
-            if (reached > mark) await Store(connection, reached, dead, ct);
+            Walk(visible);
             var highest = visible.Count == 0 ? mark : Math.Max(mark, visible[^1]);
             if (mark >= highest)
             {
                 watch = null;
                 status = new MarkStatus(mark, mark, null);
-                if (visible.Count < PageSize) return mark;
+                if (visible.Count < PageSize) return;
             }
             else if (!await GapIsSettled(connection, visible, ct))
             {
-                return mark;
+                return;
             }
         }
     }
 
     /// <summary>Goes up from the mark to the first gap that is not settled; the dead ranges below are to be recorded.</summary>
-    private (long Reached, List<(long From, long To)> Dead) Walk(List<long> visible)
+    private void Walk(List<long> visible)
     {
-        var at = mark;
-        var dead = new List<(long, long)>();
         foreach (var position in visible)
         {
-            if (position > at + 1)
+            if (position > mark + 1)
             {
                 if (position - 1 > settled) break;
-                dead.Add((at + 1, position - 1));
+                dead.Add((mark + 1, position - 1));
             }
-            at = position;
+            mark = position;
         }
-        return (at, dead);
     }
 
     /// <summary>True when the gap above the mark can be read for the last time now, in a new snapshot.</summary>
@@ -127,8 +135,8 @@ public sealed class HighWater
     private async Task<List<long>> ReadAbove(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand("select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2", connection);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = mark });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = PageSize });
+        command.Add(mark);
+        command.Add(PageSize);
         await using var reader = await command.ExecuteReaderAsync(ct);
         var positions = new List<long>();
         while (await reader.ReadAsync(ct)) positions.Add(reader.GetInt64(0));
@@ -138,15 +146,16 @@ public sealed class HighWater
     private static async Task<long> Stored(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand("select last_seq_id from events.mt_event_progression where name = $1", connection);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ProgressionName });
+        command.Add(ProgressionName);
         return await command.ExecuteScalarAsync(ct) is long stored ? stored : 0;
     }
 
     /// <summary>Writes the dead ranges and the mark in one implicit transaction, and takes over a mark that another node has brought further.</summary>
-    private async Task Store(NpgsqlConnection connection, long reached, List<(long From, long To)> dead, CancellationToken ct)
+    internal async Task Store(CancellationToken ct)
     {
-        await using var batch = new NpgsqlBatch(connection);
-        // Not waited for on disk: a mark that a crash takes back is found again, and what is built on it is flushed after it.
+        if (mark <= stored) return;
+        await using var batch = daemon.CreateBatch();
+        // Not waited for on disk: a mark that a crash takes back is found again.
         batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('synchronous_commit', 'off', true)"));
         if (dead.Count > 0)
         {
@@ -154,8 +163,8 @@ public sealed class HighWater
                 insert into events.mt_high_water_skips (starting_sequence, ending_sequence)
                 select * from unnest($1::bigint[], $2::bigint[]) on conflict do nothing
                 """);
-            skips.Parameters.Add(new NpgsqlParameter { Value = dead.Select(d => d.From).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
-            skips.Parameters.Add(new NpgsqlParameter { Value = dead.Select(d => d.To).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
+            skips.AddArray(dead.Select(d => d.From).ToArray(), NpgsqlDbType.Bigint);
+            skips.AddArray(dead.Select(d => d.To).ToArray(), NpgsqlDbType.Bigint);
             batch.BatchCommands.Add(skips);
         }
         var store = new NpgsqlBatchCommand("""
@@ -163,15 +172,16 @@ public sealed class HighWater
             on conflict (name) do update set last_seq_id = greatest(p.last_seq_id, excluded.last_seq_id), last_updated = transaction_timestamp()
             returning last_seq_id
             """);
-        store.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ProgressionName });
-        store.Parameters.Add(new NpgsqlParameter<long> { TypedValue = reached });
+        store.Add(ProgressionName);
+        store.Add(mark);
         batch.BatchCommands.Add(store);
 
         await using var reader = await batch.ExecuteReaderAsync(ct);
         // The mark is the last result; the first is the setting's, and an insert without returning has none.
         await reader.NextResultAsync(ct);
         await reader.ReadAsync(ct);
-        mark = Math.Max(reached, reader.GetInt64(0));
+        mark = stored = Math.Max(mark, reader.GetInt64(0));
+        dead.Clear();
     }
 
     private static async Task<IReadOnlyList<Holder>> Details(NpgsqlConnection connection, IReadOnlyList<Holder> holders, CancellationToken ct)
@@ -183,7 +193,7 @@ public sealed class HighWater
             from pg_prepared_xacts x join pg_locks l on l.locktype = 'transactionid' and l.transactionid = x.transaction and l.pid is null
             where x.database = current_database() group by l.virtualtransaction
             """, connection);
-        command.Parameters.Add(new NpgsqlParameter { Value = holders.Where(h => h.Pid is not null).Select(h => h.Pid!.Value).ToArray() });
+        command.AddArray(holders.Where(h => h.Pid is not null).Select(h => h.Pid!.Value).ToArray(), NpgsqlDbType.Integer);
         var known = new Dictionary<string, (TimeSpan? Age, string? Application, string? Gid)>();
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))

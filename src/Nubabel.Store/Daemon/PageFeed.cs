@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Nubabel.Store;
 
@@ -35,17 +36,28 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         return page.Events.Count;
     }
 
-    /// <summary>Reads the checkpoints that are not known, and makes those of new projections.</summary>
+    /// <summary>
+    /// Reads the checkpoints that are not known, and makes those of new projections. A projection that had stopped as a whole begins anew:
+    /// this build may get over the event; if not, it stops again and says so again.
+    /// </summary>
     public async Task LoadCheckpoints(IReadOnlyList<Shard> shards, CancellationToken ct)
     {
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         var names = shards.Select(s => s.Projection.ProgressionName).ToArray();
         var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) select n, 0 from unnest($1::varchar[]) n on conflict do nothing");
-        make.AddArray(names, NpgsqlTypes.NpgsqlDbType.Varchar);
+        make.AddArray(names, NpgsqlDbType.Varchar);
         batch.BatchCommands.Add(make);
+        foreach (var whole in shards.Select(s => s.Projection).Where(p => p.StopsAsAWhole))
+        {
+            var anew = new NpgsqlBatchCommand("delete from nubabel.parked where name = $1 and version = $2 and key = $3");
+            anew.Add(whole.Name);
+            anew.Add(whole.Version);
+            anew.Add(Projection.WholeKey);
+            batch.BatchCommands.Add(anew);
+        }
         var read = new NpgsqlBatchCommand("select name, coalesce(last_seq_id, 0) from events.mt_event_progression where name = any($1)");
-        read.AddArray(names, NpgsqlTypes.NpgsqlDbType.Varchar);
+        read.AddArray(names, NpgsqlDbType.Varchar);
         batch.BatchCommands.Add(read);
         await using var reader = await batch.ExecuteReaderAsync(ct);
         var stored = new Dictionary<string, long>();
@@ -79,7 +91,11 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         var work = await Folded(connection, page, shards, ct);
         await using var batch = new NpgsqlBatch(connection);
         foreach (var (shard, fold) in work) batch.BatchCommands.Add(Fence(shard, fold.UpTo));
-        foreach (var (_, fold) in work) fold.AddWrites(batch, fold.Units);
+        foreach (var (_, fold) in work)
+        {
+            fold.AddWrites(batch, fold.Units);
+            fold.AddStop(batch);
+        }
         try
         {
             await batch.ExecuteNonQueryAsync(ct);
@@ -119,7 +135,11 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
                 await Run(connection, batch => fold.AddWrites(batch, [unit]), ct);
             }
         }
-        await Run(connection, batch => batch.BatchCommands.Add(Fence(shard, fold.UpTo)), ct);
+        await Run(connection, batch =>
+        {
+            fold.AddStop(batch);
+            batch.BatchCommands.Add(Fence(shard, fold.UpTo));
+        }, ct);
         await transaction.CommitAsync(ct);
         Settle(work);
     }

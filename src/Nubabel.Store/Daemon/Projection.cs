@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Nubabel.Store;
 
@@ -39,6 +40,17 @@ public abstract class Projection
     /// <summary>The columns before the declared ones, with their types, and how many of the first make the primary key.</summary>
     internal abstract (IReadOnlyList<(string Name, string Type)> Columns, int Key) Fixed { get; }
 
+    /// <summary>
+    /// A poison event stops the whole projection and not a key of it; it then stands in <c>nubabel.parked</c> under <see cref="WholeKey"/>,
+    /// for the eyes of other processes, until the projection begins anew.
+    /// </summary>
+    internal abstract bool StopsAsAWhole { get; }
+
+    internal const string WholeKey = "*";
+
+    /// <summary>What is said of an event that is sound itself and whose key is parked.</summary>
+    internal const string WaitsBehind = "waits behind a parked event";
+
     internal bool Wants(string alias) => wanted?.Contains(alias) ?? true;
     internal string TenantOf(Recorded e) => Platform ? PlatformTenant : e.Tenant;
 
@@ -50,6 +62,21 @@ public abstract class Projection
         var names = Fixed.Columns.Select(c => c.Name).Concat(Columns.Select(c => new Name(c.Name).Quoted));
         var types = Fixed.Columns.Select(c => c.Type).Concat(ColumnTypes.Select(t => t.Sql));
         return $"insert into {Table.Quoted} ({string.Join(", ", names)}) select * from unnest({string.Join(", ", types.Select((t, i) => $"${i + 1}::{t}[]"))}){onConflict}";
+    }
+
+    private protected NpgsqlBatchCommand Park(IReadOnlyList<(string Tenant, string Key, long Position, string Error)> events)
+    {
+        var command = new NpgsqlBatchCommand("""
+            insert into nubabel.parked (name, version, tenant_id, key, seq_id, error)
+            select $1, $2, * from unnest($3::varchar[], $4::varchar[], $5::bigint[], $6::varchar[]) on conflict do nothing
+            """);
+        command.Add(Name);
+        command.Add(Version);
+        command.AddArray(events.Select(p => p.Tenant).ToArray(), NpgsqlDbType.Varchar);
+        command.AddArray(events.Select(p => p.Key).ToArray(), NpgsqlDbType.Varchar);
+        command.AddArray(events.Select(p => p.Position).ToArray(), NpgsqlDbType.Bigint);
+        command.AddArray(events.Select(p => p.Error.Replace("\0", "", StringComparison.Ordinal)).ToArray(), NpgsqlDbType.Varchar);
+        return command;
     }
 
     private protected object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
@@ -83,6 +110,11 @@ internal abstract class Fold
 
     public abstract IReadOnlyList<object> Units { get; }
     public abstract void AddWrites(NpgsqlBatch batch, IReadOnlyList<object> units);
+
+    /// <summary>Adds the record of why the projection stops behind this work, when it does.</summary>
+    public virtual void AddStop(NpgsqlBatch batch)
+    {
+    }
 
     /// <summary>PostgreSQL refused this unit's values. True when the others may go on (the unit's key is parked), false when the projection stops.</summary>
     public abstract bool Refuse(object unit, string error);

@@ -64,20 +64,21 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         foreach (var loop in loops) loop.Start();
     }
 
-    /// <summary>Finishes the batch under way and gives the leases back, so that another process goes on at once.</summary>
+    /// <summary>Ends (a batch under way is committed whole or not at all) and gives the leases back, so that another process goes on at once.</summary>
     public async Task Stop()
     {
         foreach (var loop in loops.Reverse()) await loop.Stop();
         await follower.CaughtUp();
         Disown();
         await leases.DisposeAsync();
-        await wakeUps.DisposeAsync();
+        await wakeUps.Stop();
     }
 
     public async ValueTask DisposeAsync()
     {
         await Stop();
         foreach (var loop in loops) await loop.DisposeAsync();
+        await wakeUps.DisposeAsync();
         await direct.DisposeAsync();
     }
 

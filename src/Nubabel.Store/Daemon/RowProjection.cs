@@ -14,6 +14,8 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
     internal override (IReadOnlyList<(string Name, string Type)> Columns, int Key) Fixed => (
         [("tenant_id", "character varying"), ("position", "bigint"), ("ordinal", "integer"), ("doc", "jsonb")], 3);
 
+    internal override bool StopsAsAWhole => true;
+
     internal override Fold Begin(EventPage page) => new Work(this, page);
 
     private sealed record Row(string Json, object?[] Values);
@@ -25,6 +27,7 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
         private readonly RowProjection<TModel, TRow> projection;
         private readonly EventPage page;
         private readonly List<Rows> rows = [];
+        private string stoppedTenant = "";
 
         public Work(RowProjection<TModel, TRow> projection, EventPage page)
         {
@@ -55,7 +58,7 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
                 }
                 catch (Exception poison)
                 {
-                    StopBefore(e.Event.Position, $"{poison.GetType().Name}: {poison.Message}");
+                    StopBefore(projection.TenantOf(e.Event), e.Event.Position, $"{poison.GetType().Name}: {poison.Message}");
                     return;
                 }
 #pragma warning restore CA1031
@@ -77,12 +80,19 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
 
         public override bool Refuse(object unit, string error)
         {
-            StopBefore(((Rows)unit).Position, error);
+            var refused = (Rows)unit;
+            StopBefore(refused.Tenant, refused.Position, error);
             return false;
         }
 
-        private void StopBefore(long position, string error)
+        public override void AddStop(NpgsqlBatch batch)
         {
+            if (StoppedBy is { } reason) batch.BatchCommands.Add(projection.Park([(stoppedTenant, WholeKey, UpTo + 1, reason)]));
+        }
+
+        private void StopBefore(string tenant, long position, string error)
+        {
+            stoppedTenant = tenant;
             UpTo = position - 1;
             StoppedBy = $"event {position}: {error}";
         }

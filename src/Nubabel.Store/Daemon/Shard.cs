@@ -87,6 +87,6 @@ internal sealed class Shard(Projection projection)
     public ProjectionStatus Describe(ProjectionStatus shown) => shown with
     {
         State = stoppedBy is not null ? ProjectionState.Stopped : error is not null && held ? ProjectionState.Failing : shown.State,
-        LastError = Error,
+        LastError = Error ?? shown.LastError,
     };
 }

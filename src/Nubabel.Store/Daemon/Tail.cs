@@ -50,6 +50,7 @@ public sealed class Tail : IAsyncDisposable
     private readonly ITailSubscriber[] subscribers;
     private readonly string[] aliases;
     private readonly ILogger log;
+    private readonly Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf;
     private readonly Loop loop;
     private readonly Dictionary<string, (ITailSubscriber Subscriber, int Number)[]> byAlias = [];
     private readonly long[] loadedAt;
@@ -64,7 +65,15 @@ public sealed class Tail : IAsyncDisposable
     private volatile string? subscriberError;
 
     public Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers, ILogger? log = null)
+        : this(daemon, types, signal, subscribers, ServerOf, log)
     {
+    }
+
+    /// <param name="serverOf">How a connection's server and timeline are told, so that a test can change them.</param>
+    internal Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers,
+        Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf, ILogger? log = null)
+    {
+        this.serverOf = serverOf;
         (this.daemon, this.types, this.signal, this.subscribers, this.log) = (daemon, types, signal, [.. subscribers], log ?? NullLogger.Instance);
         aliases = [.. subscribers.SelectMany(s => s.Aliases).Distinct()];
         loadedAt = new long[this.subscribers.Length];
@@ -88,7 +97,7 @@ public sealed class Tail : IAsyncDisposable
     private async Task Follow(CancellationToken ct)
     {
         await using var connection = await daemon.OpenConnectionAsync(ct);
-        var server = await ServerOf(connection, ct);
+        var server = await serverOf(connection, ct);
         if (server != identity)
         {
             if (identity is not null) log.LogWarning("The log is on another server or timeline now: {Identity}. Everything that follows it loads again.", server);
@@ -143,7 +152,7 @@ public sealed class Tail : IAsyncDisposable
               (select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2)
               union all
               select seq_id from unnest($3::bigint[], $4::bigint[]) r (low, high) join events.mt_events on seq_id between low and high)
-            select number, {EventPages.Columns} from seen left join events.mt_events on seq_id = number and type = any($5) order by number
+            select {ReadStream.Columns}, number from seen left join events.mt_events e on e.seq_id = number and e.type = any($5) order by number
             """);
         rows.Add(Interlocked.Read(ref position));
         rows.Add(PageSize);
@@ -160,8 +169,8 @@ public sealed class Tail : IAsyncDisposable
         var seen = new List<long>();
         while (await reader.ReadAsync(ct))
         {
-            seen.Add(reader.GetInt64(0));
-            if (!reader.IsDBNull(1)) events.Add(EventPages.Read(reader, 1, types, out _));
+            seen.Add(reader.GetInt64(reader.FieldCount - 1));
+            if (!reader.IsDBNull(0)) events.Add(EventPages.Read(reader, types, out _));
         }
         return (mark, events, seen);
     }

@@ -29,6 +29,11 @@ internal sealed class WakeUps : IAsyncDisposable
         foreach (var loop in Loops) loop.Start();
     }
 
+    public async Task Stop()
+    {
+        foreach (var loop in Loops) await loop.Stop();
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var loop in Loops) await loop.DisposeAsync();

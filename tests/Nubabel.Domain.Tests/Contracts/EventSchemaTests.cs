@@ -62,6 +62,9 @@ public sealed class EventSchemaTests
             return new JsonObject { ["type"] = Named("string"), ["format"] = "uuid", ["description"] = $"The id of a {type.GetGenericArguments()[0].Name}." };
         if (type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IValue<>)))
             return new JsonObject { ["type"] = Named("string"), ["description"] = type.Name };
+        if (type.IsEnum)
+            return new JsonObject { ["enum"] = new JsonArray([.. Enum.GetNames(type).Select(name => (JsonNode)JsonNamingPolicy.CamelCase.ConvertName(name))]) };
+        if (type == typeof(DateTimeOffset)) return new JsonObject { ["type"] = Named("string"), ["format"] = "date-time" };
         if (type != typeof(Personal)) return null;
         return new JsonObject
         {

@@ -73,8 +73,12 @@ public sealed class SessionSpecs : Spec<Session>
         Given(Opened(), Refreshed(1)).At(Replayable.AddTicks(1)).When(Refresh(0)).ThenRefusedAgain("session.invalid_grant", Reused(0), Ended());
 
     [Fact]
-    public void A_token_two_generations_old_ends_the_family_at_once() =>
-        Given(Opened(), Refreshed(1), Refreshed(2)).When(Refresh(0)).ThenRefusedAgain("session.invalid_grant", Reused(0), Ended());
+    public void A_token_two_generations_old_still_gets_its_successor_within_its_own_thirty_seconds() =>
+        Given(Opened(), Refreshed(1), Refreshed(2, Noon.AddSeconds(20))).At(Noon.AddSeconds(25)).When(Refresh(0)).Nothing();
+
+    [Fact]
+    public void A_token_two_generations_old_ends_the_family_after_its_own_thirty_seconds() =>
+        Given(Opened(), Refreshed(1), Refreshed(2, Noon.AddSeconds(20))).At(Noon.AddSeconds(31)).When(Refresh(0)).ThenRefusedAgain("session.invalid_grant", Reused(0), Ended());
 
     [Fact]
     public void The_thirty_seconds_count_from_the_last_refresh() =>

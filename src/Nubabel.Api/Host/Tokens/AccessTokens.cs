@@ -18,7 +18,16 @@ public sealed record TokenAnswer(
     [property: System.Text.Json.Serialization.JsonPropertyName("refresh_token")] string RefreshToken,
     [property: System.Text.Json.Serialization.JsonPropertyName("organization_id")] string? OrganizationId,
     [property: System.Text.Json.Serialization.JsonPropertyName("user_id")] Guid UserId,
-    [property: System.Text.Json.Serialization.JsonPropertyName("session_id")] Id<Session> SessionId);
+    [property: System.Text.Json.Serialization.JsonPropertyName("session_id")] Id<Session> SessionId)
+{
+    /// <summary>For the document.</summary>
+    internal const string Example = """
+        {"access_token":"eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6Ii4uLiJ9.e30.c2ln","token_type":"Bearer","expires_in":900,"refresh_token":"nbr.01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081.01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60.0.bm90LWEtcmVhbC1zZWNyZXQtYnV0LTQzLWNoYXJhY3RlcnM","organization_id":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","user_id":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","session_id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60"}
+        """;
+
+    // A record prints its members; these must not be in a log.
+    public override string ToString() => "(tokens)";
+}
 
 /// <summary>
 /// Issues and checks access tokens (RFC 9068: <c>at+jwt</c>, ES256). A token that was checked once is remembered by its hash until it runs out, because
