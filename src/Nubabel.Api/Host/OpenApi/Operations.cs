@@ -77,7 +77,11 @@ internal static class Operations
         {
             operation.Parameters.Add(Query("limit", "How many items a page has.", new OpenApiSchema
             {
-                Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Maximum = Paging.Most.ToString(System.Globalization.CultureInfo.InvariantCulture), Default = Paging.Usual,
+                Type = JsonSchemaType.Integer,
+                Format = "int32",
+                Minimum = "1",
+                Maximum = Paging.Most.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                Default = Paging.Usual,
             }));
             operation.Parameters.Add(Query("cursor", "`next` of the page before.", new OpenApiSchema { Type = JsonSchemaType.String }));
         }
