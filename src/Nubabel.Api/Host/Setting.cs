@@ -35,7 +35,8 @@ public sealed record Setting(string Name, string Type, string Default, bool Secr
     public static Setting Origins(string name, string description) =>
         new(name, "list of origins", "(none)", false, description,
             text => Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.GetLeftPart(UriPartial.Authority).Equals(text, StringComparison.OrdinalIgnoreCase)
-                ? null : "origins like https://app.example.com, without a path") { IsList = true };
+                ? null : "origins like https://app.example.com, without a path")
+        { IsList = true };
 
     public static Setting Networks(string name, string description) =>
         new(name, "list of networks", "(none)", false, description, text => IPNetwork.TryParse(text, out _) ? null : "networks like 10.0.0.0/8") { IsList = true };

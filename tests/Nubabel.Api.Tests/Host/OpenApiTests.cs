@@ -21,10 +21,10 @@ public sealed class OpenApiTests : IAsyncLifetime
         {
             app.UseStrictRoutes();
             app.MapDocument();
-            app.MapGet("/things", List).Needs("devices:read").Paged<DeviceRow>();
-            app.MapPost("/things", Add).Needs("devices:write").Answers201<DeviceRow>().WithExample("""{"name":"phone","type":"mobile"}""", """{"name":"phone"}""");
-            app.MapGet("/things/{id}", One).Needs("devices:read").Answers200<DeviceRow>();
-            app.MapDelete("/things/{id}", (Id<Device> id) => Results.NoContent()).Needs("devices:write").Answers204();
+            app.MapGet("/api/things", List).Needs("devices:read").Paged<DeviceRow>();
+            app.MapPost("/api/things", Add).Needs("devices:write").Answers201<DeviceRow>().WithExample("""{"name":"phone","type":"mobile"}""", """{"name":"phone"}""");
+            app.MapGet("/api/things/{id}", One).Needs("devices:read").Answers200<DeviceRow>();
+            app.MapDelete("/api/things/{id}", (Id<Device> id) => Results.NoContent()).Needs("devices:write").Answers204();
             app.MapPost("/open", (Body<RenameDevice>? body) => "ok").Anonymous();
         }, build: b => b.Services.AddSingleton(new Cursors(new byte[32])));
         document = await (await probe.Http.GetAsync("/openapi/v1.json")).Json();
@@ -62,7 +62,7 @@ public sealed class OpenApiTests : IAsyncLifetime
     [Fact]
     public void A_body_is_described_by_the_values_it_takes()
     {
-        var body = Operation("/things", "post")["requestBody"]!;
+        var body = Operation("/api/things", "post")["requestBody"]!;
         Assert.True((bool)body["required"]!);
         var schema = Schema(body["content"]!["application/json"]!["schema"]!);
         Assert.Equal(["name", "type"], schema["required"]!.AsArray().Select(r => (string)r!).Order());
@@ -77,29 +77,29 @@ public sealed class OpenApiTests : IAsyncLifetime
     [Fact]
     public void A_page_has_items_next_limit_and_cursor()
     {
-        var schema = Schema(Operation("/things", "get")["responses"]!["200"]!["content"]!["application/json"]!["schema"]!);
+        var schema = Schema(Operation("/api/things", "get")["responses"]!["200"]!["content"]!["application/json"]!["schema"]!);
         Assert.Equal(["items", "next"], schema["properties"]!.AsObject().Select(p => p.Key));
         var row = Schema(schema["properties"]!["items"]!["items"]!);
         Assert.Equal("uuid", (string)Schema(row["properties"]!["id"]!)["format"]!);
         Assert.Equal("date-time", (string)Schema(row["properties"]!["registeredAt"]!)["format"]!);
-        Assert.Equal(["type", "limit", "cursor", "Nubabel-Min-Position", "X-Request-ID"], Parameters("/things", "get"));
-        var type = Operation("/things", "get")["parameters"]!.AsArray().First(p => (string?)p!["name"] == "type")!;
+        Assert.Equal(["type", "limit", "cursor", "Nubabel-Min-Position", "X-Request-ID"], Parameters("/api/things", "get"));
+        var type = Operation("/api/things", "get")["parameters"]!.AsArray().First(p => (string?)p!["name"] == "type")!;
         Assert.Equal("mobile", (string)type["schema"]!["enum"]![0]!);
     }
 
     [Fact]
     public void An_id_in_a_path_is_a_uuid()
     {
-        var id = Operation("/things/{id}", "get")["parameters"]!.AsArray().First(p => (string?)p!["name"] == "id")!;
+        var id = Operation("/api/things/{id}", "get")["parameters"]!.AsArray().First(p => (string?)p!["name"] == "id")!;
         Assert.Equal("uuid", (string)id["schema"]!["format"]!);
-        Assert.Contains("If-None-Match", Parameters("/things/{id}", "get"));
-        Assert.Equal(["id", "Idempotency-Key", "If-Match", "X-Request-ID"], Parameters("/things/{id}", "delete"));
+        Assert.Contains("If-None-Match", Parameters("/api/things/{id}", "get"));
+        Assert.Equal(["id", "Idempotency-Key", "If-Match", "X-Request-ID"], Parameters("/api/things/{id}", "delete"));
     }
 
     [Fact]
     public void Problems_headers_and_security_are_said_once_and_referred_to()
     {
-        var add = Operation("/things", "post");
+        var add = Operation("/api/things", "post");
         foreach (var status in new[] { "400", "401", "403", "409", "413", "415", "422", "default" })
             Assert.Equal("#/components/responses/Problem", (string)add["responses"]![status]!["$ref"]!);
         Assert.NotNull(document["components"]!["responses"]!["Problem"]!["content"]!["application/problem+json"]);
@@ -113,7 +113,7 @@ public sealed class OpenApiTests : IAsyncLifetime
     [Fact]
     public void Operations_are_named_for_their_handlers_and_no_name_is_taken_twice()
     {
-        Assert.Equal("openApiTestsOne", (string)Operation("/things/{id}", "get")["operationId"]!);
+        Assert.Equal("openApiTestsOne", (string)Operation("/api/things/{id}", "get")["operationId"]!);
         var ids = document["paths"]!.AsObject().SelectMany(p => p.Value!.AsObject()).Select(o => (string?)o.Value!["operationId"]).ToArray();
         Assert.All(ids, Assert.NotNull);
         Assert.Equal(ids.Length, ids.Distinct().Count());

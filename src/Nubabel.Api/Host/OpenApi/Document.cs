@@ -57,7 +57,37 @@ public static class Document
         };
         // Relative, so that the document is the same on every machine.
         document.Servers = [new OpenApiServer { Url = "/" }];
+        OpenAnswers(document);
+        NameApart(document);
         Components.AddTo(document);
         return Task.CompletedTask;
+    }
+
+    /// <summary>The edge refuses unknown members of a request; an answer may get new ones at any time, so its schema must not be closed.</summary>
+    private static void OpenAnswers(OpenApiDocument document)
+    {
+        var asked = new HashSet<string>();
+        var bodies = document.Paths.Values.SelectMany(p => p.Operations ?? []).Select(o => o.Value).SelectMany(o => o.RequestBody?.Content?.Values ?? []);
+        foreach (var body in bodies) Reach(body.Schema, asked);
+        foreach (var (name, schema) in document.Components?.Schemas ?? new Dictionary<string, IOpenApiSchema>())
+            if (!asked.Contains(name) && schema is OpenApiSchema open) open.AdditionalPropertiesAllowed = true;
+    }
+
+    private static void Reach(IOpenApiSchema? schema, HashSet<string> names)
+    {
+        if (schema is null || (schema is OpenApiSchemaReference { Reference.Id: { } id } && !names.Add(id))) return;
+        foreach (var member in schema.Properties?.Values ?? []) Reach(member, names);
+        foreach (var choice in (schema.OneOf ?? []).Concat(schema.AnyOf ?? []).Concat(schema.AllOf ?? [])) Reach(choice, names);
+        Reach(schema.Items, names);
+    }
+
+    /// <summary>One handler may serve two paths; then these are named for their paths.</summary>
+    private static void NameApart(OpenApiDocument document)
+    {
+        var operations = from path in document.Paths
+                         from operation in path.Value.Operations ?? []
+                         group (Operation: operation.Value, Id: Operations.IdOf(operation.Key.Method, path.Key)) by operation.Value.OperationId;
+        foreach (var same in operations.Where(g => g.Count() > 1).ToArray())
+            foreach (var (operation, id) in same) operation.OperationId = id;
     }
 }

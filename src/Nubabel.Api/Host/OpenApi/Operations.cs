@@ -17,26 +17,43 @@ internal static class Operations
         var document = context.Document ?? throw new InvalidOperationException("Without a document there are no references.");
         var endpoint = context.Description.ActionDescriptor.EndpointMetadata;
         var method = context.Description.HttpMethod ?? "GET";
+        var conditional = IsConditional(operation, context.Description.RelativePath ?? "", endpoint);
         var access = endpoint.OfType<Access>().LastOrDefault();
 
-        operation.OperationId ??= IdOf(endpoint.OfType<MethodInfo>().FirstOrDefault(), method, context.Description.RelativePath ?? "");
+        var handler = endpoint.OfType<MethodInfo>().FirstOrDefault();
+        operation.OperationId ??= IsNamed(handler) ? IdOf(handler!) : IdOf(method, context.Description.RelativePath ?? "");
+        operation.Summary ??= IsNamed(handler) ? Words(handler!.Name) : null;
         DescribePath(operation, endpoint);
-        AddParameters(operation, document, endpoint, method);
-        AddHeaders(operation, document, endpoint, method);
-        AddProblems(operation, document, endpoint, method, access);
+        AddParameters(operation, document, endpoint, method, conditional);
+        AddHeaders(operation, document, endpoint, method, conditional);
+        AddProblems(operation, document, endpoint, method, access, conditional);
         AddSecurity(operation, document, access);
-        if (endpoint.OfType<Example>().LastOrDefault() is { } example) AddExample(operation, example);
+        var own = endpoint.OfType<Example>().LastOrDefault();
+        AddExample(operation, new Example(own?.Request ?? SampleOfRequest(context), own?.Response ?? SampleOfResponse(context)));
         return Task.CompletedTask;
     }
 
-    /// <summary><c>DevicesApi.Rename</c> is <c>devicesRename</c>; a lambda is named for its method and path.</summary>
-    private static string IdOf(MethodInfo? handler, string method, string path)
+    private static bool IsNamed(MethodInfo? handler) => handler is { DeclaringType: not null } && char.IsAsciiLetterUpper(handler.Name[0]) && handler.Name.All(char.IsAsciiLetterOrDigit);
+
+    /// <summary><c>DevicesApi.Rename</c> is <c>devicesRename</c>.</summary>
+    private static string IdOf(MethodInfo handler)
     {
-        var name = handler is { DeclaringType: { } type } && char.IsAsciiLetterUpper(handler.Name[0]) && handler.Name.All(char.IsAsciiLetterOrDigit)
-            ? (type.Name.EndsWith("Api", StringComparison.Ordinal) ? type.Name[..^3] : type.Name) + handler.Name
-            : method.ToLowerInvariant() + string.Concat(path.Split('/', '{', '}', '-', '.').Where(p => p.Length > 0).Select(p => char.ToUpperInvariant(p[0]) + p[1..]));
-        return JsonNamingPolicy.CamelCase.ConvertName(name);
+        var slice = handler.DeclaringType!.Name;
+        return JsonNamingPolicy.CamelCase.ConvertName((slice.EndsWith("Api", StringComparison.Ordinal) ? slice[..^3] : slice) + handler.Name);
     }
+
+    /// <summary>An operation without a handler of its own is named for its method and path.</summary>
+    public static string IdOf(string method, string path) =>
+        method.ToLowerInvariant() + string.Concat(path.Split('/', '{', '}', '-', '.').Where(p => p.Length > 0).Select(p => char.ToUpperInvariant(p[0]) + p[1..]));
+
+    /// <summary><c>ChangeKey</c> is "Change key".</summary>
+    private static string Words(string name) =>
+        string.Concat(name.Select((c, i) => i > 0 && char.IsAsciiLetterUpper(c) ? " " + char.ToLowerInvariant(c) : c.ToString()));
+
+    /// <summary>One resource of a tenant, which has a version; not a page, and not what operators see of the system.</summary>
+    private static bool IsConditional(OpenApiOperation operation, string path, IList<object> endpoint) =>
+        path.StartsWith("api/", StringComparison.Ordinal) && !path.StartsWith("api/admin/", StringComparison.Ordinal) && !endpoint.OfType<PagingMetadata>().Any()
+        && operation.Responses?.Any(r => r.Key.StartsWith('2') && r.Value.Content?.Count > 0) == true;
 
     /// <summary>Parameters whose type is a value type of ours: strings for the framework, more than that for a client.</summary>
     private static void DescribePath(OpenApiOperation operation, IList<object> endpoint)
@@ -53,14 +70,18 @@ internal static class Operations
         }
     }
 
-    private static void AddParameters(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method)
+    private static void AddParameters(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method, bool conditional)
     {
         operation.Parameters ??= [];
         if (endpoint.OfType<PagingMetadata>().Any())
         {
             operation.Parameters.Add(Query("limit", "How many items a page has.", new OpenApiSchema
             {
-                Type = JsonSchemaType.Integer, Format = "int32", Minimum = "1", Maximum = Paging.Most.ToString(System.Globalization.CultureInfo.InvariantCulture), Default = Paging.Usual,
+                Type = JsonSchemaType.Integer,
+                Format = "int32",
+                Minimum = "1",
+                Maximum = Paging.Most.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                Default = Paging.Usual,
             }));
             operation.Parameters.Add(Query("cursor", "`next` of the page before.", new OpenApiSchema { Type = JsonSchemaType.String }));
         }
@@ -70,7 +91,7 @@ internal static class Operations
 
         string[] headers = method switch
         {
-            "GET" or "HEAD" => HasPath(operation) ? ["If-None-Match", RequestIds.Header] : endpoint.OfType<PagingMetadata>().Any() ? [Positions.MinimumHeader, RequestIds.Header] : [RequestIds.Header],
+            "GET" or "HEAD" => conditional ? ["If-None-Match", RequestIds.Header] : endpoint.OfType<PagingMetadata>().Any() ? [Positions.MinimumHeader, RequestIds.Header] : [RequestIds.Header],
             "POST" => [IdempotencyKeys.Header, RequestIds.Header],
             _ => [IdempotencyKeys.Header, "If-Match", RequestIds.Header],
         };
@@ -82,7 +103,7 @@ internal static class Operations
     private static OpenApiParameter Query(string name, string? description, OpenApiSchema schema) =>
         new() { Name = name, In = ParameterLocation.Query, Description = description, Schema = schema };
 
-    private static void AddHeaders(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method)
+    private static void AddHeaders(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method, bool conditional)
     {
         foreach (var (status, answer) in operation.Responses ?? [])
         {
@@ -90,7 +111,7 @@ internal static class Operations
             var names = new List<string> { RequestIds.Header };
             var paged = endpoint.OfType<PagingMetadata>().Any();
             if (paged) names.Add("Link");
-            if (response.Content?.Count > 0 && !paged && (method != "GET" || HasPath(operation))) names.Add("ETag");
+            if (conditional) names.Add("ETag");
             if (status == "201") names.Add("Location");
             if (method is not ("GET" or "HEAD")) names.Add(Positions.Header);
             response.Headers = names.ToDictionary(n => n, n => (IOpenApiHeader)new OpenApiHeaderReference(n, document));
@@ -98,7 +119,7 @@ internal static class Operations
     }
 
     /// <summary>The statuses a client must be ready for here; any other failure has the same form.</summary>
-    private static void AddProblems(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method, Access? access)
+    private static void AddProblems(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method, Access? access, bool conditional)
     {
         var statuses = new List<string> { "400" };
         if (access?.Permission is not null) statuses.AddRange(["401", "403"]);
@@ -110,7 +131,7 @@ internal static class Operations
         statuses.Add("default");
         operation.Responses ??= [];
         foreach (var status in statuses) operation.Responses.TryAdd(status, new OpenApiResponseReference(Components.Problem, document));
-        if (method == "GET" && HasPath(operation)) operation.Responses.TryAdd("304", new OpenApiResponse { Description = "The caller has this version." });
+        if (method == "GET" && conditional) operation.Responses.TryAdd("304", new OpenApiResponse { Description = "The caller has this version." });
     }
 
     private static void AddSecurity(OpenApiOperation operation, OpenApiDocument document, Access? access)
@@ -124,6 +145,13 @@ internal static class Operations
         if (text.Length > 0) text.Append("\n\n");
         operation.Description = text.Append("Needs `").Append(permission).Append("`.").ToString();
     }
+
+    private static JsonNode? SampleOfRequest(OpenApiOperationTransformerContext context) =>
+        context.Description.ActionDescriptor.EndpointMetadata.OfType<IAcceptsMetadata>().LastOrDefault()?.RequestType is { } type ? Samples.Of(type) : null;
+
+    private static JsonNode? SampleOfResponse(OpenApiOperationTransformerContext context) =>
+        context.Description.ActionDescriptor.EndpointMetadata.OfType<IProducesResponseTypeMetadata>().FirstOrDefault(r => r.StatusCode is >= 200 and < 300)?.Type is { } type
+        && type != typeof(void) ? Samples.Of(type) : null;
 
     private static void AddExample(OpenApiOperation operation, Example example)
     {

@@ -23,6 +23,9 @@ internal static class Schemas
             Describe(schema, inner);
             if (nullable) schema.Type |= JsonSchemaType.Null;
         }
+        // A null is not written, so a member that may be null may be absent.
+        foreach (var member in context.JsonTypeInfo.Properties.Where(p => p.IsGetNullable || Nullable.GetUnderlyingType(p.PropertyType) is not null))
+            schema.Required?.Remove(member.Name);
         return Task.CompletedTask;
     }
 
@@ -31,7 +34,7 @@ internal static class Schemas
 
     /// <summary>Small types stand where they are used; a component for each id would only be in the way of reading.</summary>
     public static string? ReferenceId(System.Text.Json.Serialization.Metadata.JsonTypeInfo info) =>
-        IsText(Nullable.GetUnderlyingType(info.Type) ?? info.Type) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(info);
+        info.Type == typeof(JsonElement) || IsText(Nullable.GetUnderlyingType(info.Type) ?? info.Type) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(info);
 
     public static void Describe(OpenApiSchema schema, Type type)
     {
