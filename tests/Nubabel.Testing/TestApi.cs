@@ -49,13 +49,13 @@ public sealed class TestApi : IAsyncDisposable
             ["Keys:Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
             ["NUBABEL_DATA"] = data,
             ["Tokens:Issuer"] = "http://nubabel.test",
+            ["URLS"] = "http://127.0.0.1:0",
             ["Logging:LogLevel:Default"] = "None",
         };
         configure?.Invoke(settings);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development });
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection(settings);
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
         // A hash that is no work: a suite signs up hundreds of times. What is tested of hashing itself takes the real one.
         builder.Services.AddSingleton(new Passwords(1_000));
         build?.Invoke(builder);

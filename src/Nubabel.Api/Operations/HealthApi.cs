@@ -31,14 +31,14 @@ public static class HealthApi
         app.MapGet("/health", Ready).WithTags("Health").Anonymous().Answers200<Health>();
     }
 
-    private static async Task<IResult> Ready(HttpContext context, Node node, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, CancellationToken ct)
+    private static async Task<IResult> Ready(HttpContext context, Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, CancellationToken ct)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(ProbeLimit);
         var components = new Dictionary<string, Component>
         {
             ["database"] = await Database(node, limit.Token),
-            ["projections"] = await Projections(daemon, limit.Token),
+            ["projections"] = await Projections(daemon, settings.DaemonEnabled, limit.Token),
             ["liveTail"] = Tailing(tail, revoked),
         };
         var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";
@@ -61,7 +61,7 @@ public static class HealthApi
         }
     }
 
-    private static async Task<Component> Projections(ProjectionDaemon daemon, CancellationToken ct)
+    private static async Task<Component> Projections(ProjectionDaemon daemon, bool enabled, CancellationToken ct)
     {
         DaemonStatus status;
         try
@@ -74,7 +74,7 @@ public static class HealthApi
         }
         var lag = status.Projections.Max(p => p.Lag);
         var seconds = status.Projections.Max(p => p.LagSeconds);
-        string? detail = !status.Alive ? "A loop of this node's daemon has ended."
+        string? detail = enabled && !status.Alive ? "A loop of this node's daemon has ended."
             : status.Waiting is { } gap ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders)}"
             : status.Projections.FirstOrDefault(p => p.State is ProjectionState.Stopped or ProjectionState.Parked or ProjectionState.Failing) is { } bad ? $"{bad.Name} is {bad.State.ToString().ToLowerInvariant()}."
             : seconds > LagSeconds ? "Read models are behind."
