@@ -48,6 +48,7 @@ public sealed class TestApi : IAsyncDisposable
             ["ConnectionStrings:NubabelOwner"] = database.OwnerString,
             ["Keys:Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
             ["NUBABEL_DATA"] = data,
+            ["URLS"] = "http://127.0.0.1:0",
             ["Tokens:Issuer"] = "http://nubabel.test",
             ["Logging:LogLevel:Default"] = "None",
         };
@@ -55,7 +56,6 @@ public sealed class TestApi : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development });
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection(settings);
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
         // A hash that is no work: a suite signs up hundreds of times. What is tested of hashing itself takes the real one.
         builder.Services.AddSingleton(new Passwords(1_000));
         build?.Invoke(builder);
