@@ -36,6 +36,8 @@ public sealed class EngineDatabase : IAsyncDisposable
 
     public static async Task<EngineDatabase> Create()
     {
+        // The test host blocks pool threads of its own; on few cores every await would then stand for up to a second until the pool grows.
+        ThreadPool.SetMinThreads(16, 16);
         await Creating.WaitAsync();
         try
         {

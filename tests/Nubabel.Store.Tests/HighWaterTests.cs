@@ -218,7 +218,7 @@ public sealed class HighWaterTests : IAsyncLifetime
     }
 
     /// <summary>The interleaving that a rule over transaction ids gets wrong: the owner's id lies above the latest completed one.</summary>
-    internal static async Task<LogWriter> NewestOwner(EngineDatabase database)
+    private static async Task<LogWriter> NewestOwner(EngineDatabase database)
     {
         await using var older = await LogWriter.Begin(database);
         await older.Identify();

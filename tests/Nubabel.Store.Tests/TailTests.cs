@@ -158,6 +158,9 @@ public sealed class TailTests : IAsyncLifetime
         await using var tail = await Started(cache);
         await cache.Until(await log.Append(TallyLog.NewStream(), new TallyOpened("one")));
         Assert.True(tail.Status.Loaded);
+
+        await tail.DisposeAsync();
+        Assert.False(tail.Status.Alive);
     }
 
     private static EventTypes Types { get; } = new([.. Tallies.Types.All, new EventType("probe_written", typeof(object))], Tallies.Types.Json);

@@ -13,6 +13,7 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
 
     private readonly CancellationTokenSource stopping = new();
     private Task? running;
+    private volatile bool disposed;
     private volatile string? lastError;
 
     /// <summary>The last failure; null after a round that went well.</summary>
@@ -27,13 +28,16 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
 
     public async Task Stop()
     {
+        if (disposed) return;
         await stopping.CancelAsync();
         if (running is not null) await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
+    /// <summary>May be called twice: by whoever stops the process in order, and by the container that made the owner.</summary>
     public async ValueTask DisposeAsync()
     {
         await Stop();
+        disposed = true;
         stopping.Dispose();
     }
 
