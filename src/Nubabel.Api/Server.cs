@@ -41,7 +41,6 @@ public static class Server
         var (read, errors) = Settings.Read(builder.Configuration, builder.Environment.EnvironmentName, Settings.ApiConnection, Settings.DaemonConnection);
         var settings = read ?? throw new BadSettings(errors);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        if (builder.Configuration["URLS"] is null && builder.Configuration["ASPNETCORE_URLS"] is null) builder.WebHost.UseUrls([.. settings.Addresses]);
         var master = MasterKeyFile.Of(settings);
         var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!);
         await Prepare(settings, database, master, ct);
@@ -50,6 +49,8 @@ public static class Server
         var keys = new SigningKeys(database, master, node.Time);
         await keys.Ensure(ct);
         builder.AddEdge(settings);
+        // Behind the edge, whose configuration source makes all others read again: what was only set here would be gone.
+        if (builder.Configuration["URLS"] is null && builder.Configuration["ASPNETCORE_URLS"] is null) builder.WebHost.UseUrls([.. settings.Addresses]);
         Services(builder.Services, node, keys, settings);
 
         var app = builder.Build();

@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
+using Nubabel.Testing;
+
+namespace Nubabel.Api.Tests.Tenancy;
+
+/// <summary>Every endpoint that the server maps says whom it is open to, and means it.</summary>
+public sealed class AccessTests
+{
+    /// <summary>Those open to anybody, by name: a new one is added here on purpose or not at all.</summary>
+    private static readonly string[] Open =
+    [
+        "GET /.well-known/jwks.json", "GET /health", "GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json",
+        "POST /admin/auth/refresh", "POST /admin/auth/sign-in", "POST /api/auth/refresh", "POST /api/auth/sign-in", "POST /api/signup",
+    ];
+
+    [Fact]
+    public async Task Every_endpoint_names_a_permission_of_the_table_or_is_open_by_name()
+    {
+        var granted = Permissions.Roles.SelectMany(Permissions.Of).ToHashSet();
+        var open = new List<string>();
+        foreach (var (name, access) in await Endpoints())
+        {
+            Assert.True(access is not null, $"{name} says nothing about whom it is open to: .Needs(…) or .Anonymous().");
+            if (access.Permission is null) open.Add(name);
+            else Assert.True(granted.Contains(access.Permission), $"{name} needs {access.Permission}, which no role has.");
+            Assert.True(name.Contains("/admin/", StringComparison.Ordinal) == (access.Realm == Realm.Platform) || access.Permission is null, $"{name} is of the other realm.");
+        }
+        Assert.Equal(Open, open.Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>What the sweep reads is all there is: the document leaves out only itself.</summary>
+    [Fact]
+    public async Task The_document_knows_every_endpoint() => Assert.Equal(
+        (await Endpoints()).Select(e => e.Name).Where(name => name != "GET /openapi/{documentName}.json").Order(StringComparer.Ordinal),
+        (await Operation.All(await TestApi.Shared)).Select(o => o.ToString()).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public async Task Nobody_gets_401_everywhere_else()
+    {
+        var api = await TestApi.Shared;
+        foreach (var (name, _) in await Closed())
+        {
+            using var answer = await Call(api.Client, name);
+            Assert.Equal((name, HttpStatusCode.Unauthorized), (name, answer.StatusCode));
+            Assert.Equal("credential.missing", await Code(answer));
+            Assert.Equal("Bearer", answer.Headers.WwwAuthenticate.Single().ToString());
+        }
+    }
+
+    [Fact]
+    public async Task A_token_counts_in_its_own_realm_only()
+    {
+        var api = await TestApi.Shared;
+        var owner = await api.SignUp();
+        using var platform = await api.Operator();
+        foreach (var (name, access) in await Closed())
+        {
+            using var answer = await Call(access.Realm == Realm.Platform ? owner.Client : platform, name);
+            Assert.Equal((name, HttpStatusCode.Forbidden), (name, answer.StatusCode));
+            var problem = await answer.Content.ReadFromJsonAsync<JsonElement>();
+            Assert.Equal(("permission.denied", access.Permission), (problem.GetProperty("code").GetString(), problem.GetProperty("required").GetString()));
+        }
+    }
+
+    [Fact]
+    public async Task A_member_gets_403_for_what_only_owners_may()
+    {
+        var member = await (await (await TestApi.Shared).SignUp()).Colleague();
+        foreach (var (name, access) in await Closed())
+        {
+            if (access.Realm == Realm.Platform || Permissions.Of("member").Contains(access.Permission!)) continue;
+            using var answer = await Call(member.Client, name);
+            Assert.Equal((name, HttpStatusCode.Forbidden), (name, answer.StatusCode));
+        }
+    }
+
+    [Theory]
+    [InlineData("GET", "/api/unknown")]
+    [InlineData("GET", "/api/admin/unknown")]
+    [InlineData("GET", "/admin")]
+    [InlineData("POST", "/api/devices/0198aaaa-0000-7000-8000-000000000001/unknown")]
+    [InlineData("GET", "/.env")]
+    public async Task An_unknown_path_is_the_same_404_for_everyone(string method, string path)
+    {
+        var api = await TestApi.Shared;
+        var owner = await api.SignUp();
+        using var platform = await api.Operator();
+        using var forged = api.As("eyJhbGciOiJub25lIn0.e30.");
+        foreach (var client in new[] { api.Client, owner.Client, platform, forged })
+        {
+            using var answer = await Call(client, $"{method} {path}");
+            Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+            Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
+            Assert.Equal("route.unknown", await Code(answer));
+        }
+    }
+
+    private static async Task<(string Name, Access? Access)[]> Endpoints() =>
+    [
+        .. from endpoint in (await TestApi.Shared).Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+           from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
+           select ($"{method} /{endpoint.RoutePattern.RawText!.Trim('/')}", endpoint.Metadata.GetMetadata<Access>()),
+    ];
+
+    private static async Task<IEnumerable<(string Name, Access Access)>> Closed() =>
+        (await Endpoints()).Where(e => e.Access?.Permission is not null).Select(e => (e.Name, e.Access!));
+
+    private static async Task<HttpResponseMessage> Call(HttpClient client, string name)
+    {
+        var (method, path) = (name.Split(' ')[0], name.Split(' ')[1]);
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Operation(method, path).At(Guid.CreateVersion7().ToString()));
+        return await client.SendAsync(request);
+    }
+
+    private static async Task<string?> Code(HttpResponseMessage answer) => (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("code").GetString();
+}

@@ -1,0 +1,37 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using Nubabel.Testing;
+
+namespace Nubabel.Api.Tests.Tenancy;
+
+/// <summary>How to make what an operation names, and what to send to it. A new operation with an id in its path is added here, or the sweep fails.</summary>
+/// <param name="Make">Makes one that belongs to this user and returns its id.</param>
+/// <param name="Body">What the operation is sent; null for nothing.</param>
+/// <param name="Personal">It is its owner's alone: to other users of the same organization it does not exist either.</param>
+public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body = null, bool Personal = true)
+{
+    public static IReadOnlyDictionary<string, Resource> ByOperation { get; } = new Dictionary<string, Resource>
+    {
+        ["GET /api/devices/{id}"] = new(Device),
+        ["DELETE /api/devices/{id}"] = new(Device),
+        ["PUT /api/devices/{id}/name"] = new(Device, new { name = "another" }),
+        ["PUT /api/devices/{id}/key"] = new(Device, new { publicKey = "AAAA" }),
+        ["PUT /api/devices/{id}/revocation"] = new(Device, new { reason = "lost" }),
+        ["DELETE /api/sessions/{id}"] = new(Session),
+    };
+
+    /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
+    public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
+    {
+        ["GET /api/admin/projections/{name}"] = "a read model of this build",
+    };
+
+    private static async Task<string> Device(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> Session(TestTenant owner) => (await owner.SignIn()).Session;
+}
