@@ -50,7 +50,6 @@ public sealed class TestApi : IAsyncDisposable
             ["NUBABEL_DATA"] = data,
             ["URLS"] = "http://127.0.0.1:0",
             ["Tokens:Issuer"] = "http://nubabel.test",
-            ["URLS"] = "http://127.0.0.1:0",
             ["Logging:LogLevel:Default"] = "None",
         };
         configure?.Invoke(settings);

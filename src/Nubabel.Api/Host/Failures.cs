@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
-using Nubabel.Domain;
 using Npgsql;
+using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
 

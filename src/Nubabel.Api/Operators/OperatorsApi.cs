@@ -25,7 +25,7 @@ public static class OperatorsApi
     {
         var auth = app.MapGroup("/admin/auth").WithTags("Operators");
         auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"email":"operator@nubabel.localhost","password":"correct horse battery"}""", TokenAnswer.Example);
-        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(SessionsApi.Refreshing, TokenAnswer.Example);
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(Sessions.Refresh.Example, TokenAnswer.Example);
         auth.MapPost("/sign-out", SignOut).Needs("platform:sessions").Answers204();
     }
 

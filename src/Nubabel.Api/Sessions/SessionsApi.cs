@@ -20,6 +20,11 @@ public sealed record SignIn(string Organization, string Email, string Password)
 /// <summary>The refresh of a session; the member is named as RFC 6749 §6 does.</summary>
 public sealed record Refresh([property: System.Text.Json.Serialization.JsonPropertyName("refresh_token")] string RefreshToken)
 {
+    /// <summary>For the document.</summary>
+    internal const string Example = """
+        {"refresh_token":"nbr.01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081.01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60.0.bm90LWEtcmVhbC1zZWNyZXQtYnV0LTQzLWNoYXJhY3RlcnM"}
+        """;
+
     public override string ToString() => "(refresh)";
 }
 
@@ -28,10 +33,6 @@ public static class SessionsApi
 {
     /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
     private const int LongestSecret = 1024;
-
-    internal const string Refreshing = """
-        {"refresh_token":"nbr.01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081.01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60.0.bm90LWEtcmVhbC1zZWNyZXQtYnV0LTQzLWNoYXJhY3RlcnM"}
-        """;
 
     private const string Example = """
         {"items":[{"id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60","ip":"203.0.113.7","endsAt":"2027-02-19T08:14:00Z","holder":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","current":true,
@@ -42,7 +43,7 @@ public static class SessionsApi
     {
         var auth = app.MapGroup("/api/auth").WithTags("Sessions");
         auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"organization":"acme","email":"ada@example.com","password":"correct horse battery"}""", TokenAnswer.Example);
-        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(Refreshing, TokenAnswer.Example);
+        auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(Sessions.Refresh.Example, TokenAnswer.Example);
         auth.MapPost("/sign-out", SignOut).Needs("sessions:write").Answers204();
         var sessions = app.MapGroup("/api/sessions").WithTags("Sessions");
         sessions.MapGet("", List).Needs("sessions:read").Paged<SessionRow>().WithExample(response: Example);

@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Nubabel.Api.Host;
 using Npgsql;
+using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Tests.Host;
 

@@ -2,9 +2,9 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Npgsql;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
-using Npgsql;
 
 namespace Nubabel.Api.Tests.Host;
 

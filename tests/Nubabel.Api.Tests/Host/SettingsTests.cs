@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Configuration;
-using Nubabel.Api.Host;
 using Npgsql;
+using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Tests.Host;
 

@@ -73,7 +73,7 @@ public sealed class WithoutPredicatesTests
         Note("a stream", (await journal.Read(stream, Until.End, ct)).Count > 0);
         Note("a claim", await journal.Holder(claim.Scope, claim.Value, ct) is not null);
         Note("devices", (await DeviceList.OfUser(reader, Id<User>.Parse(victim.User), null, 50, ct)).Rows.Count > 0);
-        Note("sessions", (await SessionList.LiveOf(reader, Actor.User(Guid.Parse(victim.User)), DateTimeOffset.UtcNow, null, 50, ct)).Count > 0);
+        Note("sessions", (await SessionList.LiveOf(reader, Actor.User(Guid.Parse(victim.User)), TimeProvider.System.GetUtcNow(), null, 50, ct)).Count > 0);
         Note("the audit trail", (await AuditTrail.Search(reader, new AuditTrail.Filter(Object: stream), null, 50, ct)).Count > 0);
         Note("a subject's key", await HasKey(reader, cipher, ct));
         Note("an idempotency record", await IdempotencyRecord.Find(database.Api, thief.Id, record.Scope, record.Key, 24, ct) is not null);
