@@ -78,12 +78,17 @@ start_compose() {
   export POSTGRES_PORT=$pg_port
   on_end 'compose stop db'
   compose up -d --wait db || die "docker compose cannot start the database; see above."
-  compose exec -T db psql -X -q -U postgres -f /docker-entrypoint-initdb.d/10-logins.sql > /dev/null \
+  # The logins of a volume that is older than these passwords get them now.
+  # shellcheck disable=SC2016 # the container's shell fills it in
+  compose exec -T db sh -c 'PGPASSWORD=$POSTGRES_PASSWORD exec psql -X -q -U postgres -f /docker-entrypoint-initdb.d/10-logins.sql' \
     || die "the logins cannot be made in the container."
 }
 
-# The compose file also names what only the API needs; the database does not care for its value.
-compose() { Keys__Master=${Keys__Master:-unused} docker compose -f "$root/docker-compose.yml" "$@" < /dev/null >&2 9>&-; }
+# The compose file also names what only its API needs; the database does not care for the values.
+compose() {
+  Keys__Master=${Keys__Master:-unused} Tokens__Issuer=${Tokens__Issuer:-unused} \
+    docker compose -p nubabel-dev -f "$root/docker-compose.yml" "$@" < /dev/null >&2 9>&-
+}
 
 # use_database WHAT: joins the database of a ./dev that is running, or starts it until this script ends.
 use_database() {

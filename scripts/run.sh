@@ -57,7 +57,15 @@ start_api() {
 }
 
 stop_api() {
-  if [[ -n $api_pid ]]; then end_process "$api_pid"; fi
+  local ended=0
+  if [[ -n $api_pid ]]; then
+    end_process "$api_pid"
+    wait "$api_pid" || ended=$?
+    if (( ended != 0 && ended != 143 && code == 0 )); then
+      say "./dev: the API did not end cleanly (exit code $ended)."
+      code=1 # end_all's, which is what this script ends with
+    fi
+  fi
   rm -f -- "$NUBABEL_DATA/api.pid"
   wait_gone "$api_tee" 2
 }
