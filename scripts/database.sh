@@ -94,6 +94,12 @@ compose() {
 use_database() {
   local end=$(( SECONDS + 60 ))
   until lock_data "$1"; do
+    if in_container; then
+      load_passwords
+      pg_port=$compose_port
+      export_connection_strings
+      return 0
+    fi
     if [[ -s $passwords ]] && pg_find "$cluster" && pg_pid "$cluster" > /dev/null && pg_answers; then
       export_connection_strings
       return 0
@@ -103,6 +109,9 @@ use_database() {
   done
   start_database
 }
+
+# True where start_compose has been the way.
+in_container() { [[ -s $passwords && ! -f $cluster/PG_VERSION ]] && ! pg_find "$cluster"; }
 
 pg_answers() {
   load_passwords
@@ -116,6 +125,7 @@ verb_psql() {
   if has_own_connection_string; then
     die "the database is yours (a connection string is set): open it with psql itself."
   fi
+  if in_container; then die "the database is in a container: docker compose -p nubabel-dev exec db psql -U postgres nubabel"; fi
   if [[ ! -f $cluster/PG_VERSION ]]; then die "there is no database in $NUBABEL_DATA yet: ./dev run makes it."; fi
   use_database "./dev psql"
   trap : INT # Ctrl-C cancels a query, and psql stays

@@ -60,7 +60,7 @@ stop_api() {
   local ended=0
   if [[ -n $api_pid ]]; then
     end_process "$api_pid"
-    wait "$api_pid" || ended=$?
+    wait "$api_pid" 2> /dev/null || ended=$?
     if (( ended != 0 && ended != 143 && code == 0 )); then
       say "./dev: the API did not end cleanly (exit code $ended)."
       code=1 # end_all's, which is what this script ends with
