@@ -25,6 +25,8 @@ public sealed class Answers(Node node, RequestScope scope)
     public async Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> loaded, TRow? row, Refused missing, CancellationToken ct)
         where T : IAggregate<T> where TRow : class
     {
+        // A stream is read as it is now, so it holds every position given out; only a malformed one is refused.
+        Positions.Minimum(http.Request, node.Database.Shard);
         if (row is null) throw missing;
         if (ETags.IsKnown(http, loaded.Version)) return new Bytes(StatusCodes.Status304NotModified, default, loaded.Version, null, null, node);
         return new Bytes(StatusCodes.Status200OK, await Render(row, ct), loaded.Version, null, null, node);
@@ -51,7 +53,6 @@ public sealed class Answers(Node node, RequestScope scope)
             if (location is not null) response.Headers.Location = location;
             if (position is { } p) response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, p);
             if (status is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified) return;
-            response.Headers.CacheControl = "no-store";
             response.ContentType = "application/json";
             response.ContentLength = body.Length;
             await response.Body.WriteAsync(body, httpContext.RequestAborted);

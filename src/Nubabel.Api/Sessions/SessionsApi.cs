@@ -7,6 +7,7 @@ using Nubabel.Domain.Users;
 using Nubabel.Projections;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
+using Positions = Nubabel.Api.Host.Positions;
 
 namespace Nubabel.Api.Sessions;
 
@@ -33,6 +34,9 @@ public static class SessionsApi
 {
     /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
     private const int LongestSecret = 1024;
+
+    /// <summary>How many sessions one request ends; who has more asks again.</summary>
+    private const int MostAtOnce = 2_000;
 
     private const string Example = """
         {"items":[{"id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60","ip":"203.0.113.7","endsAt":"2027-02-19T08:14:00Z","holder":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","current":true,
@@ -92,19 +96,30 @@ public static class SessionsApi
     /// <summary>How many sessions were ended.</summary>
     public sealed record RevokedOthers(int Revoked);
 
-    private static async Task<IResult> RevokeOthers(Caller caller, Node node, Reader db, Journal journal, Freshness fresh, CancellationToken ct)
+    private static async Task<IResult> RevokeOthers(
+        Caller caller, RequestScope scope, Node node, Reader db, Journal journal, Freshness fresh, HttpResponse response, CancellationToken ct)
+    {
+        // A repeated request names the sessions that the first one ended: they are no longer in the list.
+        var others = scope.Replay?.Versions.Keys.Select(stream => Id<Session>.Parse(stream["session-".Length..])).ToArray() ?? await Others(caller, node, db, fresh, ct);
+        var steps = others.Select(id => new Step<Session>(id, new RevokeSession(SessionEnd.Revoked))).ToArray();
+        // Together, so that an idempotency key stands for all of them.
+        await journal.Commit(steps, ct);
+        if (steps.Length > 0) response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, steps.Max(s => s.Outcome.Position));
+        return Results.Json(new RevokedOthers(steps.Length), Json.Options);
+    }
+
+    private static async Task<Id<Session>[]> Others(Caller caller, Node node, Reader db, Freshness fresh, CancellationToken ct)
     {
         // The list may lag behind a sign-in of a moment ago, and that one above all must not be left out.
         await fresh.Now(SessionList.Name, ct);
-        var ended = 0;
+        var others = new List<Id<Session>>();
         IReadOnlyList<string>? after = null;
         while (true)
         {
             var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), after, Paging.Most, ct);
-            foreach (var row in rows.Where(row => row.Id != caller.Session))
-                ended += (await journal.Handle(row.Id, new RevokeSession(SessionEnd.Revoked), ct)).Appended;
-            if (rows.Count <= Paging.Most) return Results.Json(new RevokedOthers(ended), Json.Options);
-            after = SessionList.Place(rows[^1]);
+            others.AddRange(rows.Take(Paging.Most).Select(row => row.Id).Where(id => id != caller.Session));
+            if (rows.Count <= Paging.Most || others.Count >= MostAtOnce) return [.. others];
+            after = SessionList.Place(rows[Paging.Most - 1]);
         }
     }
 
