@@ -92,20 +92,35 @@ public static class SessionsApi
     /// <summary>How many sessions were ended.</summary>
     public sealed record RevokedOthers(int Revoked);
 
-    private static async Task<IResult> RevokeOthers(Caller caller, Node node, Reader db, Journal journal, Freshness fresh, CancellationToken ct)
+    private static async Task<IResult> RevokeOthers(Caller caller, RequestScope scope, Node node, Reader db, Journal journal, Answers answers, CancellationToken ct)
     {
-        // The list may lag behind a sign-in of a moment ago, and that one above all must not be left out.
-        await fresh.Now(SessionList.Name, ct);
-        var ended = 0;
+        // A repeated request ends what the first one ended, and nobody who has signed in since.
+        var others = scope.Replay is { } first ? SessionList.Named(first.Versions.Keys) : await Others(caller, node, db, journal, ct);
+        var steps = others.Select(id => new Step<Session>(id, new RevokeSession(SessionEnd.Revoked))).ToArray();
+        // Together, so that an idempotency key covers all of them or none.
+        await journal.Commit(steps, ct);
+        return answers.Told(new RevokedOthers(steps.Length), steps.Select(s => s.Outcome.Position).DefaultIfEmpty().Max());
+    }
+
+    /// <summary>
+    /// The caller's other live sessions. The list may lag behind a sign-in of a moment ago, and that one above all must not be left out; nor may a revocation
+    /// wait for the list, which somebody's open transaction can hold back. So what the list has not read yet is looked up in the log, and first: what it
+    /// reads meanwhile is seen twice, not missed. Which of them still live, their streams say.
+    /// </summary>
+    private static async Task<IEnumerable<Id<Session>>> Others(Caller caller, Node node, Reader db, Journal journal, CancellationToken ct)
+    {
+        var all = new HashSet<Id<Session>>(await SessionList.OpenedLately(db, caller.Actor, ct));
         IReadOnlyList<string>? after = null;
         while (true)
         {
             var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), after, Paging.Most, ct);
-            foreach (var row in rows.Where(row => row.Id != caller.Session))
-                ended += (await journal.Handle(row.Id, new RevokeSession(SessionEnd.Revoked), ct)).Appended;
-            if (rows.Count <= Paging.Most) return Results.Json(new RevokedOthers(ended), Json.Options);
+            all.UnionWith(rows.Select(row => row.Id));
+            if (rows.Count <= Paging.Most) break;
             after = SessionList.Place(rows[^1]);
         }
+        all.Remove(caller.Session);
+        var streams = await journal.Read([.. all.Select(Streams.Of)], _ => Until.End, ct);
+        return all.Where(id => Streams.Fold<Session>(streams[Streams.Of(id)]).IsLive(journal.Now()));
     }
 
     private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")
