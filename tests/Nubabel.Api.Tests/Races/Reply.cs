@@ -6,7 +6,7 @@ namespace Nubabel.Api.Tests.Races;
 /// <summary>What a client can compare of an answer.</summary>
 internal sealed record Reply(int Status, string Body, string? ETag, string? Location, string? Position, string? RetryAfter)
 {
-    public JsonElement Json => JsonElement.Parse(Body);
+    public JsonElement Json => Body.Length == 0 ? default : JsonElement.Parse(Body);
 
     /// <summary>The code of a problem; null for what is none.</summary>
     public string? Code => Status >= 400 ? Json.GetProperty("code").GetString() : null;
