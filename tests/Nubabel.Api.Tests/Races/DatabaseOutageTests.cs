@@ -12,7 +12,19 @@ public sealed class DatabaseOutageTests
     public async Task A_database_that_is_stopped_and_started_again_costs_honest_refusals_and_nothing_else()
     {
         var server = await TestServer.StartOwn();
-        await using var database = await TestDatabase.New(server);
+        try
+        {
+            await using var database = await TestDatabase.New(server);
+            await StopAndStart(server, database);
+        }
+        finally
+        {
+            await server.Stop("immediate");
+        }
+    }
+
+    private static async Task StopAndStart(TestServer server, TestDatabase database)
+    {
         await using var api = await TestApi.Start(database);
         var acme = await api.SignUp();
         await using var writers = new Writers(6, acme.AccessToken, () => api.Client.BaseAddress!);
@@ -31,7 +43,6 @@ public sealed class DatabaseOutageTests
         await writers.EverythingIsThereOnce(database, acme, acme.Client);
         Assert.InRange(writers.Longest, TimeSpan.Zero, TimeSpan.FromSeconds(31));
         Assert.Subset(new HashSet<string>(["database.unavailable", "outcome.unknown"]), writers.Heard.Keys.ToHashSet());
-        await server.Stop("immediate");
     }
 
     private static async Task Away(TestApi api, TestTenant acme, Writers writers)
