@@ -48,6 +48,7 @@ public sealed class TestApi : IAsyncDisposable
             ["ConnectionStrings:NubabelOwner"] = database.OwnerString,
             ["Keys:Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
             ["NUBABEL_DATA"] = data,
+            ["URLS"] = "http://127.0.0.1:0",
             ["Tokens:Issuer"] = "http://nubabel.test",
             ["Logging:LogLevel:Default"] = "None",
         };
