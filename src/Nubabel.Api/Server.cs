@@ -35,8 +35,9 @@ public static class Server
     }
 
     /// <summary>A server that is ready to start: the schema is checked, the keys are there, the routes are mapped.</summary>
+    /// <param name="time">The node's clock: the system's unless a test moves it.</param>
     /// <exception cref="BadSettings">The configuration has faults.</exception>
-    public static async Task<WebApplication> Build(WebApplicationBuilder builder, CancellationToken ct)
+    public static async Task<WebApplication> Build(WebApplicationBuilder builder, CancellationToken ct, TimeProvider? time = null)
     {
         var (read, errors) = Settings.Read(builder.Configuration, builder.Environment.EnvironmentName, Settings.ApiConnection, Settings.DaemonConnection);
         var settings = read ?? throw new BadSettings(errors);
@@ -45,7 +46,7 @@ public static class Server
         var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!);
         await Prepare(settings, database, master, ct);
 
-        var node = new Node(database, master, new Signal(), TimeProvider.System);
+        var node = new Node(database, master, new Signal(), time ?? TimeProvider.System);
         var keys = new SigningKeys(database, master, node.Time);
         await keys.Ensure(ct);
         builder.AddEdge(settings);
@@ -88,7 +89,8 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Journal);
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Reader);
-        services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
+        // Not one for the request: where it turns out to repeat another, the endpoint runs again and must name the same streams again.
+        services.AddTransient(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
         services.AddScoped<Freshness>();
     }

@@ -140,7 +140,8 @@ public static class Handling
                 var versions = steps.Zip(histories).ToDictionary(p => p.First.Stream, p => p.Second.Count == 0 ? 0 : p.Second[^1].Version);
                 if (write.Length == 0)
                 {
-                    await journal.Keep(versions, ct);
+                    // It may be so because the request that this one repeats has just made it so, on another node.
+                    if (!await journal.Keep(versions, ct)) throw new RepeatedCommand();
                     for (var i = 0; i < steps.Count; i++) steps[i].Finish(histories[i], 0);
                     return;
                 }

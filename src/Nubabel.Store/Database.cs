@@ -33,11 +33,12 @@ public sealed class Database : IAsyncDisposable
             NoResetOnClose = true,
             IncludeErrorDetail = false,
         };
-        if (!settings.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 200;
-        if (!settings.ContainsKey("Auto Prepare Min Usages")) settings.AutoPrepareMinUsages = 2;
-        if (!settings.ContainsKey("Timeout")) settings.Timeout = 5;
-        if (!settings.ContainsKey("Command Timeout")) settings.CommandTimeout = 30;
-        if (!settings.ContainsKey("Application Name")) settings.ApplicationName = application;
+        // What the string says stands. (ContainsKey is true of every key that the driver knows, set or not.)
+        if (!settings.ShouldSerialize("Max Auto Prepare")) settings.MaxAutoPrepare = 200;
+        if (!settings.ShouldSerialize("Auto Prepare Min Usages")) settings.AutoPrepareMinUsages = 2;
+        if (!settings.ShouldSerialize("Timeout")) settings.Timeout = 5;
+        if (!settings.ShouldSerialize("Command Timeout")) settings.CommandTimeout = 30;
+        if (!settings.ShouldSerialize("Application Name")) settings.ApplicationName = application;
         // A session that hangs in a transaction would hold the high-water mark; the server ends it.
         if (string.IsNullOrEmpty(settings.Options))
             settings.Options = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000";

@@ -21,24 +21,32 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
         // Streams that the command read without changing keep the version it saw; the others will be at the new one.
         var versions = new Dictionary<string, long>(Versions);
         foreach (var append in appends) versions[append.Stream] = Math.Max(append.Expected, 0) + append.Events.Count;
-        return Insert(this with { Versions = versions }, refuse: true);
+        return Insert(this with { Versions = versions });
     }
 
-    private static NpgsqlBatchCommand Insert(IdempotencyRecord record, bool refuse) => Sql.Of($"""
+    private static NpgsqlBatchCommand Insert(IdempotencyRecord record) => Sql.Of($"""
         with i as (
           insert into nubabel.idempotency (tenant_id, scope, key, request_hash, status, streams, versions, answer, created)
           values ({record.Tenant}, {record.Scope}, {record.Key}, {record.RequestHash}, {record.Status}, {record.Versions.Keys.ToArray()}, {record.Versions.Values.ToArray()}, {record.Answer}, {record.Created.UtcDateTime})
           on conflict do nothing returning 1)
-        select case when not exists (select from i) and {refuse} then nubabel.refuse('NB002', '') end
+        select case when not exists (select from i) then nubabel.refuse('NB002', '') end
         """).ToBatchCommand();
 
-    /// <summary>Keeps a record of a command that had nothing to append, unless another request was first.</summary>
-    public static async Task Keep(NpgsqlDataSource source, IdempotencyRecord record, CancellationToken ct)
+    /// <summary>Keeps a record of a command that had nothing to append. False when another request was first: its record stands.</summary>
+    public static async Task<bool> Keep(NpgsqlDataSource source, IdempotencyRecord record, CancellationToken ct)
     {
         await using var batch = source.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(record.Tenant));
-        batch.BatchCommands.Add(Insert(record, refuse: false));
-        await batch.ExecuteNonQueryAsync(ct);
+        batch.BatchCommands.Add(Insert(record));
+        try
+        {
+            await batch.ExecuteNonQueryAsync(ct);
+            return true;
+        }
+        catch (PostgresException e) when (e.SqlState == "NB002")
+        {
+            return false;
+        }
     }
 
     /// <summary>The record of a key that is younger than <paramref name="hours"/>, or null. An older one is forgotten on the way.</summary>

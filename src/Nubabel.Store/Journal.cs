@@ -64,9 +64,9 @@ public sealed class Journal(Database database, EventTypes types, SubjectKeys key
         return result;
     }
 
-    /// <summary>Keeps the idempotency record of a command that had nothing to append.</summary>
-    public Task Keep(IReadOnlyDictionary<string, long> versions, CancellationToken ct) =>
-        Once is null ? Task.CompletedTask : IdempotencyRecord.Keep(database.Api, Once with { Versions = versions }, ct);
+    /// <summary>Keeps the idempotency record of a command that had nothing to append. False when another request with this key was first.</summary>
+    public Task<bool> Keep(IReadOnlyDictionary<string, long> versions, CancellationToken ct) =>
+        Once is null ? Task.FromResult(true) : IdempotencyRecord.Keep(database.Api, Once with { Versions = versions }, ct);
 
     private async ValueTask<string?> Headers(CancellationToken ct)
     {

@@ -12,7 +12,7 @@ public class IdempotencyTests : IAsyncLifetime
     public IdempotencyTests()
     {
         tenant = Tally.Tenant();
-        record = new IdempotencyRecord(tenant, "user:1 POST /things", "k", [1, 2, 3], 201);
+        record = new IdempotencyRecord(tenant, "user:1 POST /things", "k", [1, 2, 3], 201) { Created = TimeProvider.System.GetUtcNow() };
     }
 
     public async Task InitializeAsync() => db = (test = await TestDatabase.Shared).Database;

@@ -38,7 +38,7 @@ public sealed class TestApi : IAsyncDisposable
     public IServiceProvider Services => app.Services;
 
     /// <summary>A server of one's own, also several on one database: each is a node.</summary>
-    public static async Task<TestApi> Start(TestDatabase database, Action<Dictionary<string, string?>>? configure = null, Action<WebApplicationBuilder>? build = null)
+    public static async Task<TestApi> Start(TestDatabase database, Action<Dictionary<string, string?>>? configure = null, Action<WebApplicationBuilder>? build = null, TimeProvider? time = null)
     {
         var data = Directory.CreateTempSubdirectory("nubabel-api-").FullName;
         var settings = new Dictionary<string, string?>
@@ -59,7 +59,7 @@ public sealed class TestApi : IAsyncDisposable
         // A hash that is no work: a suite signs up hundreds of times. What is tested of hashing itself takes the real one.
         builder.Services.AddSingleton(new Passwords(1_000));
         build?.Invoke(builder);
-        var app = await Server.Build(builder, CancellationToken.None);
+        var app = await Server.Build(builder, CancellationToken.None, time);
         await app.StartAsync();
         return new TestApi(app, database, data);
     }

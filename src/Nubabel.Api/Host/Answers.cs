@@ -8,7 +8,7 @@ namespace Nubabel.Api.Host;
 /// <summary>
 /// The answers that all slices give: the row that a read model makes of the stream, with the stream's version as <c>ETag</c> and its last position.
 /// </summary>
-public sealed class Answers(Node node, RequestScope scope)
+public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
 {
     /// <summary>201 with the resource.</summary>
     public Task<IResult> Created<T, TRow>(Outcome<T> outcome, TRow? row, string location, CancellationToken ct)
@@ -21,12 +21,15 @@ public sealed class Answers(Node node, RequestScope scope)
     /// <summary>204 after a change that leaves nothing to show.</summary>
     public IResult Gone<T>(Outcome<T> outcome) where T : IAggregate<T> => new Bytes(StatusCodes.Status204NoContent, default, null, null, outcome.Position, node);
 
+    /// <summary>200 with what was done, where that is no resource.</summary>
+    public IResult Told<T>(T told, long position) =>
+        new Bytes(StatusCodes.Status200OK, JsonSerializer.SerializeToUtf8Bytes(told, Json.Options), null, null, position > 0 ? position : null, node);
+
     /// <summary>200 with the resource as it is, 304 where the caller has it, or the refusal where there is none.</summary>
     public async Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> loaded, TRow? row, Refused missing, CancellationToken ct)
         where T : IAggregate<T> where TRow : class
     {
-        // A stream is read as it is now, so it holds every position given out; only a malformed one is refused.
-        Positions.Minimum(http.Request, node.Database.Shard);
+        await fresh.OfLog(ct);
         if (row is null) throw missing;
         if (ETags.IsKnown(http, loaded.Version)) return new Bytes(StatusCodes.Status304NotModified, default, loaded.Version, null, null, node);
         return new Bytes(StatusCodes.Status200OK, await Render(row, ct), loaded.Version, null, null, node);

@@ -7,11 +7,16 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
 {
     private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
 
-    public override Task StartAsync(CancellationToken cancellationToken)
+    /// <summary>How long the first request waits for the list of revoked sessions; after that requests are answered with 503 until it is there.</summary>
+    private static readonly TimeSpan LongestLoad = TimeSpan.FromSeconds(10);
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
     {
         tail.Start();
         if (settings.DaemonEnabled) daemon.Start();
-        return base.StartAsync(cancellationToken);
+        await base.StartAsync(cancellationToken);
+        // The server listens when this returns: then it knows who has been signed out.
+        await tail.Loaded.WaitAsync(LongestLoad, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)

@@ -16,28 +16,29 @@ public sealed class Freshness(Node node, Store.Positions positions, IHttpContext
         Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is { } wanted ? Reached(projection, wanted, ct) : Task.CompletedTask;
 
     /// <summary>
-    /// Waits for everything that is committed now, for a decision that must not miss what was written a moment ago on whatever node. Where the read model
-    /// does not get there in time, the decision goes on with what it has.
+    /// For what is read from the log itself, which shows whatever is committed: nothing to wait for, unless the position is of the future.
     /// </summary>
-    public async Task Now(string projection, CancellationToken ct)
+    public async Task OfLog(CancellationToken ct)
     {
-        // Nothing of another tenant leaves here: the end of the log is a number. Row-level security would show only the tenant's own end, and without an index.
-        var end = await node.Everyones.Query<long>([$"select coalesce(max(seq_id), 0) from events.mt_events"], row => row.GetInt64(0), ct);
-        await positions.Reached(projection, end[0][0], LongestWait, ct);
+        if (Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is not { } wanted) return;
+        await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
+        var drawn = (long)(await command.ExecuteScalarAsync(ct))!;
+        if (wanted > drawn) throw Lagging(drawn, wanted);
     }
 
     private async Task Reached(string projection, long wanted, CancellationToken ct)
     {
         var (reached, have) = await positions.Reached(projection, wanted, LongestWait, ct);
-        if (reached) return;
-        throw new Problem("projection.lagging", "The read model has not seen this position yet.")
-        {
-            Headers = new Dictionary<string, string> { ["Retry-After"] = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture) },
-            Members = new Dictionary<string, object?>
-            {
-                ["have"] = Positions.Format(node.Database.Shard, have),
-                ["want"] = Positions.Format(node.Database.Shard, wanted),
-            },
-        };
+        if (!reached) throw Lagging(have, wanted);
     }
+
+    private Problem Lagging(long have, long wanted) => new("projection.lagging", "The read model has not seen this position yet.")
+    {
+        Headers = new Dictionary<string, string> { ["Retry-After"] = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture) },
+        Members = new Dictionary<string, object?>
+        {
+            ["have"] = Positions.Format(node.Database.Shard, have),
+            ["want"] = Positions.Format(node.Database.Shard, wanted),
+        },
+    };
 }

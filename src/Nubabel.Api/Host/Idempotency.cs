@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Http.Metadata;
+using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -92,6 +93,12 @@ public sealed class Idempotency(Node node)
         {
             // Another node was faster by less than its commit.
             var known = await Find(record, context.RequestAborted) ?? throw Problem.RetryLater("idempotency.in_progress", "A request with this key is still being handled.", 1);
+            await Repeat(context, next, scope, record, known);
+        }
+        catch (Exception e) when (e is Refused or VersionMismatch or Problem)
+        {
+            // The refusal may come from what the same request did on another node a moment ago: a deleted device cannot be deleted.
+            if (await Find(record, context.RequestAborted) is not { } known) throw;
             await Repeat(context, next, scope, record, known);
         }
     }

@@ -28,11 +28,13 @@ public sealed class RevokedSessions(Node node) : ITailSubscriber
     {
         var now = node.Time.GetUtcNow();
         var (sessions, position) = await SessionList.RevokedSince(node.Everyones, now - Remembered, ct);
-        // Replaced as a whole: while it loads again, what was known goes on counting.
-        ended = new ConcurrentDictionary<Guid, DateTimeOffset>(sessions.Select(session => KeyValuePair.Create(session, now)));
-        loaded = true;
+        // What was known stays: emptied first, an ended session would live for as long as the refill takes. It ages out like the rest.
+        foreach (var session in sessions) ended[session] = now;
         return position;
     }
+
+    // Not at the load: the read model may be behind, and what was revoked since then comes only now.
+    public void CaughtUp() => loaded = true;
 
     public void OnEvent(Recorded e)
     {

@@ -24,10 +24,15 @@ public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Acc
         var holder = HolderOf(before);
         var next = refreshTokens.Of(token.Tenant, token.Session, token.Generation + 1);
         var journal = scope.JournalFor(token.Tenant, holder);
+        var caller = new Caller(realm, token.Tenant, Guid.Parse(holder.Name), token.Session, await RoleOf(reader, holder, ct));
+        var answer = await access.Issue(caller, next, ct);
+        var refresh = new RefreshSession(token.Generation, token.Hash, next.Hash, journal.Now() + settings.RefreshLife);
         Outcome<Session> session;
         try
         {
-            session = await journal.Handle(token.Session, new RefreshSession(token.Generation, token.Hash, next.Hash, journal.Now() + settings.RefreshLife), ct);
+            // A reuse is answered with a refusal, so that no tokens are kept for whoever repeats it.
+            if (!Session.Decide(before, refresh, new Context(journal.Now(), holder)).OfType<SessionRefreshReused>().Any()) signIns.Keep(journal, answer);
+            session = await journal.Handle(token.Session, refresh, ct);
         }
         catch (Refused refused) when (refused.Code == "session.invalid_grant")
         {
@@ -35,8 +40,7 @@ public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Acc
         }
         // Reuse is not refused but recorded, and has ended the family.
         if (session.State.Status != SessionStatus.Live) throw InvalidGrant();
-        var caller = new Caller(realm, token.Tenant, Guid.Parse(holder.Name), token.Session, await RoleOf(reader, holder, ct));
-        return signIns.Answer(StatusCodes.Status200OK, await access.Issue(caller, next, ct), session.Position);
+        return signIns.Answer(StatusCodes.Status200OK, answer, session.Position);
     }
 
     // The role is taken from the account now, not from the token of then.

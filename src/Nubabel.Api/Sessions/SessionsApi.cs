@@ -7,7 +7,6 @@ using Nubabel.Domain.Users;
 using Nubabel.Projections;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
-using Positions = Nubabel.Api.Host.Positions;
 
 namespace Nubabel.Api.Sessions;
 
@@ -34,9 +33,6 @@ public static class SessionsApi
 {
     /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
     private const int LongestSecret = 1024;
-
-    /// <summary>How many sessions one request ends; who has more asks again.</summary>
-    private const int MostAtOnce = 2_000;
 
     private const string Example = """
         {"items":[{"id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60","ip":"203.0.113.7","endsAt":"2027-02-19T08:14:00Z","holder":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","current":true,
@@ -96,31 +92,35 @@ public static class SessionsApi
     /// <summary>How many sessions were ended.</summary>
     public sealed record RevokedOthers(int Revoked);
 
-    private static async Task<IResult> RevokeOthers(
-        Caller caller, RequestScope scope, Node node, Reader db, Journal journal, Freshness fresh, HttpResponse response, CancellationToken ct)
+    private static async Task<IResult> RevokeOthers(Caller caller, RequestScope scope, Node node, Reader db, Journal journal, Answers answers, CancellationToken ct)
     {
-        // A repeated request names the sessions that the first one ended: they are no longer in the list.
-        var others = scope.Replay?.Versions.Keys.Select(stream => Id<Session>.Parse(stream["session-".Length..])).ToArray() ?? await Others(caller, node, db, fresh, ct);
+        // A repeated request ends what the first one ended, and nobody who has signed in since.
+        var others = scope.Replay is { } first ? SessionList.Named(first.Versions.Keys) : await Others(caller, node, db, journal, ct);
         var steps = others.Select(id => new Step<Session>(id, new RevokeSession(SessionEnd.Revoked))).ToArray();
-        // Together, so that an idempotency key stands for all of them.
+        // Together, so that an idempotency key covers all of them or none.
         await journal.Commit(steps, ct);
-        if (steps.Length > 0) response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, steps.Max(s => s.Outcome.Position));
-        return Results.Json(new RevokedOthers(steps.Length), Json.Options);
+        return answers.Told(new RevokedOthers(steps.Length), steps.Select(s => s.Outcome.Position).DefaultIfEmpty().Max());
     }
 
-    private static async Task<Id<Session>[]> Others(Caller caller, Node node, Reader db, Freshness fresh, CancellationToken ct)
+    /// <summary>
+    /// The caller's other live sessions. The list may lag behind a sign-in of a moment ago, and that one above all must not be left out; nor may a revocation
+    /// wait for the list, which somebody's open transaction can hold back. So what the list has not read yet is looked up in the log, and first: what it
+    /// reads meanwhile is seen twice, not missed. Which of them still live, their streams say.
+    /// </summary>
+    private static async Task<IEnumerable<Id<Session>>> Others(Caller caller, Node node, Reader db, Journal journal, CancellationToken ct)
     {
-        // The list may lag behind a sign-in of a moment ago, and that one above all must not be left out.
-        await fresh.Now(SessionList.Name, ct);
-        var others = new List<Id<Session>>();
+        var all = new HashSet<Id<Session>>(await SessionList.OpenedLately(db, caller.Actor, ct));
         IReadOnlyList<string>? after = null;
         while (true)
         {
             var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), after, Paging.Most, ct);
-            others.AddRange(rows.Take(Paging.Most).Select(row => row.Id).Where(id => id != caller.Session));
-            if (rows.Count <= Paging.Most || others.Count >= MostAtOnce) return [.. others];
-            after = SessionList.Place(rows[Paging.Most - 1]);
+            all.UnionWith(rows.Select(row => row.Id));
+            if (rows.Count <= Paging.Most) break;
+            after = SessionList.Place(rows[^1]);
         }
+        all.Remove(caller.Session);
+        var streams = await journal.Read([.. all.Select(Streams.Of)], _ => Until.End, ct);
+        return all.Where(id => Streams.Fold<Session>(streams[Streams.Of(id)]).IsLive(journal.Now()));
     }
 
     private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")

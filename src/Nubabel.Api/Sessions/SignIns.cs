@@ -35,8 +35,14 @@ public sealed class SignIns(Node node, Settings settings, AccessTokens tokens, R
             scope.Ip is { } ip ? await node.Seal(caller.Tenant, holder, ip, ct) : null,
             scope.Agent is { } agent ? await node.Seal(caller.Tenant, holder, agent, ct) : null);
         var answer = await tokens.Issue(caller, token, ct);
-        if (journal.Once is { } once) journal.Once = seal.Into(once, caller.Tenant, JsonSerializer.SerializeToUtf8Bytes(answer, Json.Options));
+        Keep(journal, answer);
         return (open, answer);
+    }
+
+    /// <summary>Puts the answer, sealed, into the record of the request's idempotency key: a token is not signed twice alike.</summary>
+    public void Keep(Journal journal, TokenAnswer answer)
+    {
+        if (journal.Once is { } once) journal.Once = seal.Into(once, journal.Tenant, JsonSerializer.SerializeToUtf8Bytes(answer, Json.Options));
     }
 
     /// <summary>Opens the caller's session and answers with its tokens.</summary>

@@ -43,6 +43,22 @@ public sealed class SessionList : IDocument<SessionRow>
              order by opened_at desc, key desc limit {limit + 1}
             """, row => StoredJson.Read<SessionRow>(row.GetFieldValue<byte[]>(0)), ct);
 
+    /// <summary>The sessions that the holder opened and this list has not read yet.</summary>
+    public static async Task<IReadOnlyList<Id<Session>>> OpenedLately(Reader db, Actor holder, CancellationToken ct)
+    {
+        // A statement of its own: with the number in hand PostgreSQL knows how short the end of the log is, and reads only that.
+        var read = await db.Query($"select coalesce(max(last_seq_id), 0) from events.mt_event_progression where name = 'sessions:All'", row => row.GetInt64(0), ct);
+        return await db.Query($"""
+            select stream_id from events.mt_events
+             where tenant_id = {db.Tenant} and seq_id > {read[0]} and type = 'session_opened' and user_name = {holder.ToString()}
+            """, row => Named(row.GetString(0)), ct);
+    }
+
+    /// <summary>The ids in the names of session streams.</summary>
+    public static IReadOnlySet<Id<Session>> Named(IEnumerable<string> streams) => streams.Select(Named).ToHashSet();
+
+    private static Id<Session> Named(string stream) => new(Guid.Parse(stream.AsSpan("session-".Length)));
+
     /// <summary>The place of a row in that order.</summary>
     public static IReadOnlyList<string> Place(SessionRow row) => [row.OpenedAt.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), $"session-{row.Id}"];
 

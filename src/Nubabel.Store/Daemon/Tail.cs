@@ -19,6 +19,9 @@ public interface ITailSubscriber
     /// </summary>
     Task<long> Load(CancellationToken ct);
 
+    /// <summary>All that was visible when the cache had been loaded has been delivered: from here on it is as fresh as the log.</summary>
+    void CaughtUp() { }
+
     /// <summary>Takes one event. What it throws is counted and named, and the tail goes on.</summary>
     void OnEvent(Recorded e);
 }
@@ -58,6 +61,7 @@ public sealed class Tail : IAsyncDisposable
     private Gaps gaps = new();
     private string? identity;
     private bool isLoaded;
+    private bool hasCaughtUp;
     private long position;
     private long delivered;
     private long refused;
@@ -82,7 +86,7 @@ public sealed class Tail : IAsyncDisposable
         loop = new Loop("tail", Follow, this.log);
     }
 
-    /// <summary>Completes when every subscriber has loaded for the first time.</summary>
+    /// <summary>Completes when every subscriber has loaded and caught up for the first time.</summary>
     public Task Loaded => loaded.Task;
 
     public TailStatus Status => new(loop.IsAlive, Volatile.Read(ref isLoaded), Interlocked.Read(ref position), gaps.Count,
@@ -109,6 +113,7 @@ public sealed class Tail : IAsyncDisposable
             if (!isLoaded) await Load(ct);
             var hint = signal.Next;
             var full = await Look(connection, ct);
+            if (!full && !hasCaughtUp) CaughtUp();
             if (gaps.Ranges > MostRanges)
             {
                 Volatile.Write(ref isLoaded, false);
@@ -124,7 +129,14 @@ public sealed class Tail : IAsyncDisposable
         // Below the lowest checkpoint everything is in somebody's read model: a checkpoint never passes the mark.
         Interlocked.Exchange(ref position, loadedAt.Length == 0 ? 0 : loadedAt.Min());
         gaps = new Gaps();
+        hasCaughtUp = false;
         Volatile.Write(ref isLoaded, true);
+    }
+
+    private void CaughtUp()
+    {
+        hasCaughtUp = true;
+        foreach (var subscriber in subscribers) subscriber.CaughtUp();
         loaded.TrySetResult();
     }
 

@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using Nubabel.Testing;
+
+namespace Nubabel.Api.Tests.Races;
+
+/// <summary>A real process of the server, as an operator starts it, on a database of the tests.</summary>
+internal sealed class NodeProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(60);
+    private readonly Process process;
+    private readonly string data;
+
+    private NodeProcess(Process process, string data) => (this.process, this.data) = (process, data);
+
+    public Uri Address { get; private set; } = null!;
+
+    public static async Task<NodeProcess> Start(TestDatabase database)
+    {
+        var data = Directory.CreateTempSubdirectory("nubabel-node-").FullName;
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "nubabel.dll"), "serve"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = data,
+            Environment =
+            {
+                ["ConnectionStrings__Nubabel"] = database.ApiString,
+                ["ConnectionStrings__NubabelDaemon"] = database.DaemonString,
+                ["ConnectionStrings__NubabelOwner"] = database.OwnerString,
+                ["Keys__Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
+                ["NUBABEL_DATA"] = data,
+                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+                ["ASPNETCORE_ENVIRONMENT"] = "Development",
+                ["Tokens__Issuer"] = "http://nubabel.test",
+            },
+        };
+        var address = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var said = new List<string>();
+        var process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        process.OutputDataReceived += (_, line) => Heard(line.Data);
+        process.ErrorDataReceived += (_, line) => Heard(line.Data);
+        process.Exited += (_, _) => address.TrySetException(new InvalidOperationException($"The server ended: {string.Join('\n', said)}"));
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return new NodeProcess(process, data) { Address = new Uri(await address.Task.WaitAsync(LongestStart)) };
+
+        void Heard(string? line)
+        {
+            if (line is null) return;
+            if (said.Count < 100) said.Add(line);
+            if (line.StartsWith("Address:", StringComparison.Ordinal)) address.TrySetResult(line["Address:".Length..].Trim());
+        }
+    }
+
+    /// <summary>SIGKILL: nothing is closed, nothing is said.</summary>
+    public async Task Kill()
+    {
+        process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGTERM, as a supervisor stops it.</summary>
+    public void Terminate()
+    {
+        using var kill = Process.Start("sh", ["-c", $"kill -TERM {process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>How it ended.</summary>
+    public async Task<int> ExitCode(TimeSpan within)
+    {
+        await process.WaitForExitAsync().WaitAsync(within);
+        return process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!process.HasExited) await Kill();
+        process.Dispose();
+        Directory.Delete(data, recursive: true);
+    }
+}
