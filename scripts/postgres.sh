@@ -122,7 +122,7 @@ pg_start() {
     end=$(( SECONDS + 300 ))
     while ! is_gone "$pid" && (( SECONDS < end )); do
       if [[ $(sed -n '1p;8p' "$1/postmaster.pid" 2> /dev/null) == "$pid"$'\n'ready* ]]; then return 0; fi
-      sleep 0.05
+      sleep 0.05 9>&-
     done
     # Someone took the port between our look and the server's bind: another one, then.
     if (( try == 3 )) || ! grep -q 'could not bind' "$2"; then break; fi

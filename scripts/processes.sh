@@ -68,7 +68,7 @@ wait_gone() {
   local end=$(( SECONDS + $2 ))
   until is_gone "$1"; do
     (( SECONDS < end )) || return 1
-    sleep 0.1
+    sleep 0.1 9>&-
   done
 }
 
@@ -81,12 +81,12 @@ dotnet_found() {
   die "the .NET 10 SDK is missing: see https://dotnet.microsoft.com/download/dotnet/10.0"
 }
 
-# lock_data WHAT: one script at a time owns the data directory. The kernel frees the lock with the process, so there
+# lock_data WHAT [SECONDS TO WAIT]: one script at a time owns the data directory. The kernel frees the lock with the process, so there
 # is no stale lock, not even after kill -9.
 lock_data() {
   make_data
   exec 9>> "$NUBABEL_DATA/lock"
-  flock -n 9 || return 1
+  flock -w "${2:-0}" 9 || return 1
   : > "$NUBABEL_DATA/lock"
   printf '%s (pid %s)\n' "$1" "$$" >&9
 }

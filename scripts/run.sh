@@ -30,7 +30,8 @@ build_api() {
 }
 
 verb_run() {
-  lock_data './dev run' || die "$(holder) is already running on $NUBABEL_DATA."
+  # A script killed by kill -9 may have left a short-lived child that still holds the lock; a moment, and it is free.
+  lock_data './dev run' 1 || die "$(holder) is already running on $NUBABEL_DATA."
   build_api
   stop_left_api
   if ! has_own_connection_string; then start_database; fi
@@ -122,7 +123,7 @@ wait_ready() {
       say "./dev: not ready after $ready_seconds s. It goes on; /health says what is missing, Ctrl-C ends it."
       return 0
     fi
-    sleep 0.2
+    sleep 0.2 9>&-
   done
 }
 

@@ -62,8 +62,8 @@ close_with_sum() {
   exit
 }
 
-# run_tests [dotnet test arguments]: the projects, one after the other. Each runs its own tests in parallel, and two
-# processes at a time were no faster on two cores.
+# run_tests [dotnet test arguments]: the projects, one after the other. Each runs its own tests in parallel and fills the
+# cores alone; two at a time would share one server's connections and disturb each other's timing.
 run_tests() {
   local name code
   work=$(mktemp -d "${TMPDIR:-/tmp}/nubabel-test.XXXXXX")

@@ -18,8 +18,8 @@ public sealed class SchemaDrift(string message) : Exception(message);
 /// </summary>
 public static class Migrations
 {
-    /// <summary>Any constant will do, as long as all builds agree on it.</summary>
-    private const long Lock = 0x4E75_6261_6265_6C01;
+    /// <summary>Held by whoever changes the schema or its rights. Any constant will do, as long as all builds agree on it.</summary>
+    internal const long Lock = 0x4E75_6261_6265_6C01;
 
     private static readonly Step[] Steps = [.. Embedded()];
 
@@ -85,8 +85,9 @@ public static class Migrations
     {
         string api = new Name(apiLogin).Quoted, daemon = new Name(daemonLogin).Quoted;
         await using var connection = await owner.OpenConnectionAsync(ct);
+        // To the end of the transaction: a lock that is given back before the commit lets the next one meet rows that are not there yet.
         await Run(connection, null, $"""
-            select pg_advisory_lock({Lock});
+            select pg_advisory_xact_lock({Lock});
             revoke create on schema public from public;
             do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$;
             grant usage on schema events, nubabel, read to {api}, {daemon};
@@ -105,7 +106,6 @@ public static class Migrations
             grant execute on all functions in schema nubabel to {api}, {daemon};
             grant select on all tables in schema read to {api};
             grant select, insert, update, delete, truncate on all tables in schema read to {daemon};
-            select pg_advisory_unlock({Lock});
             """, ct);
     }
 

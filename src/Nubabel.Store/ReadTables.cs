@@ -23,8 +23,8 @@ public static class ReadTables
     {
         await using var connection = await owner.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
-        // Two migrations at once would both see a table missing.
-        await Run(connection, "select pg_advisory_xact_lock(hashtextextended('nubabel:read tables', 0))", ct);
+        // Two migrations at once would both see a table missing, and grants on one table do not go side by side.
+        await Run(connection, $"select pg_advisory_xact_lock({Migrations.Lock})", ct);
         foreach (var projection in projections.All) await Ensure(connection, projection, api, daemon, ct);
         await transaction.CommitAsync(ct);
     }

@@ -39,9 +39,6 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
     /// <summary>Makes a reservation lasting. Safe to repeat.</summary>
     public Task Confirm(string organization, CancellationToken ct) => Run("select nubabel.directory_confirm($1)", organization, ct);
 
-    /// <summary>Gives a reservation back. Does nothing to a confirmed entry.</summary>
-    public Task Release(string organization, CancellationToken ct) => Run("select nubabel.directory_release($1)", organization, ct);
-
     private async Task Run(string sql, string organization, CancellationToken ct)
     {
         await using var command = main.CreateCommand(sql);

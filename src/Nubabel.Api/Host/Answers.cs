@@ -56,7 +56,6 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
             if (location is not null) response.Headers.Location = location;
             if (position is { } p) response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, p);
             if (status is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified) return;
-            response.Headers.CacheControl = "no-store";
             response.ContentType = "application/json";
             response.ContentLength = body.Length;
             await response.Body.WriteAsync(body, httpContext.RequestAborted);

@@ -18,7 +18,7 @@ public static class Permissions
             "user:read", "user:write", "sessions:read", "sessions:write", "organization:read",
             "devices:read", "devices:write", "audit:read-own",
         ],
-        ["operator"] = ["platform:health", "platform:migrations", "platform:projections", "platform:sessions"],
+        ["operator"] = ["platform:migrations", "platform:projections", "platform:sessions"],
     }.ToFrozenDictionary(p => p.Key, p => p.Value.ToFrozenSet());
 
     public static IEnumerable<string> Roles => ByRole.Keys;

@@ -39,10 +39,12 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
 
     /// <summary>Opens a sealed text; null when its subject is erased or unknown here.</summary>
     /// <exception cref="CryptographicException">Altered, or moved from another subject or tenant.</exception>
-    internal static string? Open(string tenant, string subject, string cipher, IReadOnlyDictionary<string, byte[]?> keys) =>
-        keys.GetValueOrDefault(subject) is { } key
-            ? Encoding.UTF8.GetString(MasterKey.Aead.Open(key, Base64Url.DecodeFromChars(cipher), Context(tenant, subject)))
-            : null;
+    internal static string? Open(string tenant, string subject, string cipher, IReadOnlyDictionary<string, byte[]?> keys)
+    {
+        if (keys.GetValueOrDefault(subject) is not { } key) return null;
+        if (!Base64Url.IsValid(cipher)) throw new CryptographicException("Not base64url.");
+        return Encoding.UTF8.GetString(MasterKey.Aead.Open(key, Base64Url.DecodeFromChars(cipher), Context(tenant, subject)));
+    }
 
     /// <summary>The keys of these subjects, with at most one query; null for an erased or unknown subject.</summary>
     internal async ValueTask<IReadOnlyDictionary<string, byte[]?>> Load(string tenant, IReadOnlyCollection<string> subjects, CancellationToken ct)

@@ -51,8 +51,9 @@ public static class Unsealing
     private static bool IsSealed(JsonElement e, out string subject, out string cipher)
     {
         (subject, cipher) = ("", "");
-        if (!e.TryGetProperty("$p", out var form) || form.ValueKind != JsonValueKind.Number || form.GetInt32() != 1) return false;
-        if (!e.TryGetProperty("s", out var s) || !e.TryGetProperty("c", out var c)) return false;
+        // A foreign writer's event may hold anything; what only looks like a personal value is shown as it is.
+        if (!e.TryGetProperty("$p", out var form) || form.ValueKind != JsonValueKind.Number || !form.TryGetInt32(out var number) || number != 1) return false;
+        if (!e.TryGetProperty("s", out var s) || s.ValueKind != JsonValueKind.String || !e.TryGetProperty("c", out var c) || c.ValueKind != JsonValueKind.String) return false;
         (subject, cipher) = (s.GetString()!, c.GetString()!);
         return true;
     }

@@ -48,9 +48,3 @@ create function nubabel.directory_confirm(organization_id text) returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   update nubabel.directory d set state = 'active', expires = null where d.organization = organization_id and d.state = 'reserved' returning true
 $$;
-
--- Gives a reservation back when its sign-up was refused.
-create function nubabel.directory_release(organization_id text) returns boolean
-language sql security definer set search_path = pg_catalog, pg_temp as $$
-  delete from nubabel.directory d where d.organization = organization_id and d.state = 'reserved' returning true
-$$;

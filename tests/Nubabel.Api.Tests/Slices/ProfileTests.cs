@@ -56,6 +56,20 @@ public class ProfileTests
     }
 
     [Fact]
+    public async Task All_other_sessions_are_ended_once_however_often_the_request_comes()
+    {
+        var acme = await (await TestApi.Shared).SignUp();
+        for (var i = 0; i < 3; i++) await acme.Api.Client.Post("/api/auth/sign-in", new { organization = acme.Slug, email = acme.Email, password = TestTenant.Password }).Json();
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/sessions/revoke-others");
+            request.Headers.Add("Idempotency-Key", "all-of-them");
+            Assert.Equal(3, (await acme.Client.SendAsync(request).Json()).GetProperty("revoked").GetInt32());
+        }
+        Assert.Equal(0, (await acme.Client.PostAsync("/api/sessions/revoke-others", null).Json()).GetProperty("revoked").GetInt32());
+    }
+
+    [Fact]
     public async Task The_audit_trail_says_who_did_what_when_from_where_and_what_it_changed()
     {
         var acme = await (await TestApi.Shared).SignUp();

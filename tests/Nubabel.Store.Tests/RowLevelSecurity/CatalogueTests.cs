@@ -58,7 +58,7 @@ public sealed class CatalogueTests
         Assert.Equal(
             [
                 "directory_confirm search_path=pg_catalog, pg_temp", "directory_find search_path=pg_catalog, pg_temp",
-                "directory_release search_path=pg_catalog, pg_temp", "directory_reserve search_path=pg_catalog, pg_temp",
+                "directory_reserve search_path=pg_catalog, pg_temp",
             ],
             definers);
     }

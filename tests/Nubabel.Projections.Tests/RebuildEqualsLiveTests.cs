@@ -1,0 +1,132 @@
+using System.Globalization;
+using Nubabel.Domain;
+using Nubabel.Domain.Devices;
+using Nubabel.Domain.Operators;
+using Nubabel.Domain.Organizations;
+using Nubabel.Domain.Sessions;
+using Nubabel.Domain.Users;
+using Nubabel.Store;
+using Nubabel.Testing;
+
+namespace Nubabel.Projections.Tests;
+
+/// <summary>Law 1: a read model is what the log says. What grew event by event and what is folded anew from the whole log are the same rows.</summary>
+public sealed class RebuildEqualsLiveTests
+{
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task Every_read_model_is_the_same_live_and_rebuilt()
+    {
+        await using var database = await TestDatabase.New();
+        var signal = new Signal();
+        var positions = new Store.Positions(database.Database.Daemon, ReadModels.All);
+        var live = new Dictionary<string, string>();
+        await using (var daemon = new ProjectionDaemon(database.Database.Daemon, database.DaemonString, ReadModels.All, signal, positions))
+        {
+            daemon.Start();
+            // Live is more than one batch: what came before is there when the rest comes.
+            for (var part = 0; part < 4; part++)
+            {
+                var last = await new History(database, signal, seed: part).Append();
+                foreach (var model in ReadModels.All.All)
+                {
+                    var (reached, have) = await positions.Reached(model.Name, last, Bound, CancellationToken.None);
+                    Assert.True(reached, $"{model.Name} stands at {have} and not at {last}.");
+                }
+            }
+            foreach (var model in ReadModels.All.All) live[model.Name] = await Rows(database, model);
+        }
+        foreach (var model in ReadModels.All.All)
+        {
+            Assert.True(live[model.Name].Length > 0, $"{model.Name} is empty: the history shows nothing in it.");
+            var result = await Rebuild.Run(database.Database.Daemon, database.DaemonString, ReadModels.All, model.Name, _ => { }, CancellationToken.None);
+            Assert.Equal((0L, null), (result.ParkedKeys, result.StoppedBy));
+            Assert.Equal(live[model.Name], await Rows(database, model));
+        }
+        Assert.Equal(0L, await database.Scalar<long>("select count(*) from nubabel.parked"));
+    }
+
+    private static Task<string> Rows(TestDatabase database, Projection model) =>
+        database.Scalar<string>(string.Create(CultureInfo.InvariantCulture, $"select coalesce(string_agg(t::text, E'\\n' order by t::text), '') from read.{model.Name}_v{model.Version} t"));
+
+    /// <summary>What two organizations do, with every event type of the catalogue in it, several commands by chance and several streams at a time.</summary>
+    private sealed class History(TestDatabase database, Signal signal, int seed)
+    {
+        private readonly Random random = new(seed);
+        private readonly SubjectKeys keys = new(database.Database.Api, TestDatabase.Master);
+
+        public async Task<long> Append()
+        {
+            await Task.WhenAll(Organization(), Organization());
+            await Operator();
+            // A new event type is added to what happens here.
+            Assert.Equal([], EventCatalog.All.Select(e => e.Alias).Except(await database.Scalar<string[]>("select array_agg(distinct type::text) from events.mt_events")));
+            return await database.Scalar<long>("select max(seq_id) from events.mt_events");
+        }
+
+        private async Task Organization()
+        {
+            var ct = CancellationToken.None;
+            var (organization, user) = (New<Organization>(), New<User>());
+            var subject = Streams.Of(user);
+            var tenant = organization.ToString();
+            var journal = JournalOf(tenant, new Origin($"user:{user}", subject, "request", null, null, "192.0.2.7", "agent", "why"));
+            var founded = new Step<Organization>(organization, new FoundOrganization(OrganizationName.Parse("Acme"), Slug.Parse($"s{Guid.NewGuid():N}"[..20]), user), fresh: true);
+            var registered = new Step<User>(user, new RegisterUser(await Seal("ada@example.org"), $"key-{user}", await Seal("Ada"), "hash", Role.Owner), fresh: true);
+            await journal.Commit([founded, registered], ct);
+            await journal.Handle(organization, new RenameOrganization(OrganizationName.Parse("Acme Ltd")), ct);
+            await journal.Handle(user, new RenameUser(await Seal("Grace")), ct);
+            await Sessions(journal, await Seal("192.0.2.7"));
+            var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
+            foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
+            await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
+
+            async Task<Personal> Seal(string plain) => new(subject, await keys.Seal(tenant, subject, plain, ct));
+        }
+
+        private async Task Lives(Id<Device> device, int number, Id<User> owner, string tenant)
+        {
+            // One journal is not for concurrent use.
+            var journal = JournalOf(tenant, new Origin($"user:{owner}"));
+            var ct = CancellationToken.None;
+            await journal.Handle(device, new RenameDevice(DeviceName.Parse($"n-{device}")), ct);
+            await journal.Handle(device, new ChangeDeviceKey(PublicKey.Parse("AAAA")), ct);
+            if (number % 2 == 0) await journal.Handle(device, new RevokeDevice(Reason.Parse("lost")), ct);
+            if (number % 3 == 0) await journal.Handle(device, new DeleteDevice(), ct);
+        }
+
+        private async Task Sessions(Journal journal, Personal ip)
+        {
+            var (ct, now) = (CancellationToken.None, journal.Now());
+            foreach (var chance in Enumerable.Range(0, 6).Select(i => i < 3 ? i : random.Next(3)))
+            {
+                var session = New<Session>();
+                await journal.Create(session, new OpenSession("h0", now.AddDays(14), now.AddDays(90), ip), ct);
+                for (var generation = 0; generation < 2 + chance; generation++)
+                    await journal.Handle(session, new RefreshSession(generation, $"h{generation}", $"h{generation + 1}", now.AddDays(15)), ct);
+                if (chance == 1) await journal.Handle(session, new RevokeSession(SessionEnd.SignedOut), ct);
+                // The first token again, long after it had its successor: theft.
+                if (chance == 2) await JournalOf(journal.Tenant, journal.Origin, new MinutesLater()).Handle(session, new RefreshSession(0, "h0", "h1", now.AddDays(15)), ct);
+            }
+        }
+
+        private async Task Operator()
+        {
+            var id = New<Operator>();
+            var journal = JournalOf(Projection.PlatformTenant, new Origin("system:test"));
+            var email = new Personal(Streams.Of(id), await keys.Seal(Projection.PlatformTenant, Streams.Of(id), "root@example.org", CancellationToken.None));
+            await journal.Create(id, new AddOperator(email, $"key-{id}", "hash"), CancellationToken.None);
+        }
+
+        private Journal JournalOf(string tenant, Origin origin, TimeProvider? time = null) =>
+            new(database.Database, Events.Types, keys, tenant, origin, signal.Set, time ?? TimeProvider.System);
+
+        private static Id<T> New<T>() => new(Guid.CreateVersion7());
+    }
+
+    private sealed class MinutesLater : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddMinutes(10);
+    }
+}
