@@ -115,7 +115,7 @@ public static class SessionsApi
         {
             var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), after, Paging.Most, ct);
             all.UnionWith(rows.Select(row => row.Id));
-            if (rows.Count <= Paging.Most) break;
+            if (rows.Count <= Paging.Most || all.Count > MostAtOnce) break;
             after = SessionList.Place(rows[^1]);
         }
         all.Remove(caller.Session);
