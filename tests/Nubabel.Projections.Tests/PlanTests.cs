@@ -70,7 +70,7 @@ public sealed class LargeTables : IAsyncLifetime
 
     private async Task Fill()
     {
-        var (now, nobody) = (DateTimeOffset.UtcNow, new Id<User>(Guid.Empty));
+        var (now, nobody) = (TimeProvider.System.GetUtcNow(), new Id<User>(Guid.Empty));
         var device = new DeviceRow(default, DeviceName.Parse("phone"), DeviceType.Mobile, nobody, DeviceStatus.Active, null, null, now, null);
         var session = new SessionRow(default, null, now, "user:x", null, now, now, null, null, now);
         var entry = new AuditRow(now, default, null, "user:x", "device.renamed", "device-x", null, "succeeded", null, 1, null, null);
@@ -118,7 +118,7 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
     private const int Limit = 50, Most = 2 * (Limit + 1);
     private static readonly string Actor = $"user:{LargeTables.User}";
     private const string Object = "device-00000000-0000-7000-a000-000000000077";
-    private static readonly DateTimeOffset From = DateTimeOffset.UtcNow.AddDays(-3), To = DateTimeOffset.UtcNow.AddDays(-1);
+    private static readonly DateTimeOffset From = TimeProvider.System.GetUtcNow().AddDays(-3), To = TimeProvider.System.GetUtcNow().AddDays(-1);
 
     public static TheoryData<string, AuditTrail.Filter> Filters() => new()
     {
@@ -141,9 +141,9 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
     public async Task A_holders_sessions_are_found_by_the_holder()
     {
         var holder = Domain.Actor.User(LargeTables.User.Value);
-        await Clean(() => SessionList.LiveOf(tables.Reader, holder, DateTimeOffset.UtcNow, null, Limit, CancellationToken.None));
-        string[] place = [DateTime.UtcNow.AddDays(-10).ToString("O", CultureInfo.InvariantCulture), "session-8"];
-        await Clean(() => SessionList.LiveOf(tables.Reader, holder, DateTimeOffset.UtcNow, place, Limit, CancellationToken.None));
+        await Clean(() => SessionList.LiveOf(tables.Reader, holder, TimeProvider.System.GetUtcNow(), null, Limit, CancellationToken.None));
+        string[] place = [DaysAgo(10), "session-8"];
+        await Clean(() => SessionList.LiveOf(tables.Reader, holder, TimeProvider.System.GetUtcNow(), place, Limit, CancellationToken.None));
     }
 
     [Theory]
@@ -152,7 +152,7 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
     {
         Assert.NotEmpty(name);
         await Clean(() => AuditTrail.Search(tables.Reader, filter, null, Limit, CancellationToken.None));
-        string[] place = [DateTime.UtcNow.AddDays(-2).ToString("O", CultureInfo.InvariantCulture), "1002880"];
+        string[] place = [DaysAgo(2), "1002880"];
         await Clean(() => AuditTrail.Search(tables.Reader, filter, place, Limit, CancellationToken.None));
     }
 
@@ -166,6 +166,9 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
         Assert.NotEmpty(plans);
         Assert.NotEmpty(plans.SelectMany(plan => PlanFaults.In(plan, Most)));
     }
+
+    /// <summary>A time as it stands in a cursor.</summary>
+    private static string DaysAgo(int days) => TimeProvider.System.GetUtcNow().UtcDateTime.AddDays(-days).ToString("O", CultureInfo.InvariantCulture);
 
     private Sql Statement(string text)
     {

@@ -73,11 +73,11 @@ public sealed class MigrationTests
     {
         await using var database = await TestDatabase.New(migrate: false);
         // In the way of the third step, which by then has made other things.
-        await database.Run("create schema nubabel authorization nubabel_owner; create function nubabel.directory_release(organization_id text) returns boolean language sql as 'select true'");
+        await database.Run("create schema nubabel authorization nubabel_owner; create function nubabel.directory_confirm(organization_id text) returns boolean language sql as 'select true'");
         await Assert.ThrowsAsync<PostgresException>(() => Migrate(database));
         Assert.Equal(["applied", "applied", "pending"], (await Migrations.Status(database.Owner, Ct)).Take(3).Select(s => s.State));
         Assert.True(await database.Scalar<bool>("select to_regclass('nubabel.directory') is null"));
-        await database.Run("drop function nubabel.directory_release(text)");
+        await database.Run("drop function nubabel.directory_confirm(text)");
         Assert.All(await Migrate(database), step => Assert.Equal("applied", step.State));
     }
 
