@@ -34,6 +34,9 @@ public static class SessionsApi
     /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
     private const int LongestSecret = 1024;
 
+    /// <summary>About how many sessions one request ends; who has more asks again.</summary>
+    private const int MostAtOnce = 2_000;
+
     private const string Example = """
         {"items":[{"id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60","ip":"203.0.113.7","endsAt":"2027-02-19T08:14:00Z","holder":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","current":true,
         "openedAt":"2026-11-21T08:14:00Z","expiresAt":"2026-12-21T08:14:00Z","userAgent":"curl/8.5.0","refreshedAt":"2026-11-21T08:14:00Z"}],"next":null}
