@@ -24,6 +24,8 @@ verb_test() {
     projects+=("Nubabel.$1.Tests")
     shift
   done
+  # A word that is neither a project nor an option is a slip of the fingers, not a filter.
+  if [[ ${1:-} != '' && ${1:-} != -* ]]; then die "there is no test project $1."; fi
   if (( ${#projects[@]} == 0 )); then all_projects; fi
   dotnet_found
   say 'Building …'

@@ -45,7 +45,8 @@ public sealed record Context(DateTimeOffset Now, Actor Actor);
 /// <param name="Scope">What kind of value, and within what: <c>email</c>, <c>device-name:0198…</c>.</param>
 /// <param name="Value">The normalised value; a keyed hash where it is personal.</param>
 /// <param name="Code">The refusal code when another stream holds it, e.g. <c>device.name_taken</c>.</param>
-public sealed record Claim(string Scope, string Value, string Code);
+/// <param name="Field">The member that holds the value, where a client can name it.</param>
+public sealed record Claim(string Scope, string Value, string Code, string? Field = null);
 
 /// <summary>The id of a <typeparamref name="T"/>: a UUIDv7, lower case, without prefix in JSON and URLs.</summary>
 [JsonConverter(typeof(IdConverterFactory))]

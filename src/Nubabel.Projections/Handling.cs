@@ -34,7 +34,7 @@ public abstract class Step
     internal abstract bool Fresh { get; }
     internal abstract StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at);
     internal abstract void Finish(IReadOnlyList<Recorded> history, int appended);
-    internal abstract string CodeOf(ClaimValue claim);
+    internal abstract Claim ClaimOf(ClaimValue value);
 }
 
 /// <inheritdoc cref="Step"/>
@@ -76,7 +76,7 @@ public sealed class Step<T>(Id<T> id, Command<T> command, bool fresh = false, Fu
 
     internal override void Finish(IReadOnlyList<Recorded> history, int appended) => outcome = new Outcome<T>(id, Streams.Fold<T>(history), history, appended);
 
-    internal override string CodeOf(ClaimValue claim) => wanted.First(c => c.Scope == claim.Scope && c.Value == claim.Value).Code;
+    internal override Claim ClaimOf(ClaimValue value) => wanted.First(c => c.Scope == value.Scope && c.Value == value.Value);
 }
 
 /// <summary>Addresses and folds of typed streams.</summary>
@@ -153,8 +153,8 @@ public static class Handling
                         for (var i = 0; i < steps.Count; i++) steps[i].Finish([.. histories[i], .. written[steps[i].Stream]], written[steps[i].Stream].Count());
                         return;
                     case Appended.Taken taken:
-                        var code = steps.First((s, i) => appends[i] is { } a && a.Take.Contains(taken.Claim)).CodeOf(taken.Claim);
-                        throw new Refused(RefusalKind.Conflict, code, "This value is taken.");
+                        var claim = steps.First((s, i) => appends[i] is { } a && a.Take.Contains(taken.Claim)).ClaimOf(taken.Claim);
+                        throw new Refused(RefusalKind.Conflict, claim.Code, "Another one has this value.", claim.Field);
                     case Appended.Repeated:
                         throw new RepeatedCommand();
                     case Appended.Conflict conflict when conflict.Archived || attempt + 1 >= Attempts:

@@ -12,8 +12,8 @@ public sealed record DirectoryEntry(string Organization, string Slug, string Sha
 /// </summary>
 public sealed class TenantDirectory(NpgsqlDataSource main)
 {
-    /// <summary>How long a slug stays reserved for a sign-up that does not come back, in seconds.</summary>
-    private const int ReservedSeconds = 120;
+    /// <summary>How long a slug stays reserved for a sign-up that does not come back, in seconds: a little longer than a request may run.</summary>
+    private const int ReservedSeconds = 40;
 
     public async Task<DirectoryEntry?> Find(string slugOrId, CancellationToken ct)
     {
@@ -36,13 +36,11 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
         return await command.ExecuteScalarAsync(ct) is true;
     }
 
-    /// <summary>Makes a reservation lasting. Safe to repeat.</summary>
-    public Task Confirm(string organization, CancellationToken ct) => Run("select nubabel.directory_confirm($1)", organization, ct);
-
-    private async Task Run(string sql, string organization, CancellationToken ct)
+    /// <summary>Makes a reservation lasting; safe to repeat. False when it had run out and another organization has the slug.</summary>
+    public async Task<bool> Confirm(string organization, CancellationToken ct)
     {
-        await using var command = main.CreateCommand(sql);
+        await using var command = main.CreateCommand("select nubabel.directory_confirm($1)");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = organization });
-        await command.ExecuteNonQueryAsync(ct);
+        return await command.ExecuteScalarAsync(ct) is true;
     }
 }

@@ -28,7 +28,7 @@ public static class AuditApi
 
     private static async Task<IResult> List(
         Paging page, Caller caller, Reader db, Freshness fresh, CancellationToken ct,
-        string? actor = null, string? action = null, string? @object = null, DateTimeOffset? from = null, DateTimeOffset? to = null)
+        string? actor = null, string? action = null, string? @object = null, string? from = null, string? to = null)
     {
         var own = caller.Actor.ToString();
         if (!caller.May("audit:read"))
@@ -37,9 +37,14 @@ public static class AuditApi
             actor = own;
         }
         await fresh.Of(AuditTrail.Name, ct);
-        var entries = await AuditTrail.Search(db, new AuditTrail.Filter(actor, action, @object, from, to), page.After, page.Limit, ct);
+        var entries = await AuditTrail.Search(db, new AuditTrail.Filter(actor, action, @object, Time(nameof(from), from), Time(nameof(to), to)), page.After, page.Limit, ct);
         return page.Answer(await Page.Open(db, entries, page.Limit, Show, entry => entry.Place, ct));
     }
+
+    private static DateTimeOffset? Time(string name, string? text) =>
+        text is null ? null
+        : StrictTimes.TryParse(text, out var time) ? time
+        : throw Problem.At(name, "query.invalid", "A time is RFC 3339 with an offset, as in 2026-01-31T12:00:00Z.");
 
     private static AuditEntry Show(AuditTrail.Entry e) => new(
         e.Row.Id, e.Position, e.Row.At, e.Row.Actor, e.Row.Action, e.Row.Object, e.Row.Outcome, e.Row.Reason, e.Row.Ip, e.Row.UserAgent, e.Row.RequestId, e.Row.TraceId, e.Before, e.After);

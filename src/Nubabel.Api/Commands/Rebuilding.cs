@@ -11,7 +11,7 @@ internal static class Rebuilding
         var began = TimeProvider.System.GetTimestamp();
         var result = await Rebuild.Run(node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All, name, Show, ct);
         var seconds = TimeProvider.System.GetElapsedTime(began).TotalSeconds;
-        Console.WriteLine();
+        if (!Console.IsOutputRedirected) Console.Write("\r");
         Console.WriteLine($"{name}: {result.Events} events in {seconds:0.0} s, at position {result.Position}, {result.ParkedKeys} keys parked.");
         if (result.StoppedBy is null) return 0;
         await Console.Error.WriteLineAsync($"Stopped: {result.StoppedBy}");

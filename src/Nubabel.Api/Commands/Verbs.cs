@@ -65,11 +65,10 @@ public static class Verbs
         add.SetAction((parsed, ct) => Guarded(async () =>
         {
             if (!Email.TryParse(parsed.GetValue(email), out var address)) return Fail("This is not an e-mail address.");
-            if (!Console.IsInputRedirected) await Console.Error.WriteAsync("Password: ");
             Password password;
             try
             {
-                password = Password.Parse(await Console.In.ReadLineAsync(ct) ?? "");
+                password = Password.Parse(await Prompt.Secret("Password: ", ct));
             }
             catch (Refused refused)
             {
@@ -119,7 +118,7 @@ public static class Verbs
             return 0;
         }));
         var name = new Argument<string>("name") { Description = "Which read model." };
-        var rebuild = new Command("rebuild", "Empty a read model and fold the log into it again; nobody reads it meanwhile, so stop serving first.") { name };
+        var rebuild = new Command("rebuild", "Empty a read model and fold the log into it again. Readers see it grow meanwhile.") { name };
         rebuild.SetAction((parsed, ct) => Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
@@ -135,15 +134,16 @@ public static class Verbs
         var verb = new Command("health", "Ask a running server whether it lives; for container health checks.") { url };
         verb.SetAction((parsed, ct) => Guarded(async () =>
         {
+            if (!Uri.TryCreate(parsed.GetValue(url), UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")) return Fail("This is not an http address.");
             using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(3) };
             try
             {
-                using var answer = await http.GetAsync(new Uri(new Uri(parsed.GetValue(url)!), "/health/live"), ct);
+                using var answer = await http.GetAsync(new Uri(address, "/health/live"), ct);
                 return answer.IsSuccessStatusCode ? 0 : 1;
             }
             catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
             {
-                return Fail("The server does not answer.");
+                return Fail($"Nobody answers at {address}.");
             }
         }));
         return verb;
@@ -163,7 +163,7 @@ public static class Verbs
         }
         catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
         {
-            return Fail($"The address is in use: {e.Message}");
+            return Fail($"The address is in use; ASPNETCORE_URLS names another. {e.Message}");
         }
         catch (Exception e) when (e is SchemaDrift or LoginRefused or StampMismatch or RebuildRefused or ReadTableDiffers or NpgsqlException)
         {

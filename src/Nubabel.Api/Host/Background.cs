@@ -35,11 +35,16 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
             {
                 while (await IdempotencyRecord.Expire(node.Database.Daemon, Idempotency.Hours, stoppingToken) > 0) { }
             }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
             catch (Npgsql.NpgsqlException e)
             {
                 log.LogWarning(e, "Old idempotency records could not be deleted; the next round tries again.");
             }
-            await Task.Delay(ExpiryEvery, node.Time, stoppingToken);
+            // A stop is no failure, so it is not thrown: the host would report it as one.
+            await Task.Delay(ExpiryEvery, node.Time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

@@ -69,6 +69,8 @@ internal static partial class Failures
     public static bool IsDatabaseUnavailable(Exception e) => e switch
     {
         PostgresException p => p.IsTransient || p.SqlState.StartsWith("08", StringComparison.Ordinal) || p.SqlState.StartsWith("57P0", StringComparison.Ordinal)
+            // The login is refused or the database is gone: an operator's doing, whatever the client asks.
+            || p.SqlState.StartsWith("28", StringComparison.Ordinal) || p.SqlState == PostgresErrorCodes.InvalidCatalogName
             || p.SqlState is PostgresErrorCodes.TooManyConnections or PostgresErrorCodes.ReadOnlySqlTransaction,
         NpgsqlException n => n.IsTransient || n.InnerException is SocketException or IOException or TimeoutException,
         _ => false,

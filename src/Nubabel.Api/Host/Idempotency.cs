@@ -34,7 +34,7 @@ public sealed class Idempotency(Node node)
         var tenant = scope.IsSignedIn ? scope.Caller.Tenant : Node.Platform;
         var actor = scope.IsSignedIn ? scope.Caller.Actor.ToString() : "anonymous";
         var hash = (await RawBody.Read(context)).Hash;
-        var record = new IdempotencyRecord(tenant, $"{actor} {request.Method} {request.Path}", key, hash, StatusOf(context)) { Created = node.Time.GetUtcNow() };
+        var record = new IdempotencyRecord(tenant, $"{actor} {request.Method} {PathOf(request)}", key, hash, StatusOf(context)) { Created = node.Time.GetUtcNow() };
         var place = (tenant, record.Scope, key);
         var gate = Enter(place);
         try
@@ -55,6 +55,9 @@ public sealed class Idempotency(Node node)
             Leave(place, gate);
         }
     }
+
+    // One route, one spelling: the router does not mind cases and a slash at the end.
+    private static string PathOf(HttpRequest request) => (request.Path.Value ?? "").TrimEnd('/').ToLowerInvariant();
 
     private Gate Enter((string, string, string) place)
     {

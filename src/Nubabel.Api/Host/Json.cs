@@ -59,14 +59,22 @@ internal sealed class StrictTimes : JsonConverter<DateTimeOffset>
 {
     public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        if (reader.TokenType == JsonTokenType.String && reader.GetString() is { Length: >= 20 and <= 40 } text && HasOffset(text)
-            && reader.TryGetDateTimeOffset(out var time))
-            return time.ToUniversalTime();
+        if (reader.TokenType == JsonTokenType.String && TryParse(reader.GetString(), out var time)) return time;
         throw new JsonException("A time is RFC 3339 with an offset, as in 2026-01-31T12:00:00Z.");
     }
 
     public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
         writer.WriteStringValue(value.UtcDateTime);
+
+    /// <summary>A time outside of JSON: a query parameter.</summary>
+    public static bool TryParse(string? text, out DateTimeOffset time)
+    {
+        var ok = DateTimeOffset.TryParseExact(
+            text, ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"], System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.None, out time);
+        time = time.ToUniversalTime();
+        // K also takes the absence of an offset, which would mean this machine's.
+        return ok && text is { Length: >= 20 } && HasOffset(text);
+    }
 
     private static bool HasOffset(string text) => text[^1] == 'Z' || text[^6] is '+' or '-';
 }

@@ -20,6 +20,8 @@ public static partial class Logs
                 ["Logging:LogLevel:Default"] = "Information",
                 ["Logging:LogLevel:Microsoft.AspNetCore"] = "Warning",
                 ["Logging:LogLevel:Npgsql"] = "Warning",
+                // A start that fails is told in one line by the command; the host would add its stack.
+                ["Logging:LogLevel:Microsoft.Extensions.Hosting.Internal.Host"] = "Critical",
             },
         });
         var form = settings.IsDevelopment ? LogLinesForm.Text : LogLinesForm.Json;
@@ -46,6 +48,8 @@ public static partial class Logs
             {
                 var milliseconds = Math.Round(Stopwatch.GetElapsedTime(begin).TotalMilliseconds, 2);
                 var (route, path) = Named(context);
+                // Behind a route's pattern may stand anything that somebody typed; what was found is an id.
+                if (context.Response.StatusCode >= StatusCodes.Status400BadRequest) path = route;
                 Answered(log, context.Request.Method, route, path, context.Response.StatusCode, milliseconds);
             }
         });
@@ -53,7 +57,7 @@ public static partial class Logs
 
     /// <summary>The route's pattern and, of a known route, the path: its variable parts are ids and keys. An unknown path may be anything.</summary>
     private static (string Route, string Path) Named(HttpContext context) =>
-        context.GetEndpoint() is RouteEndpoint endpoint && endpoint.RoutePattern.RawText is { } pattern ? ("/" + pattern.TrimStart('/'), context.Request.Path.Value ?? "/") : (Unknown, Unknown);
+        context.GetEndpoint() is RouteEndpoint endpoint && endpoint.RoutePattern.RawText is { } pattern ? ("/" + pattern.Trim('/'), context.Request.Path.Value ?? "/") : (Unknown, Unknown);
 
     [LoggerMessage(3, LogLevel.Information, "{Method} {Path} {Status} in {LatencyMs} ms ({Route})", EventName = "request")]
     private static partial void Answered(ILogger log, string method, string route, string path, int status, double latencyMs);

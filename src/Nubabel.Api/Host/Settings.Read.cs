@@ -103,7 +103,7 @@ public sealed partial record Settings
         return from pair in configuration.AsEnumerable()
                let name = pair.Key
                where pair.Value is not null && !known.Contains(name) && !lists.Any(l => name.StartsWith(l, StringComparison.OrdinalIgnoreCase))
-               where sections.Any(s => IsOwned(name, s)) || (name.StartsWith("NUBABEL_", StringComparison.OrdinalIgnoreCase) && !name.StartsWith("NUBABEL_TEST", StringComparison.OrdinalIgnoreCase))
+               where sections.Any(s => IsOwned(name, s)) || (name.StartsWith("NUBABEL_", StringComparison.OrdinalIgnoreCase) && !name.StartsWith("NUBABEL_TEST", StringComparison.OrdinalIgnoreCase) && !name.StartsWith("NUBABEL_WRITE", StringComparison.OrdinalIgnoreCase))
                orderby name
                select $"{name.Replace(":", "__", StringComparison.Ordinal)} is no setting of Nubabel.";
     }

@@ -22,7 +22,7 @@ public sealed partial record Settings
     private static readonly Setting KeysMaster = Key("Keys:Master", "Wraps all other keys; the same on every node, never in the database. Required outside Development.");
     private static readonly Setting KeysMasterFile = Text("Keys:MasterFile", "(none)", "A file that holds `Keys:Master`, for mounted secrets.");
     private static readonly Setting Data = Text("NUBABEL_DATA", ".data", "Directory of files made at run time.");
-    private static readonly Setting Urls = Text("ASPNETCORE_URLS", "http://127.0.0.1:5080", "Addresses to listen on, separated by semicolons; also `--urls`.") with { Alias = "URLS" };
+    private static readonly Setting Urls = Matching("ASPNETCORE_URLS", "addresses, separated by semicolons", "http://127.0.0.1:5080", "Where to listen.", IsAddresses) with { Alias = "URLS" };
     private static readonly Setting EnvironmentName = Matching("Environment:Name", "1–40 of a–z, 0–9, -", "the environment, lower case", "Stamped into the database; a database of another environment is refused.", IsName);
     private static readonly Setting ShardName = Matching("Shard:Name", "1–40 of a–z, 0–9, -", "main", "The name of this database among the shards, as positions show it.", IsName);
     private static readonly Setting CorsAllowed = Origins("Cors:Origins", "Web origins that may call, separated by commas.");
@@ -76,6 +76,18 @@ public sealed partial record Settings
     public override string ToString() => $"Settings of {EnvironmentStamp}";
 
     private static bool IsName(string text) => text.Length is >= 1 and <= 40 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+
+    private static bool IsAddresses(string text)
+    {
+        try
+        {
+            return text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(BindingAddress.Parse).ToArray().Length > 0;
+        }
+        catch (FormatException)
+        {
+            return false;
+        }
+    }
 
     private static bool IsUrl(string text) => Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
 }

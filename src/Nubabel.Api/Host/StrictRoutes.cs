@@ -60,6 +60,7 @@ public static class StrictRoutes
             foreach (var (name, values) in context.Request.Query)
             {
                 if (!query.Contains(name)) throw Problem.At(Bounded(name), "query.unknown", "The route does not know this query parameter.");
+                if (name != "cursor" && values.Any(value => value?.Contains('\0', StringComparison.Ordinal) == true)) throw Problem.At(name, "query.invalid", "The parameter holds U+0000.");
                 if (values.Count > 1 && !lists.Contains(name)) throw Problem.At(name, "query.invalid", "The parameter stands more than once.");
             }
         }

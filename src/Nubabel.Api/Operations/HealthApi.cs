@@ -75,15 +75,19 @@ public static class HealthApi
         var lag = status.Projections.Max(p => p.Lag);
         var seconds = status.Projections.Max(p => p.LagSeconds);
         string? detail = enabled && !status.Alive ? "A loop of this node's daemon has ended."
-            : status.Waiting is { } gap ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders)}"
+            : status.Waiting is { } gap ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders.Select(Named))}"
             : status.Projections.FirstOrDefault(p => p.State is ProjectionState.Stopped or ProjectionState.Parked or ProjectionState.Failing) is { } bad ? $"{bad.Name} is {bad.State.ToString().ToLowerInvariant()}."
             : seconds > LagSeconds ? "Read models are behind."
             : null;
         return new Component(detail is null ? "healthy" : "degraded", detail, lag, Math.Round(seconds, 3));
     }
 
+    // What an operator needs to find the session, and nothing of what it does.
+    private static string Named(Holder holder) =>
+        holder.Pid is { } pid ? $"pid {pid} ({holder.ApplicationName ?? "no name"}), open for {holder.Age?.TotalSeconds ?? 0:0} s" : $"prepared transaction {holder.Gid}";
+
     private static Component Tailing(Tail tail, RevokedSessions revoked) =>
         !revoked.IsLoaded ? new Component("unhealthy", "The live tail has not loaded yet.")
-        : tail.Status is var status && (!status.Alive || status.SilentFor > TailSilence) ? new Component("degraded", status.LastError ?? "The live tail does not hear the log.")
+        : tail.Status is var status && (!status.Alive || status.SilentFor > TailSilence) ? new Component("degraded", "The live tail does not hear the log.")
         : new Component("healthy");
 }

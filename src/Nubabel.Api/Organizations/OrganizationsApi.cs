@@ -49,18 +49,19 @@ public static class OrganizationsApi
         Id<Session> session = ids.New<Session>();
         var tenant = organization.ToString();
         var hash = await passwords.Hash(wish.Password, ct);
-        if (!await node.Directory.Reserve(wish.Organization.Slug.Value, tenant, node.Database.Shard, ct))
-            throw Problem.At(SlugMember, "organization.slug_taken", "Another organization has this slug.");
         var journal = scope.JournalFor(tenant, Actor.User(user.Value));
         var caller = new Caller(Realm.Organization, tenant, user.Value, session, "owner");
         var (open, answer) = await signIns.Prepare(journal, scope, caller, ct);
         var register = new RegisterUser(
             await node.Seal(tenant, Streams.Of(user), wish.Email.Value, ct), signIns.EmailKey(tenant, wish.Email), await node.Seal(tenant, Streams.Of(user), wish.Name.Value, ct), hash, Role.Owner);
+        // Reserved last of all, so that what fails before it holds no slug.
+        if (!await node.Directory.Reserve(wish.Organization.Slug.Value, tenant, node.Database.Shard, ct))
+            throw SlugTaken();
         var registered = new Step<User>(user, register, fresh: true);
         var opened = new Step<Session>(session, open, fresh: true);
         await journal.Commit([new Step<Organization>(organization, new FoundOrganization(wish.Organization.Name, wish.Organization.Slug, user), fresh: true), registered, opened], ct);
         // A crash before this line leaves a reservation, which sign-in accepts and confirms.
-        await node.Directory.Confirm(tenant, ct);
+        if (!await node.Directory.Confirm(tenant, ct)) throw SlugTaken();
         return signIns.Answer(StatusCodes.Status201Created, answer, Math.Max(registered.Outcome.Position, opened.Outcome.Position));
     }
 
@@ -75,6 +76,8 @@ public static class OrganizationsApi
         var renamed = await journal.Handle(Own(caller), body.Value, ct, ETags.IfMatch(request));
         return await answers.Changed(renamed, renamed.Row<OrganizationProfile>(OrganizationProfile.Evolve), ct);
     }
+
+    private static Problem SlugTaken() => Problem.At(SlugMember, "organization.slug_taken", "Another organization has this slug.");
 
     private static Id<Organization> Own(Caller caller) => Id<Organization>.Parse(caller.Tenant);
 

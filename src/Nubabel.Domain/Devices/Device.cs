@@ -60,7 +60,7 @@ public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Nam
     };
 
     public static IEnumerable<Claim> Claims(Device state) =>
-        state is { Status: DeviceStatus.Active, Name: { } name } ? [new Claim($"device-name:{state.Owner}", name.Folded, "device.name_taken")] : [];
+        state is { Status: DeviceStatus.Active, Name: { } name } ? [new Claim($"device-name:{state.Owner}", name.Folded, "device.name_taken", "name")] : [];
 
     private Event<Device>[] Register(RegisterDevice c, Actor actor)
     {

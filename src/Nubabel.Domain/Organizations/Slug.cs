@@ -19,12 +19,15 @@ public sealed partial record Slug : IValue<Slug>
     public string Value { get; }
 
     /// <exception cref="Refused"><c>organization.slug_invalid</c>.</exception>
-    public static Slug Parse(string text) => Form().IsMatch(text)
+    public static Slug Parse(string text) => Form().IsMatch(text) && !IsId(text)
         ? new Slug(text)
-        : throw new Refused(RefusalKind.Invalid, "organization.slug_invalid", "A slug is 2 to 39 lower-case letters and digits, with single hyphens between them.");
+        : throw new Refused(RefusalKind.Invalid, "organization.slug_invalid", "A slug is 2 to 39 lower-case letters and digits, with single hyphens between them, and no UUID.");
 
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out Slug? slug) => Attempt.Parse(text, out slug);
     public override string ToString() => Value;
+
+    // An organization is named by its slug or its id, so nobody may take another's id for a slug.
+    private static bool IsId(string text) => Guid.TryParseExact(text, "D", out _) || Guid.TryParseExact(text, "N", out _);
 
     // \z, not $, which lets a line end pass. Without backtracking, so that no text makes it slow.
     [GeneratedRegex(@"\A[a-z0-9](-?[a-z0-9]){1,38}\z", RegexOptions.CultureInvariant)]

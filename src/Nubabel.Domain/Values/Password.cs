@@ -30,14 +30,27 @@ public sealed record Password : IValue<Password>
     public string Value { get; }
 
     /// <summary>The form in which a password is hashed and compared; sign-in uses it too, on a text that it does not otherwise judge.</summary>
-    public static string Normalise(string text) => text.Normalize();
+    /// <remarks>What has no normal form (half a surrogate pair, U+FFFE) stays as it is; as a new password it is refused.</remarks>
+    public static string Normalise(string text)
+    {
+        try
+        {
+            return text.Normalize();
+        }
+        catch (ArgumentException)
+        {
+            return text;
+        }
+    }
 
-    /// <exception cref="Refused"><c>password.too_short</c>, <c>password.too_long</c> or <c>password.too_common</c>.</exception>
+    /// <exception cref="Refused"><c>password.too_short</c>, <c>password.too_long</c>, <c>password.too_common</c> or <c>password.invalid</c>.</exception>
     public static Password Parse(string text)
     {
         // Refused by its UTF-16 length before it is looked at: no code point takes more than two.
         if (text.Length > 2 * MaximumCharacters) throw TooLong();
         var plain = Normalise(text);
+        if (plain.EnumerateRunes().Any(rune => rune == Rune.ReplacementChar || Text.IsNoCharacter(rune)))
+            throw new Refused(RefusalKind.Invalid, "password.invalid", "A password is made of Unicode characters.");
         var length = plain.EnumerateRunes().Count();
         if (length < MinimumCharacters) throw new Refused(RefusalKind.Invalid, "password.too_short", $"A password has at least {MinimumCharacters} characters.");
         if (length > MaximumCharacters) throw TooLong();

@@ -12,6 +12,9 @@ public static class Text
     /// </summary>
     public static bool IsNormalising => "e\u0301".Normalize() == "\u00e9";
 
+    /// <summary>Code points that are set aside for ever and are no characters (The Unicode Standard, §23.7).</summary>
+    public static bool IsNoCharacter(Rune rune) => (rune.Value & 0xFFFE) == 0xFFFE || rune.Value is >= 0xFDD0 and <= 0xFDEF;
+
     /// <summary>The trimmed NFC form; null where it holds what no name may hold: control characters, line separators, lone surrogates.</summary>
     public static string? Clean(string text)
     {
@@ -21,6 +24,8 @@ public static class Text
             // A lone surrogate enumerates as U+FFFD; jsonb refuses it, so it must not get further than here. U+FFFD itself says that
             // somebody decoded the text wrongly before it came to us.
             if (rune == Rune.ReplacementChar) return null;
+            // U+FFFE and its kin are no characters, and normalisation refuses them.
+            if (IsNoCharacter(rune)) return null;
             if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator) return null;
         }
         return trimmed.Normalize();

@@ -1,7 +1,7 @@
 -- Finds an organization before a tenant is known, so it has no tenant column and nobody may read it: only these functions do.
 create table nubabel.directory (
-  slug         varchar     not null,
-  organization varchar     not null,
+  slug         varchar     not null check (slug !~ '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$'),
+  organization varchar     not null check (organization ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'),
   shard        varchar     not null,
   state        varchar     not null check (state in ('reserved', 'active', 'suspended', 'closed')),
   expires      timestamptz,          -- of a reservation
@@ -13,10 +13,10 @@ create unique index directory_organization on nubabel.directory (organization);
 -- They run with their owner's rights, so their search path is fixed; pg_temp stands last in it, because where it is not named it comes first.
 create function nubabel.directory_find(slug_or_id text) returns table (organization varchar, slug varchar, shard varchar, state varchar)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  -- No slug looks like an id (the table's check), so at most one of the two finds anything.
   select d.organization, d.slug, d.shard, d.state from nubabel.directory d where d.slug = slug_or_id
   union all
   select d.organization, d.slug, d.shard, d.state from nubabel.directory d where d.organization = slug_or_id
-  limit 1
 $$;
 
 -- True when the slug is now this organization's. A reservation that ran out is taken over, unless its organization was founded after all
@@ -27,6 +27,8 @@ declare
   entry nubabel.directory%rowtype;
   was   text := current_setting('app.current_organization_id', true);
 begin
+  -- A login that is not ours to trust must not hold a slug for ever.
+  seconds := least(greatest(seconds, 1), 300);
   insert into nubabel.directory values (wanted, organization_id, on_shard, 'reserved', now() + make_interval(secs => seconds)) on conflict (slug) do nothing;
   select * into entry from nubabel.directory d where d.slug = wanted for update;
   if entry.organization = organization_id then return true; end if;
@@ -44,7 +46,10 @@ begin
   return true;
 end $$;
 
+-- True when the entry is the organization's now; false when it has none any more: its reservation ran out and another took the slug.
 create function nubabel.directory_confirm(organization_id text) returns boolean
-language sql security definer set search_path = pg_catalog, pg_temp as $$
-  update nubabel.directory d set state = 'active', expires = null where d.organization = organization_id and d.state = 'reserved' returning true
-$$;
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update nubabel.directory d set state = 'active', expires = null where d.organization = organization_id and d.state = 'reserved';
+  return exists (select from nubabel.directory d where d.organization = organization_id);
+end $$;

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Nubabel.Domain;
+using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
 
 namespace Nubabel.Api.Host.Tokens;
@@ -85,10 +86,12 @@ public sealed class AccessTokens(SigningKeys keys, Settings settings, TimeProvid
 
     private static Caller? CallerOf(Realm realm, JsonElement claims)
     {
-        if (!claims.TryGetProperty("sub", out var sub) || !sub.TryGetGuid(out var id) || !claims.TryGetProperty("sid", out var sid) || !sid.TryGetGuid(out var session)) return null;
-        if (!claims.TryGetProperty("role", out var role) || role.GetString() is not { } name) return null;
-        if (realm == Realm.Platform) return new Caller(realm, Node.Platform, id, new Id<Session>(session), name);
-        return claims.TryGetProperty("org", out var org) && org.GetString() is { } tenant ? new Caller(realm, tenant, id, new Id<Session>(session), name) : null;
+        if (!Guid.TryParseExact(Text("sub"), "D", out var id) || !Id<Session>.TryParse(Text("sid"), null, out var session) || Text("role") is not { } role) return null;
+        if (realm == Realm.Platform) return new Caller(realm, Node.Platform, id, session, role);
+        // Only an id is a tenant: a list, or the platform's name, is nobody's organization, whoever signed it.
+        return Id<Organization>.TryParse(Text("org"), null, out var organization) ? new Caller(realm, organization.ToString(), id, session, role) : null;
+
+        string? Text(string claim) => claims.TryGetProperty(claim, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
     private string AudienceOf(Realm realm) => realm == Realm.Platform ? $"{settings.Audience}:platform" : settings.Audience;
