@@ -4,6 +4,7 @@ using Npgsql;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
+using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
@@ -76,13 +77,14 @@ public static class Server
         services.AddSingleton<SignIns>();
         services.AddSingleton<Refreshes>();
         services.AddSingleton<RevokedSessions>();
+        services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);
         services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
-            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddHostedService<Background>();
 
         services.AddScoped<RequestScope>();
@@ -101,6 +103,8 @@ public static class Server
         app.MapUsers();
         app.MapSessions();
         app.MapDevices();
+        app.MapFlags();
+        app.MapFlagAdmin();
         app.MapAudit();
         app.MapOperators();
         app.MapAdmin();

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Nubabel.Domain.Devices;
+using Nubabel.Domain.Flags;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
@@ -38,6 +39,18 @@ public static class EventCatalog
         new("device_key_changed", typeof(DeviceKeyChanged)),
         new("device_revoked", typeof(DeviceRevoked)),
         new("device_deleted", typeof(DeviceDeleted)),
+
+        // Flags
+        new("flag_created", typeof(FlagCreated)),
+        new("flag_described", typeof(FlagDescribed)),
+        new("flag_enabled", typeof(FlagEnabled)),
+        new("flag_disabled", typeof(FlagDisabled)),
+        new("flag_rule_added", typeof(FlagRuleAdded)),
+        new("flag_rules_replaced", typeof(FlagRulesReplaced)),
+        new("flag_rule_removed", typeof(FlagRuleRemoved)),
+        new("flag_override_set", typeof(FlagOverrideSet)),
+        new("flag_override_removed", typeof(FlagOverrideRemoved)),
+        new("flag_archived", typeof(FlagArchived)),
 
         // Operators
         new("operator_added", typeof(OperatorAdded)),

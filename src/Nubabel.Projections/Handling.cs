@@ -10,11 +10,16 @@ public sealed class VersionMismatch(long actual) : Exception($"The resource is a
 }
 
 /// <summary>What a command led to: the state after it and where that stands.</summary>
+/// <param name="Stream">Where it stands.</param>
 /// <param name="State">After the command.</param>
 /// <param name="History">The stream up to the command's last event, in order.</param>
 /// <param name="Appended">How many of them this command appended; 0 when it was already so, or the request is a repeated one.</param>
-public sealed record Outcome<T>(Id<T> Id, T State, IReadOnlyList<Recorded> History, int Appended) where T : IAggregate<T>
+public sealed record Outcome<T>(StreamName<T> Stream, T State, IReadOnlyList<Recorded> History, int Appended) where T : IAggregate<T>
 {
+    /// <summary>The id that the stream is named by.</summary>
+    /// <exception cref="FormatException">It is named by a key.</exception>
+    public Id<T> Id => Id<T>.Parse(Stream.Value.AsSpan(T.Kind.Length + 1), null);
+
     /// <summary>The stream's version: the <c>ETag</c>.</summary>
     public long Version => History.Count == 0 ? 0 : History[^1].Version;
 
@@ -38,7 +43,7 @@ public abstract class Step
 }
 
 /// <inheritdoc cref="Step"/>
-public sealed class Step<T>(Id<T> id, Command<T> command, bool fresh = false, Func<long, bool>? matches = null) : Step where T : IAggregate<T>
+public sealed class Step<T>(StreamName<T> stream, Command<T> command, bool fresh = false, Func<long, bool>? matches = null) : Step where T : IAggregate<T>
 {
     private Outcome<T>? outcome;
     private IReadOnlyList<Claim> wanted = [];
@@ -46,7 +51,7 @@ public sealed class Step<T>(Id<T> id, Command<T> command, bool fresh = false, Fu
     /// <summary>After the commit.</summary>
     public Outcome<T> Outcome => outcome ?? throw new InvalidOperationException("Not committed yet.");
 
-    internal override string Stream => Streams.Of(id);
+    internal override string Stream => stream.Value;
     internal override bool Fresh => fresh;
 
     internal override StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at)
@@ -74,14 +79,27 @@ public sealed class Step<T>(Id<T> id, Command<T> command, bool fresh = false, Fu
         long Version() => history.Count == 0 ? 0 : history[^1].Version;
     }
 
-    internal override void Finish(IReadOnlyList<Recorded> history, int appended) => outcome = new Outcome<T>(id, Streams.Fold<T>(history), history, appended);
+    internal override void Finish(IReadOnlyList<Recorded> history, int appended) => outcome = new Outcome<T>(stream, Streams.Fold<T>(history), history, appended);
 
     internal override Claim ClaimOf(ClaimValue value) => wanted.First(c => c.Scope == value.Scope && c.Value == value.Value);
+}
+
+/// <summary>
+/// The name of a <typeparamref name="T"/>'s stream. An id is one by itself (<c>device-0198…</c>); what people name, and nothing else identifies, is named
+/// by its key (<c>flag-dark-mode</c>, <see cref="Streams.Named"/>), so that the stream itself keeps the key unique.
+/// </summary>
+public readonly record struct StreamName<T>(string Value) where T : IAggregate<T>
+{
+    public static implicit operator StreamName<T>(Id<T> id) => new(Streams.Of(id));
+    public override string ToString() => Value;
 }
 
 /// <summary>Addresses and folds of typed streams.</summary>
 public static class Streams
 {
+    /// <summary><c>flag-dark-mode</c></summary>
+    public static StreamName<T> Named<T>(string key) where T : IAggregate<T> => new($"{T.Kind}-{key}");
+
     /// <summary><c>device-0198…</c></summary>
     public static string Of<T>(Id<T> id) where T : IAggregate<T> => $"{T.Kind}-{id}";
 
@@ -103,17 +121,17 @@ public static class Handling
         /// <exception cref="Refused">The decision, or a unique claim, refuses.</exception>
         /// <exception cref="VersionMismatch">The precondition does not hold.</exception>
         /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
-        public async Task<Outcome<T>> Handle<T>(Id<T> id, Command<T> command, CancellationToken ct, Func<long, bool>? matches = null) where T : IAggregate<T>
+        public async Task<Outcome<T>> Handle<T>(StreamName<T> stream, Command<T> command, CancellationToken ct, Func<long, bool>? matches = null) where T : IAggregate<T>
         {
-            var step = new Step<T>(id, command, matches: matches);
+            var step = new Step<T>(stream, command, matches: matches);
             await journal.Commit([step], ct);
             return step.Outcome;
         }
 
-        /// <summary>Handles the first command of a stream whose id was just made: nothing is loaded unless it turns out to exist.</summary>
-        public async Task<Outcome<T>> Create<T>(Id<T> id, Command<T> command, CancellationToken ct) where T : IAggregate<T>
+        /// <summary>Handles the first command of a stream that is most likely new: nothing is loaded unless it turns out to exist.</summary>
+        public async Task<Outcome<T>> Create<T>(StreamName<T> stream, Command<T> command, CancellationToken ct) where T : IAggregate<T>
         {
-            var step = new Step<T>(id, command, fresh: true);
+            var step = new Step<T>(stream, command, fresh: true);
             await journal.Commit([step], ct);
             return step.Outcome;
         }
@@ -169,11 +187,14 @@ public static class Handling
         }
 
         /// <summary>The state of a stream now, or as it was; its history is empty where there is none.</summary>
-        public async Task<Outcome<T>> Load<T>(Id<T> id, CancellationToken ct, Until until = default) where T : IAggregate<T>
+        public async Task<Outcome<T>> Load<T>(StreamName<T> stream, CancellationToken ct, Until until = default) where T : IAggregate<T>
         {
-            var history = await journal.Read(Streams.Of(id), until, ct);
-            return new Outcome<T>(id, Streams.Fold<T>(history), history, 0);
+            var history = await journal.Read(stream.Value, until, ct);
+            return new Outcome<T>(stream, Streams.Fold<T>(history), history, 0);
         }
+
+        /// <summary>The same of a stream that is named by an id, which tells the type.</summary>
+        public Task<Outcome<T>> Load<T>(Id<T> id, CancellationToken ct, Until until = default) where T : IAggregate<T> => journal.Load((StreamName<T>)id, ct, until);
 
         private async Task Answer(IReadOnlyList<Step> steps, IdempotencyRecord replay, CancellationToken ct)
         {

@@ -1,5 +1,6 @@
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
+using Nubabel.Projections.Flags;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 
@@ -11,5 +12,6 @@ public static class ReadModels
     public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
         .Rows<AuditTrail, AuditRow>()
         .Documents<DeviceList, DeviceRow>()
+        .Documents<FlagList, FlagRow>()
         .Documents<SessionList, SessionRow>();
 }

@@ -5,10 +5,12 @@ using Npgsql;
 using NpgsqlTypes;
 using Nubabel.Domain;
 using Nubabel.Domain.Devices;
+using Nubabel.Domain.Flags;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.Users;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
+using Nubabel.Projections.Flags;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -73,7 +75,9 @@ public sealed class LargeTables : IAsyncLifetime
         var (now, nobody) = (TimeProvider.System.GetUtcNow(), new Id<User>(Guid.Empty));
         var device = new DeviceRow(default, DeviceName.Parse("phone"), DeviceType.Mobile, nobody, DeviceStatus.Active, null, null, now, null);
         var session = new SessionRow(default, null, now, "user:x", null, now, now, null, null, now);
+        var flag = new FlagRow(FlagKey.Parse("a"), [], null, FlagStatus.Active, true, now, now, [], null, null);
         var entry = new AuditRow(now, default, null, "user:x", "device.renamed", "device-x", null, "succeeded", null, 1, null, null);
+        await Insert("insert into read.flags_v1 (tenant_id, key, version, position, doc, archived) select tenant, 'flag-' || gen_random_uuid(), 1, n, $1, n % 10 > 0 from rows", flag);
         // A user has every fortieth row of a tenant; sessions end after a while, so most of a list is over.
         await Insert($"""
             insert into read.devices_v1 (tenant_id, key, version, position, doc, owner, registered_at)
@@ -144,6 +148,17 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
         await Clean(() => SessionList.LiveOf(tables.Reader, holder, TimeProvider.System.GetUtcNow(), null, Limit, CancellationToken.None));
         string[] place = [DaysAgo(10), "session-8"];
         await Clean(() => SessionList.LiveOf(tables.Reader, holder, TimeProvider.System.GetUtcNow(), place, Limit, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Flags_are_found_in_the_order_of_their_keys(bool archived)
+    {
+        Page? page = null;
+        await Clean(async () => page = await FlagList.Of(tables.Reader, archived, null, Limit, CancellationToken.None));
+        Assert.Equal(Limit, page!.Rows.Count);
+        await Clean(() => FlagList.Of(tables.Reader, archived, page.Next, Limit, CancellationToken.None));
     }
 
     [Theory]

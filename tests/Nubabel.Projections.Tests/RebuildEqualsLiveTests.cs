@@ -1,6 +1,7 @@
 using System.Globalization;
 using Nubabel.Domain;
 using Nubabel.Domain.Devices;
+using Nubabel.Domain.Flags;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
@@ -60,6 +61,7 @@ public sealed class RebuildEqualsLiveTests
         {
             await Task.WhenAll(Organization(), Organization());
             await Operator();
+            await Flags();
             // A new event type is added to what happens here.
             Assert.Equal([], EventCatalog.All.Select(e => e.Alias).Except(await database.Scalar<string[]>("select array_agg(distinct type::text) from events.mt_events")));
             return await database.Scalar<long>("select max(seq_id) from events.mt_events");
@@ -117,6 +119,25 @@ public sealed class RebuildEqualsLiveTests
             var journal = JournalOf(Projection.PlatformTenant, new Origin("system:test"));
             var email = new Personal(Streams.Of(id), await keys.Seal(Projection.PlatformTenant, Streams.Of(id), "root@example.org", CancellationToken.None));
             await journal.Create(id, new AddOperator(email, $"key-{id}", "hash"), CancellationToken.None);
+        }
+
+        private async Task Flags()
+        {
+            var ct = CancellationToken.None;
+            var journal = JournalOf(Projection.PlatformTenant, new Origin("system:test"));
+            foreach (var end in new Command<Flag>?[] { null, new ArchiveFlag() })
+            {
+                var key = FlagKey.Parse($"f{Guid.NewGuid():N}");
+                var (stream, acme, rule) = (Streams.Named<Flag>(key.Value), New<Organization>(), New<FlagRule>());
+                Command<Flag>[] commands =
+                [
+                    new CreateFlag(key, true), new ChangeFlag(FlagDescription.Parse("Soon"), false), new ChangeFlag(Enabled: true),
+                    new AddFlagRule(new FlagRule(rule, FlagRuleType.Block, [acme])), new AddFlagRule(new FlagRule(New<FlagRule>(), FlagRuleType.Percentage, null, Percentage.Of(random.Next(100)))),
+                    new RemoveFlagRule(rule), new ReplaceFlagRules([new FlagRule(rule, FlagRuleType.Allow, [acme, New<Organization>()])]),
+                    new SetFlagOverride(acme, true, journal.Now().AddDays(1)), new SetFlagOverride(New<Organization>(), false), new RemoveFlagOverride(acme),
+                ];
+                foreach (var command in end is null ? commands : [.. commands, end]) await journal.Handle(stream, command, ct);
+            }
         }
 
         private Journal JournalOf(string tenant, Origin origin, TimeProvider? time = null) =>

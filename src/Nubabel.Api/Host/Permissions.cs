@@ -11,14 +11,14 @@ public static class Permissions
         ["owner"] =
         [
             "user:read", "user:write", "sessions:read", "sessions:write", "organization:read", "organization:write",
-            "devices:read", "devices:write", "audit:read", "audit:read-own",
+            "devices:read", "devices:write", "flags:read", "audit:read", "audit:read-own",
         ],
         ["member"] =
         [
             "user:read", "user:write", "sessions:read", "sessions:write", "organization:read",
-            "devices:read", "devices:write", "audit:read-own",
+            "devices:read", "devices:write", "flags:read", "audit:read-own",
         ],
-        ["operator"] = ["platform:migrations", "platform:projections", "platform:sessions"],
+        ["operator"] = ["platform:flags-read", "platform:flags-write", "platform:migrations", "platform:projections", "platform:sessions"],
     }.ToFrozenDictionary(p => p.Key, p => p.Value.ToFrozenSet());
 
     public static IEnumerable<string> Roles => ByRole.Keys;

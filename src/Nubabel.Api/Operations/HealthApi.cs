@@ -1,4 +1,5 @@
 using System.Reflection;
+using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Store;
 
@@ -31,7 +32,7 @@ public static class HealthApi
         app.MapGet("/health", Ready).WithTags("Health").Anonymous().Answers200<Health>();
     }
 
-    private static async Task<IResult> Ready(HttpContext context, Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, CancellationToken ct)
+    private static async Task<IResult> Ready(HttpContext context, Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, CancellationToken ct)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(ProbeLimit);
@@ -39,7 +40,7 @@ public static class HealthApi
         {
             ["database"] = await Database(node, limit.Token),
             ["projections"] = await Projections(daemon, settings.DaemonEnabled, limit.Token),
-            ["liveTail"] = Tailing(tail, revoked),
+            ["liveTail"] = Tailing(tail, revoked.IsLoaded && flags.IsLoaded),
         };
         var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";
         context.Response.Headers.CacheControl = "no-store";
@@ -86,8 +87,8 @@ public static class HealthApi
     private static string Named(Holder holder) =>
         holder.Pid is { } pid ? $"pid {pid} ({holder.ApplicationName ?? "no name"}), open for {holder.Age?.TotalSeconds ?? 0:0} s" : $"prepared transaction {holder.Gid}";
 
-    private static Component Tailing(Tail tail, RevokedSessions revoked) =>
-        !revoked.IsLoaded ? new Component("unhealthy", "The live tail has not loaded yet.")
+    private static Component Tailing(Tail tail, bool loaded) =>
+        !loaded ? new Component("unhealthy", "The live tail has not loaded yet.")
         : tail.Status is var status && (!status.Alive || status.SilentFor > TailSilence) ? new Component("degraded", "The live tail does not hear the log.")
         : new Component("healthy");
 }

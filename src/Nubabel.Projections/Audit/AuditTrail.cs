@@ -57,11 +57,19 @@ public sealed class AuditTrail : IRows<AuditRow>
             : null;
     }
 
-    /// <summary><c>device_registered</c> on <c>device-0198…</c> is <c>device.registered</c>; another writer's alias stays as it is.</summary>
+    /// <summary>
+    /// <c>device_registered</c> on <c>device-0198…</c> is <c>device.registered</c>, <c>flag_enabled</c> on <c>flag-dark-mode</c> <c>flag.enabled</c>; another
+    /// writer's alias stays as it is.
+    /// </summary>
     public static string ActionOf(string alias, string stream)
     {
-        var kind = stream.Length > 37 ? stream[..^37].Replace('-', '_') : "";
-        return kind.Length > 0 && alias.StartsWith(kind + "_", StringComparison.Ordinal) ? $"{kind}.{alias[(kind.Length + 1)..]}" : alias;
+        // Named by an id, the stream's kind is all before it, hyphens included; named by a key, it is one word.
+        return Cut(stream.Length - 37) ?? Cut(stream.IndexOf('-', StringComparison.Ordinal)) ?? alias;
+
+        string? Cut(int at) =>
+            at > 0 && stream[at] == '-' && alias.Length > at + 1 && alias[at] == '_' && alias.StartsWith(stream[..at].Replace('-', '_'), StringComparison.Ordinal)
+                ? $"{alias[..at]}.{alias[(at + 1)..]}"
+                : null;
     }
 
     /// <summary>What the caller asks the trail for; null means any.</summary>

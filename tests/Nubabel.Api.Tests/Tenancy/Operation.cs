@@ -10,11 +10,11 @@ public sealed record Operation(string Method, string Path)
     /// <summary>Whether it names a resource.</summary>
     public bool HasId => Path.Contains('{', StringComparison.Ordinal);
 
-    /// <summary>The path of one resource; an operation with several ids in its path gets them separated by blanks.</summary>
+    /// <summary>The path of one resource; an operation with several ids in its path gets them separated by blanks, or one for all.</summary>
     public string At(string id)
     {
         var parts = new Queue<string>(id.Split(' '));
-        return string.Join('/', Path.Split('/').Select(segment => segment.StartsWith('{') ? parts.Dequeue() : segment));
+        return string.Join('/', Path.Split('/').Select(segment => segment.StartsWith('{') ? (parts.Count > 1 ? parts.Dequeue() : parts.Peek()) : segment));
     }
 
     public override string ToString() => $"{Method} {Path}";

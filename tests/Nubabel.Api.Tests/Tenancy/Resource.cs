@@ -20,10 +20,21 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["DELETE /api/sessions/{id}"] = new(Session),
     };
 
+    private const string Flag = "a flag, which is the platform's and for all organizations";
+
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
         ["GET /api/admin/projections/{name}"] = "a read model of this build",
+        ["DELETE /admin/feature-flags/{key}"] = Flag,
+        ["DELETE /admin/feature-flags/{key}/overrides/{organizationId}"] = Flag,
+        ["DELETE /admin/feature-flags/{key}/rules/{id}"] = Flag,
+        ["GET /admin/feature-flags/{key}"] = Flag,
+        ["GET /admin/feature-flags/{key}/history"] = Flag,
+        ["PATCH /admin/feature-flags/{key}"] = Flag,
+        ["POST /admin/feature-flags/{key}/overrides"] = Flag,
+        ["POST /admin/feature-flags/{key}/rules"] = Flag,
+        ["PUT /admin/feature-flags/{key}/rules"] = Flag,
     };
 
     private static async Task<string> Device(TestTenant owner)

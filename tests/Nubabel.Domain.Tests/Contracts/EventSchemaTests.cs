@@ -65,6 +65,7 @@ public sealed class EventSchemaTests
         if (type.IsEnum)
             return new JsonObject { ["enum"] = new JsonArray([.. Enum.GetNames(type).Select(name => (JsonNode)JsonNamingPolicy.CamelCase.ConvertName(name))]) };
         if (type == typeof(DateTimeOffset)) return new JsonObject { ["type"] = Named("string"), ["format"] = "date-time" };
+        if (type == typeof(Domain.Flags.Percentage)) return new JsonObject { ["type"] = Named("number"), ["minimum"] = 0, ["maximum"] = 100, ["multipleOf"] = 0.01 };
         if (type != typeof(Personal)) return null;
         return new JsonObject
         {

@@ -61,6 +61,7 @@ internal static class Samples
         if (Schemas.IsText(type)) return Texts.GetValueOrDefault(type.Name) ?? Text(member);
         if (type == typeof(bool)) return true;
         if (type == typeof(int) || type == typeof(long)) return member.Contains("expires", StringComparison.OrdinalIgnoreCase) ? 900 : 1;
+        if (type == typeof(Domain.Flags.Percentage)) return 12.5;
         if (type == typeof(double) || type == typeof(decimal)) return 0.5;
         if (type == typeof(TimeSpan)) return "00:00:01";
         return type == typeof(JsonElement) || depth >= Deepest ? null : Made(Json.Options.GetTypeInfo(type), depth);

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Nubabel.Domain;
+using Nubabel.Domain.Flags;
 
 namespace Nubabel.Api.Host.OpenApi;
 
@@ -23,6 +24,18 @@ internal static class Schemas
             Describe(schema, inner);
             if (nullable) schema.Type |= JsonSchemaType.Null;
         }
+        if (inner == typeof(Percentage))
+        {
+            schema.Type = JsonSchemaType.Number | (schema.Type?.HasFlag(JsonSchemaType.Null) == true ? JsonSchemaType.Null : 0);
+            (schema.Minimum, schema.Maximum, schema.MultipleOf) = ("0", "100", 0.01m);
+        }
+        // A list that may be null comes without what it holds.
+        if (schema.Type?.HasFlag(JsonSchemaType.Array) == true && schema.Items is null && context.JsonTypeInfo.ElementType is { } item && IsText(item))
+        {
+            var items = new OpenApiSchema();
+            Describe(items, item);
+            schema.Items = items;
+        }
         // A null is not written, so a member that may be null may be absent.
         foreach (var member in context.JsonTypeInfo.Properties.Where(p => p.IsGetNullable || Nullable.GetUnderlyingType(p.PropertyType) is not null))
             schema.Required?.Remove(member.Name);
@@ -34,7 +47,7 @@ internal static class Schemas
 
     /// <summary>Small types stand where they are used; a component for each id would only be in the way of reading.</summary>
     public static string? ReferenceId(System.Text.Json.Serialization.Metadata.JsonTypeInfo info) =>
-        info.Type == typeof(JsonElement) || IsText(Nullable.GetUnderlyingType(info.Type) ?? info.Type) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(info);
+        info.Type == typeof(JsonElement) || info.Type == typeof(Percentage) || IsText(Nullable.GetUnderlyingType(info.Type) ?? info.Type) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(info);
 
     public static void Describe(OpenApiSchema schema, Type type)
     {

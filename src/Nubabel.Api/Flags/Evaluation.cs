@@ -1,0 +1,84 @@
+using System.Collections.Frozen;
+using Nubabel.Api.Host;
+using Nubabel.Domain.Flags;
+using Nubabel.Projections.Flags;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Flags;
+
+/// <summary>Why a flag has the value it has.</summary>
+public enum FlagReason { Unknown, Disabled, Override, Rule, Default }
+
+/// <summary>What a flag is for an organization now.</summary>
+public readonly record struct FlagValue(bool Enabled, FlagReason Reason);
+
+/// <summary>
+/// Evaluates flags in memory. Every node keeps all flags from the live tail, so that a change counts within a second everywhere. What is asked for is
+/// read from a snapshot that is never changed, only replaced: an evaluation takes no lock, allocates nothing and sees each flag as it was at one moment.
+/// Until the flags are loaded every one is unknown, which is off.
+/// </summary>
+public sealed class Evaluation(Node node) : ITailSubscriber
+{
+    private readonly EvaluationCounts counts = new(node.Time.GetUtcNow());
+
+    // Touched by the tail's loop alone.
+    private Dictionary<string, Known> streams = [];
+    private volatile FrozenDictionary<string, CompiledFlag>? flags;
+
+    public IReadOnlyCollection<string> Aliases => FlagList.Types;
+
+    public bool IsLoaded => flags is not null;
+
+    /// <summary>The keys of the flags that are in use.</summary>
+    public IEnumerable<string> Keys => flags?.Keys ?? [];
+
+    public FlagValue Evaluate(string key, Guid organization)
+    {
+        // A key that nobody has created is not counted: whoever asks could fill the table with inventions.
+        if (flags is not { } known || !known.TryGetValue(key, out var flag)) return new FlagValue(false, FlagReason.Unknown);
+        var cell = counts.Find(flag.Tally, organization);
+        var value = flag.Evaluate(organization, node.Time, counts, cell);
+        counts.Add(flag.Tally, cell, value.Enabled);
+        return value;
+    }
+
+    /// <summary>What this node has counted of a flag.</summary>
+    public FlagCounts Counts(FlagKey key) => counts.Of(key);
+
+    public async Task<long> Load(CancellationToken ct)
+    {
+        var (rows, behind, position) = await FlagList.All(node.Everyones, ct);
+        var fresh = rows.ToDictionary(r => r.Stream, r => new Known(r.Version, r.Row, Compiled(r.Row)));
+        if (behind.Count > 0)
+        {
+            // From their streams, so that a lagging list switches nothing on that is off by now.
+            var journal = node.Journal(Node.Platform, new Origin("system:flags"));
+            foreach (var (stream, history) in await journal.Read([.. behind], _ => Until.End, ct))
+            {
+                var row = history.Aggregate((FlagRow?)null, FlagList.Evolve);
+                fresh[stream] = new Known(history.Count == 0 ? 0 : history[^1].Version, row, Compiled(row));
+            }
+        }
+        // Replaced as a whole: while it loads again, what was known goes on counting.
+        streams = fresh;
+        Publish();
+        return position;
+    }
+
+    public void OnEvent(Recorded e)
+    {
+        if (e.Tenant != Node.Platform) return;
+        var known = streams.GetValueOrDefault(e.Stream);
+        // At least once: what has been seen is over. A stream's events come in their order; one that this build does not know leaves a gap.
+        if (e.Version <= known?.Version) return;
+        var row = FlagList.Evolve(known?.Row, e);
+        streams[e.Stream] = new Known(e.Version, row, Compiled(row));
+        Publish();
+    }
+
+    private CompiledFlag? Compiled(FlagRow? row) => row is { Status: FlagStatus.Active } ? new CompiledFlag(row, counts.TallyOf(row.Key)) : null;
+
+    private void Publish() => flags = streams.Values.Select(k => k.Flag).OfType<CompiledFlag>().ToFrozenDictionary(f => f.Key, StringComparer.Ordinal);
+
+    private sealed record Known(long Version, FlagRow? Row, CompiledFlag? Flag);
+}
