@@ -156,9 +156,11 @@ public static class Server
 
     private static void Announce(WebApplication app, string? operatorFile)
     {
+        // For a person at a terminal; elsewhere standard output holds log lines alone.
+        if (operatorFile is null) return;
         var address = app.Urls.First();
         Console.WriteLine($"Address:  {address}");
-        if (operatorFile is not null) Console.WriteLine($"Operator: {operatorFile}");
+        Console.WriteLine($"Operator: {operatorFile}");
         Console.WriteLine($"API page: {address}/docs");
     }
 }

@@ -19,7 +19,7 @@ public static class Authentication
         }
         var caller = await tokens.Check(Credential(context.Request), context.RequestAborted);
         if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
-        if (revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
+        if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
         if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         await next(context);

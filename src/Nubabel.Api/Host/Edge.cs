@@ -33,9 +33,29 @@ public static class Edge
         app.UseBounds(settings.Limits);
         app.Use(new Cors(settings.CorsOrigins, settings.IsDevelopment).Invoke);
         app.UseDocumentPage();
+        app.Use(HeadLikeGet);
         app.UseRouting();
         app.UseRequestTimeouts();
         return app;
+    }
+
+    // Whatever answers GET answers HEAD (RFC 9110 §9.3.2). The server itself still knows the method and sends no body.
+    private static async Task HeadLikeGet(HttpContext context, RequestDelegate next)
+    {
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            await next(context);
+            return;
+        }
+        context.Request.Method = HttpMethods.Get;
+        try
+        {
+            await next(context);
+        }
+        finally
+        {
+            context.Request.Method = HttpMethods.Head;
+        }
     }
 
     /// <summary>The caller's address and scheme as a proxy tells them, believed only from the networks that are named.</summary>

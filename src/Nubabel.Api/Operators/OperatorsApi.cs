@@ -26,7 +26,7 @@ public static class OperatorsApi
         var auth = app.MapGroup("/admin/auth").WithTags("Operators");
         auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"email":"operator@nubabel.localhost","password":"correct horse battery"}""", TokenAnswer.Example);
         auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(Sessions.Refresh.Example, TokenAnswer.Example);
-        auth.MapPost("/sign-out", SignOut).Needs("platform:sessions").Answers204();
+        auth.MapPost("/sign-out", SignOut).NeedsEvenEnded("platform:sessions").Answers204();
     }
 
     private static async Task<IResult> SignIn(Body<OperatorSignIn> body, RequestScope scope, Node node, Passwords passwords, SignIns signIns, CancellationToken ct)

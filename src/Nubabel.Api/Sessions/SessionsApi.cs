@@ -48,7 +48,7 @@ public static class SessionsApi
         var auth = app.MapGroup("/api/auth").WithTags("Sessions");
         auth.MapPost("/sign-in", SignIn).Anonymous().Answers200<TokenAnswer>().WithExample("""{"organization":"acme","email":"ada@example.com","password":"correct horse battery"}""", TokenAnswer.Example);
         auth.MapPost("/refresh", Refresh).Anonymous().Answers200<TokenAnswer>().WithExample(Sessions.Refresh.Example, TokenAnswer.Example);
-        auth.MapPost("/sign-out", SignOut).Needs("sessions:write").Answers204();
+        auth.MapPost("/sign-out", SignOut).NeedsEvenEnded("sessions:write").Answers204();
         var sessions = app.MapGroup("/api/sessions").WithTags("Sessions");
         sessions.MapGet("", List).Needs("sessions:read").Paged<SessionRow>().WithExample(response: Example);
         sessions.MapDelete("/{id}", Revoke).Needs("sessions:write").Answers204();

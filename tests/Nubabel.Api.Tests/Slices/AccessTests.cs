@@ -148,6 +148,20 @@ public class AccessTests
         var acme = await (await TestApi.Shared).SignUp();
         Assert.Equal(HttpStatusCode.NoContent, (await acme.Client.PostAsync("/api/auth/sign-out", null)).StatusCode);
         await acme.Api.Client.Post("/api/auth/refresh", new { refresh_token = acme.RefreshToken }).Refused(400, "session.invalid_grant");
+        // Who has lost the answer asks again, and is signed out still.
+        Assert.Equal(HttpStatusCode.NoContent, (await acme.Client.PostAsync("/api/auth/sign-out", null)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Head_is_get_without_the_body()
+    {
+        var acme = await (await TestApi.Shared).SignUp();
+        using var get = await acme.Client.GetAsync("/api/organization");
+        using var head = await acme.Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/api/organization"));
+        Assert.Equal((get.StatusCode, get.Headers.ETag, get.Content.Headers.ContentLength), (head.StatusCode, head.Headers.ETag, head.Content.Headers.ContentLength));
+        Assert.Empty(await head.Content.ReadAsByteArrayAsync());
+        using var missing = await acme.Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/api/nowhere"));
+        Assert.Equal(HttpStatusCode.NotFound, missing.StatusCode);
     }
 
     [Fact]
