@@ -91,8 +91,7 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Journal);
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Reader);
-        // Not one for the request: where it turns out to repeat another, the endpoint runs again and must name the same streams again.
-        services.AddTransient(sp => sp.GetRequiredService<RequestScope>().Ids);
+        services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
         services.AddScoped<Freshness>();
     }

@@ -47,9 +47,10 @@ public sealed class TestDatabase : IAsyncDisposable
         var name = $"t{Environment.ProcessId}_{Interlocked.Increment(ref count)}";
         await using (var root = NpgsqlDataSource.Create(server.Superuser))
         {
-            // Logins belong to the server: whoever comes first makes them.
+            // Logins belong to the server: whoever comes first makes them. To the end of the transaction: given back before the commit, the lock would let
+            // the next one in before the logins are there to be seen.
             await Run(root, """
-                select pg_advisory_lock(77);
+                select pg_advisory_xact_lock(77);
                 do $$ begin
                   if not exists (select from pg_roles where rolname = 'nubabel_owner') then
                     create role nubabel_owner login password 'owner';
@@ -57,7 +58,6 @@ public sealed class TestDatabase : IAsyncDisposable
                     create role nubabel_daemon login bypassrls password 'daemon' in role pg_read_all_stats;
                   end if;
                 end $$;
-                select pg_advisory_unlock(77);
                 """);
             await Run(root, $"create database {name} owner nubabel_owner template template0 encoding 'UTF8'");
         }

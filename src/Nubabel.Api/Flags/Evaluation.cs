@@ -23,6 +23,7 @@ public sealed class Evaluation(Node node) : ITailSubscriber
 
     // Touched by the tail's loop alone.
     private Dictionary<string, Known> streams = [];
+    private bool isSettled;
     private volatile FrozenDictionary<string, CompiledFlag>? flags;
 
     public IReadOnlyCollection<string> Aliases => FlagList.Types;
@@ -47,22 +48,17 @@ public sealed class Evaluation(Node node) : ITailSubscriber
 
     public async Task<long> Load(CancellationToken ct)
     {
-        var (rows, behind, position) = await FlagList.All(node.Everyones, ct);
-        var fresh = rows.ToDictionary(r => r.Stream, r => new Known(r.Version, r.Row, Compiled(r.Row)));
-        if (behind.Count > 0)
-        {
-            // From their streams, so that a lagging list switches nothing on that is off by now.
-            var journal = node.Journal(Node.Platform, new Origin("system:flags"));
-            foreach (var (stream, history) in await journal.Read([.. behind], _ => Until.End, ct))
-            {
-                var row = history.Aggregate((FlagRow?)null, FlagList.Evolve);
-                fresh[stream] = new Known(history.Count == 0 ? 0 : history[^1].Version, row, Compiled(row));
-            }
-        }
-        // Replaced as a whole: while it loads again, what was known goes on counting.
-        streams = fresh;
-        Publish();
+        var (rows, position) = await FlagList.All(node.Everyones, ct);
+        streams = rows.ToDictionary(r => r.Stream, r => new Known(r.Version, r.Row, Compiled(r.Row)));
+        // Not shown yet: the list may be behind, and a flag must not be switched on again that is off by now. What was known goes on counting.
+        isSettled = false;
         return position;
+    }
+
+    public void CaughtUp()
+    {
+        isSettled = true;
+        Publish();
     }
 
     public void OnEvent(Recorded e)
@@ -73,7 +69,7 @@ public sealed class Evaluation(Node node) : ITailSubscriber
         if (e.Version <= known?.Version) return;
         var row = FlagList.Evolve(known?.Row, e);
         streams[e.Stream] = new Known(e.Version, row, Compiled(row));
-        Publish();
+        if (isSettled) Publish();
     }
 
     private CompiledFlag? Compiled(FlagRow? row) => row is { Status: FlagStatus.Active } ? new CompiledFlag(row, counts.TallyOf(row.Key)) : null;

@@ -65,19 +65,17 @@ public sealed class FlagList : IDocument<FlagRow>
     }
 
     /// <summary>
-    /// For the evaluation that every node keeps in memory: all flags with the versions of their streams, and the position from which on to follow the log.
-    /// Streams that have events behind the list are named, since the list does not show them as they are.
+    /// For the evaluation that every node keeps in memory: all flags with the versions of their streams, as far as this list has read, and the position from
+    /// which on to follow the log.
     /// </summary>
-    public static async Task<(IReadOnlyList<(string Stream, long Version, FlagRow Row)> Flags, IReadOnlyList<string> Behind, long Position)> All(PlatformReader db, CancellationToken ct)
+    public static async Task<(IReadOnlyList<(string Stream, long Version, FlagRow Row)> Flags, long Position)> All(PlatformReader db, CancellationToken ct)
     {
         // The position is read first: what the list gains meanwhile is then seen twice, not missed.
         var position = (await db.Query<long>([$"select coalesce((select last_seq_id from events.mt_event_progression where name = 'flags:All'), 0)"], row => row.GetInt64(0), ct))[0][0];
         var flags = await db.Query(
             [$"select key, version, doc from read.flags_v1 where tenant_id = {Projection.PlatformTenant}"],
             row => (row.GetString(0), row.GetInt64(1), StoredJson.Read<FlagRow>(row.GetFieldValue<byte[]>(2))), ct);
-        var behind = await db.Query(
-            [$"select distinct stream_id from events.mt_events where tenant_id = {Projection.PlatformTenant} and seq_id > {position} and type = any({Types.ToArray()})"], row => row.GetString(0), ct);
-        return (flags[0], behind[0], position);
+        return (flags[0], position);
     }
 
     private static FlagRow Row(Flag flag, DateTimeOffset created, DateTimeOffset changed) => new(

@@ -118,6 +118,12 @@ public sealed class FlagsTests
         Assert.False(evaluation.IsLoaded);
         Assert.Equal(new FlagValue(false, FlagReason.Unknown), evaluation.Evaluate("a", Guid.Empty));
         Assert.Equal(0, await evaluation.Load(CancellationToken.None));
+        // The list alone is not believed: it may show a flag as it no longer is.
+        Assert.False(evaluation.IsLoaded);
+        Assert.Equal(new FlagValue(false, FlagReason.Unknown), evaluation.Evaluate("a", Guid.Empty));
+        await using var tail = new Nubabel.Store.Tail(database.Database.Daemon, Nubabel.Projections.Events.Types, new Nubabel.Store.Signal(), [evaluation]);
+        tail.Start();
+        await tail.Loaded.WaitAsync(TimeSpan.FromSeconds(10));
         Assert.True(evaluation.IsLoaded);
         Assert.Equal(new FlagValue(false, FlagReason.Disabled), evaluation.Evaluate("a", Guid.Empty));
     }
