@@ -57,7 +57,7 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
-        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>());
+        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
         Routes(app);
@@ -77,6 +77,7 @@ public static class Server
         services.AddSingleton<SignIns>();
         services.AddSingleton<Refreshes>();
         services.AddSingleton<RevokedSessions>();
+        services.AddSingleton<Standings>();
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);
@@ -84,7 +85,7 @@ public static class Server
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
-            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddHostedService<Background>();
 
         services.AddScoped<RequestScope>();

@@ -22,10 +22,28 @@ public static class EventCatalog
         // Organizations
         new("organization_founded", typeof(OrganizationFounded)),
         new("organization_renamed", typeof(OrganizationRenamed)),
+        new("organization_owner_added", typeof(OrganizationOwnerAdded)),
+        new("organization_owner_removed", typeof(OrganizationOwnerRemoved)),
+        new("organization_suspended", typeof(OrganizationSuspended)),
+        new("organization_reactivated", typeof(OrganizationReactivated)),
+        new("organization_closure_scheduled", typeof(OrganizationClosureScheduled)),
+        new("organization_closure_cancelled", typeof(OrganizationClosureCancelled)),
+        new("organization_closed", typeof(OrganizationClosed)),
+        new("organization_plan_changed", typeof(OrganizationPlanChanged)),
+        new("organization_limits_set", typeof(OrganizationLimitsSet)),
 
         // Users
         new("user_registered", typeof(UserRegistered)),
         new("user_renamed", typeof(UserRenamed)),
+        new("user_role_changed", typeof(UserRoleChanged)),
+        new("user_suspended", typeof(UserSuspended)),
+        new("user_reinstated", typeof(UserReinstated)),
+        new("user_left", typeof(UserLeft)),
+        new("user_removed", typeof(UserRemoved)),
+        new("user_password_changed", typeof(UserPasswordChanged)),
+        new("user_password_rehashed", typeof(UserPasswordRehashed)),
+        new("user_password_reset_requested", typeof(UserPasswordResetRequested)),
+        new("user_password_reset", typeof(UserPasswordReset)),
 
         // Sessions
         new("session_opened", typeof(SessionOpened)),

@@ -9,7 +9,7 @@ namespace Nubabel.Api.Host;
 /// </summary>
 public static class Authentication
 {
-    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, RevokedSessions revoked) => app.Use(async (context, next) =>
+    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, RevokedSessions revoked, Standings standings) => app.Use(async (context, next) =>
     {
         // No endpoint: the 404 for unknown paths is the same for everyone.
         if (context.GetEndpoint() is not { } endpoint || endpoint.Metadata.GetMetadata<Access>() is not { Permission: { } permission } access)
@@ -20,6 +20,8 @@ public static class Authentication
         var caller = await tokens.Check(Credential(context.Request), context.RequestAborted);
         if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
         if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
+        // Ending a session that has ended needs no account that still lives.
+        if (!access.EvenEnded) caller = await standings.Now(caller);
         if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         await next(context);

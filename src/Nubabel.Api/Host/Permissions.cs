@@ -3,59 +3,69 @@ using Nubabel.Domain.Users;
 
 namespace Nubabel.Api.Host;
 
+/// <summary>One permission: what endpoints ask for and roles and keys hold.</summary>
+/// <param name="Name"><c>resource:action</c>; those of the operators' realm begin with <c>platform:</c>.</param>
+/// <param name="Allows">What its holder may do, for people.</param>
+/// <param name="Roles">The roles that hold it.</param>
+/// <param name="ForKeys">Whether an API key can hold it. What belongs to a person, or would let a key make others, it cannot.</param>
+public sealed record Permission(string Name, string Allows, IReadOnlyList<string> Roles, bool ForKeys);
+
 /// <summary>The one table of roles and permissions. Endpoints name permissions, never roles.</summary>
 public static class Permissions
 {
-    private static readonly FrozenDictionary<string, FrozenSet<string>> ByRole = new Dictionary<string, string[]>
-    {
-        ["owner"] =
-        [
-            "user:read", "user:write", "sessions:read", "sessions:write", "organization:read", "organization:write",
-            "devices:read", "devices:write", "flags:read", "audit:read", "audit:read-own",
-        ],
-        ["member"] =
-        [
-            "user:read", "user:write", "sessions:read", "sessions:write", "organization:read",
-            "devices:read", "devices:write", "flags:read", "audit:read-own",
-        ],
-        ["operator"] = ["platform:flags-read", "platform:flags-write", "platform:migrations", "platform:projections", "platform:sessions"],
-    }.ToFrozenDictionary(p => p.Key, p => p.Value.ToFrozenSet());
+    /// <summary>The role of everybody in the operators' realm.</summary>
+    public const string Operator = "operator";
 
-    public static IEnumerable<string> Roles => ByRole.Keys;
+    private static readonly string[] Everyone = ["owner", "admin", "member", "viewer"];
+    private static readonly string[] Members = ["owner", "admin", "member"];
+    private static readonly string[] Admins = ["owner", "admin"];
+    private static readonly string[] Owners = ["owner"];
+    private static readonly string[] Operators = [Operator];
+
+    public static IReadOnlyList<Permission> All { get; } =
+    [
+        new("user:read", "see the own account", Everyone, ForKeys: false),
+        new("user:write", "change the own account, its password included, and leave", Everyone, ForKeys: false),
+        new("sessions:read", "see the own sessions", Everyone, ForKeys: false),
+        new("sessions:write", "end the own sessions", Everyone, ForKeys: false),
+        new("organization:read", "see the organization", Everyone, ForKeys: true),
+        new("organization:write", "rename the organization", Admins, ForKeys: true),
+        new("organization:close", "close the organization, and take that back", Owners, ForKeys: false),
+        new("members:read", "see the organization's members", Everyone, ForKeys: true),
+        new("members:write", "change roles, suspend and remove members who are no owners", Admins, ForKeys: true),
+        new("owners:write", "make owners, and demote, suspend or remove them", Owners, ForKeys: false),
+        new("invitations:read", "see open invitations", Admins, ForKeys: true),
+        new("invitations:write", "invite, and withdraw invitations", Admins, ForKeys: true),
+        new("api-keys:read", "see the organization's API keys", Admins, ForKeys: true),
+        new("api-keys:write", "make, rotate and revoke API keys, with no more than the own permissions", Admins, ForKeys: false),
+        new("devices:read", "see the own devices", Everyone, ForKeys: false),
+        new("devices:write", "register and change the own devices", Members, ForKeys: false),
+        new("flags:read", "evaluate feature flags", Everyone, ForKeys: true),
+        new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
+        new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
+
+        new("platform:sessions", "end the own session", Operators, ForKeys: false),
+        new("platform:api-keys", "make, rotate and revoke operators' API keys", Operators, ForKeys: false),
+        new("platform:tenants-read", "see organizations", Operators, ForKeys: true),
+        new("platform:tenants-write", "suspend, reactivate and close organizations, set their plan and limits", Operators, ForKeys: true),
+        new("platform:flags-read", "see feature flags", Operators, ForKeys: true),
+        new("platform:flags-write", "change feature flags", Operators, ForKeys: true),
+        new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),
+        new("platform:migrations", "see schema migrations", Operators, ForKeys: true),
+        new("platform:projections", "see projections", Operators, ForKeys: true),
+    ];
+
+    private static readonly FrozenDictionary<string, FrozenSet<string>> ByRole = Everyone.Append(Operator)
+        .ToFrozenDictionary(role => role, role => All.Where(p => p.Roles.Contains(role)).Select(p => p.Name).ToFrozenSet());
+
+    private static readonly FrozenDictionary<string, Permission> ByName = All.ToFrozenDictionary(p => p.Name);
+
+    public static IEnumerable<string> Roles => Everyone.Append(Operator);
+
+    public static Permission? Find(string name) => ByName.GetValueOrDefault(name);
 
     /// <summary>A role as tokens and the table name it.</summary>
     public static string Name(Role role) => System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(role.ToString());
 
     public static FrozenSet<string> Of(string role) => ByRole.GetValueOrDefault(role, FrozenSet<string>.Empty);
-}
-
-/// <summary>What an endpoint asks of its caller. Every endpoint carries one; a test walks them all.</summary>
-/// <param name="Permission">Null: anybody, signed in or not.</param>
-/// <param name="EvenEnded">A session that has ended counts too: for ending it, which may be repeated.</param>
-public sealed record Access(string? Permission, bool EvenEnded = false)
-{
-    /// <summary>Whose tokens count here.</summary>
-    public Realm Realm => Permission?.StartsWith("platform:", StringComparison.Ordinal) == true ? Realm.Platform : Realm.Organization;
-}
-
-/// <summary>The caller is known and may not.</summary>
-public static class PermissionDenied
-{
-    public static Problem Of(string required) => new("permission.denied", "The credential lacks the permission that the route needs.")
-    {
-        Members = new Dictionary<string, object?> { ["required"] = required },
-    };
-}
-
-/// <summary>How routes say what they ask.</summary>
-public static class AccessRoutes
-{
-    /// <summary>The caller must be signed in and have this permission.</summary>
-    public static TBuilder Needs<TBuilder>(this TBuilder route, string permission) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(permission));
-
-    /// <summary>The caller must have been signed in; whether the session still lives does not matter.</summary>
-    public static TBuilder NeedsEvenEnded<TBuilder>(this TBuilder route, string permission) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(permission, EvenEnded: true));
-
-    /// <summary>Open to anybody.</summary>
-    public static TBuilder Anonymous<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(null));
 }

@@ -7,12 +7,45 @@ namespace Nubabel.Domain.Organizations;
 public sealed record OrganizationFounded(OrganizationName Name, Slug Slug, Id<User> Owner) : Event<Organization>;
 public sealed record OrganizationRenamed(OrganizationName Name) : Event<Organization>;
 
+
+/// <summary>An account has become one of the organization's owners. Appended together with the user's own change of role.</summary>
+public sealed record OrganizationOwnerAdded(Id<User> Owner) : Event<Organization>;
+
+/// <summary>An owner has been demoted, has left or was removed. Appended together with what happened to the user.</summary>
+public sealed record OrganizationOwnerRemoved(Id<User> Owner) : Event<Organization>;
+
+/// <summary>An operator has stopped the organization: nobody of it gets in, and nothing is lost.</summary>
+public sealed record OrganizationSuspended(Reason? Reason) : Event<Organization>;
+public sealed record OrganizationReactivated : Event<Organization>;
+
+/// <summary>The organization will be closed for good at that time, and works on until then.</summary>
+public sealed record OrganizationClosureScheduled(DateTimeOffset ClosesAt, Reason? Reason) : Event<Organization>;
+public sealed record OrganizationClosureCancelled : Event<Organization>;
+public sealed record OrganizationClosed : Event<Organization>;
+public sealed record OrganizationPlanChanged(Plan Plan) : Event<Organization>;
+
+/// <summary>The bounds that an operator has set for this organization alone, all of them.</summary>
+public sealed record OrganizationLimitsSet(OrganizationLimits Limits) : Event<Organization>;
+
 public sealed record FoundOrganization(OrganizationName Name, Slug Slug, Id<User> Owner) : Command<Organization>;
 public sealed record RenameOrganization(OrganizationName Name) : Command<Organization>;
+public sealed record AddOwner(Id<User> Owner) : Command<Organization>;
+
+/// <summary>Refused for the last one: an organization is never without an owner.</summary>
+public sealed record RemoveOwner(Id<User> Owner) : Command<Organization>;
+public sealed record SuspendOrganization(Reason? Reason = null) : Command<Organization>;
+public sealed record ReactivateOrganization : Command<Organization>;
+public sealed record ScheduleClosure(DateTimeOffset ClosesAt, Reason? Reason = null) : Command<Organization>;
+public sealed record CancelClosure : Command<Organization>;
+
+/// <summary>Carries out a closure whose time has come; before that, and where none is wanted any more, it changes nothing.</summary>
+public sealed record CloseOrganization : Command<Organization>;
+public sealed record ChangePlan(Plan Plan) : Command<Organization>;
+public sealed record SetLimits(OrganizationLimits Limits) : Command<Organization>;
 
 /// <summary>Where a tenant is in its life.</summary>
 [JsonConverter(typeof(OrganizationStatusConverter))]
-public enum OrganizationStatus { None, Active }
+public enum OrganizationStatus { None, Active, Suspended, Closed }
 
 internal sealed class OrganizationStatusConverter() : WordConverter<OrganizationStatus>("organization.status_invalid");
 
@@ -20,7 +53,9 @@ internal sealed class OrganizationStatusConverter() : WordConverter<Organization
 /// A tenant. Its owners are a set here, beside the role on each user, because "never without an owner" is a rule over all of them: a
 /// change of role that touches an owner appends to this stream and the user's together.
 /// </summary>
-public sealed record Organization(OrganizationStatus Status, OrganizationName? Name, Slug? Slug, ImmutableHashSet<Id<User>> Owners) : IAggregate<Organization>
+public sealed record Organization(
+    OrganizationStatus Status, OrganizationName? Name, Slug? Slug, ImmutableHashSet<Id<User>> Owners, DateTimeOffset? ClosesAt = null, Plan? Plan = null, OrganizationLimits? Limits = null)
+    : IAggregate<Organization>
 {
     public static string Kind => "organization";
     public static Organization Initial { get; } = new(OrganizationStatus.None, null, null, []);
@@ -29,15 +64,36 @@ public sealed record Organization(OrganizationStatus Status, OrganizationName? N
     {
         OrganizationFounded f => new Organization(OrganizationStatus.Active, f.Name, f.Slug, [f.Owner]),
         OrganizationRenamed r => state with { Name = r.Name },
+        OrganizationOwnerAdded a => state with { Owners = state.Owners.Add(a.Owner) },
+        OrganizationOwnerRemoved r => state with { Owners = state.Owners.Remove(r.Owner) },
+        OrganizationSuspended => state with { Status = OrganizationStatus.Suspended },
+        OrganizationReactivated => state with { Status = OrganizationStatus.Active },
+        OrganizationClosureScheduled c => state with { ClosesAt = c.ClosesAt },
+        OrganizationClosureCancelled => state with { ClosesAt = null },
+        OrganizationClosed => state with { Status = OrganizationStatus.Closed },
+        OrganizationPlanChanged c => state with { Plan = c.Plan },
+        OrganizationLimitsSet s => state with { Limits = s.Limits },
         _ => state,
     };
 
     public static IReadOnlyList<Event<Organization>> Decide(Organization state, Command<Organization> command, Context at) => command switch
     {
         FoundOrganization c => state.Found(c),
-        RenameOrganization c => state.Rename(c),
+        RenameOrganization c => state.Exists().Name == c.Name ? [] : [new OrganizationRenamed(c.Name)],
+        AddOwner c => state.Exists().Owners.Contains(c.Owner) ? [] : [new OrganizationOwnerAdded(c.Owner)],
+        RemoveOwner c => state.Exists().Remove(c),
+        SuspendOrganization c => state.Exists().Status == OrganizationStatus.Suspended ? [] : [new OrganizationSuspended(c.Reason)],
+        ReactivateOrganization => state.Exists().Status == OrganizationStatus.Active ? [] : [new OrganizationReactivated()],
+        ScheduleClosure c => state.Exists().Schedule(c, at),
+        CancelClosure => state.Exists().ClosesAt is null ? [] : [new OrganizationClosureCancelled()],
+        CloseOrganization => state.Close(at),
+        ChangePlan c => state.Exists().Plan == c.Plan ? [] : [new OrganizationPlanChanged(c.Plan)],
+        SetLimits c => state.Exists().Limits == c.Limits ? [] : [new OrganizationLimitsSet(c.Limits)],
         _ => throw new NotSupportedException(command.GetType().Name),
     };
+
+    /// <summary>Whether its people and keys get in at that time. A closure counts from its time on, whether or not it has been carried out.</summary>
+    public bool IsOpen(DateTimeOffset now) => Status == OrganizationStatus.Active && !(ClosesAt <= now);
 
     // That a slug is free on the whole platform is the directory's business, not a claim: claims are unique within one tenant.
     private Event<Organization>[] Found(FoundOrganization c)
@@ -48,10 +104,24 @@ public sealed record Organization(OrganizationStatus Status, OrganizationName? N
             : throw new Refused(RefusalKind.Conflict, "organization.exists", "Another organization has this id.");
     }
 
-    private Event<Organization>[] Rename(RenameOrganization c) => Status switch
+    private Event<Organization>[] Remove(RemoveOwner c) =>
+        !Owners.Contains(c.Owner) ? []
+        : Owners.Count > 1 ? [new OrganizationOwnerRemoved(c.Owner)]
+        : throw new Refused(RefusalKind.Conflict, "organization.last_owner", "An organization is never without an owner: make another one first, or close the organization.");
+
+    // The first wish counts: who asks again does not move the day.
+    private Event<Organization>[] Schedule(ScheduleClosure c, Context at) =>
+        ClosesAt is not null ? []
+        : c.ClosesAt >= at.Now ? [new OrganizationClosureScheduled(c.ClosesAt, c.Reason)]
+        : throw new Refused(RefusalKind.Invalid, "organization.closure_past", "A closure lies ahead.", "closesAt");
+
+    private Event<Organization>[] Close(Context at) =>
+        Status is OrganizationStatus.Active or OrganizationStatus.Suspended && ClosesAt <= at.Now ? [new OrganizationClosed()] : [];
+
+    private Organization Exists() => Status switch
     {
-        OrganizationStatus.Active when Name == c.Name => [],
-        OrganizationStatus.Active => [new OrganizationRenamed(c.Name)],
-        _ => throw new Refused(RefusalKind.Missing, "organization.missing", "There is no such organization."),
+        OrganizationStatus.None => throw new Refused(RefusalKind.Missing, "organization.missing", "There is no such organization."),
+        OrganizationStatus.Closed => throw new Refused(RefusalKind.Denied, "organization.closed", "The organization is closed."),
+        _ => this,
     };
 }

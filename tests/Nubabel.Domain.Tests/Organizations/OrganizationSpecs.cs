@@ -49,6 +49,102 @@ public sealed class OrganizationSpecs : Spec<Organization>
     [Fact]
     public void A_slug_is_the_directorys_and_no_claim() => Given(Founded()).Holds();
 
+    [Fact]
+    public void A_second_owner_is_added() => Given(Founded()).When(new AddOwner(Bob)).Then(new OrganizationOwnerAdded(Bob));
+
+    [Fact]
+    public void An_owner_is_added_once() => Given(Founded()).When(new AddOwner(Ann)).Nothing();
+
+    [Fact]
+    public void An_owner_goes_while_another_stays() =>
+        Given(Founded(), new OrganizationOwnerAdded(Bob)).When(new RemoveOwner(Ann)).Then(new OrganizationOwnerRemoved(Ann));
+
+    [Fact]
+    public void The_last_owner_stays() =>
+        Given(Founded(), new OrganizationOwnerAdded(Bob), new OrganizationOwnerRemoved(Ann)).When(new RemoveOwner(Bob)).Refused("organization.last_owner", RefusalKind.Conflict);
+
+    [Fact]
+    public void Who_is_no_owner_needs_no_removal() => Given(Founded()).When(new RemoveOwner(Bob)).Nothing();
+
+    [Fact]
+    public void An_organization_is_suspended_with_a_reason() =>
+        Given(Founded()).When(new SuspendOrganization(Reason.Parse("unpaid"))).Then(new OrganizationSuspended(Reason.Parse("unpaid")));
+
+    [Fact]
+    public void A_suspended_organization_is_not_suspended_again() => Given(Founded(), new OrganizationSuspended(null)).When(new SuspendOrganization()).Nothing();
+
+    [Fact]
+    public void A_suspended_organization_is_reactivated() => Given(Founded(), new OrganizationSuspended(null)).When(new ReactivateOrganization()).Then(new OrganizationReactivated());
+
+    [Fact]
+    public void An_active_organization_needs_no_reactivation() => Given(Founded()).When(new ReactivateOrganization()).Nothing();
+
+    [Fact]
+    public void A_closure_is_scheduled() =>
+        Given(Founded()).When(new ScheduleClosure(Noon.AddDays(30))).Then(new OrganizationClosureScheduled(Noon.AddDays(30), null));
+
+    [Fact]
+    public void A_scheduled_closure_keeps_its_day() => Given(Founded(), Closing()).When(new ScheduleClosure(Noon.AddDays(40))).Nothing();
+
+    [Fact]
+    public void A_closure_lies_ahead() => Given(Founded()).When(new ScheduleClosure(Noon.AddSeconds(-1))).Refused("organization.closure_past", RefusalKind.Invalid);
+
+    [Fact]
+    public void A_closure_is_cancelled() => Given(Founded(), Closing()).When(new CancelClosure()).Then(new OrganizationClosureCancelled());
+
+    [Fact]
+    public void No_closure_needs_no_cancelling() => Given(Founded()).When(new CancelClosure()).Nothing();
+
+    [Fact]
+    public void An_organization_is_closed_when_its_time_has_come() => Given(Founded(), Closing()).At(Noon.AddDays(30)).When(new CloseOrganization()).Then(new OrganizationClosed());
+
+    [Fact]
+    public void A_suspended_organization_is_closed_as_well() =>
+        Given(Founded(), Closing(), new OrganizationSuspended(null)).At(Noon.AddDays(30)).When(new CloseOrganization()).Then(new OrganizationClosed());
+
+    [Fact]
+    public void An_organization_is_not_closed_early() => Given(Founded(), Closing()).At(Noon.AddDays(30).AddTicks(-1)).When(new CloseOrganization()).Nothing();
+
+    [Fact]
+    public void An_organization_whose_closure_was_cancelled_stays() =>
+        Given(Founded(), Closing(), new OrganizationClosureCancelled()).At(Noon.AddDays(30)).When(new CloseOrganization()).Nothing();
+
+    [Fact]
+    public void A_closed_organization_takes_no_commands() =>
+        Given(Founded(), Closing(), new OrganizationClosed()).When(new RenameOrganization(Name("Globex"))).Refused("organization.closed", RefusalKind.Denied);
+
+    [Fact]
+    public void Nobody_gets_into_an_organization_from_the_closing_time_on()
+    {
+        var state = Given(Founded(), Closing()).State;
+        Assert.Equal((true, false), (state.IsOpen(Noon.AddDays(30).AddTicks(-1)), state.IsOpen(Noon.AddDays(30))));
+        Assert.False(Given(Founded(), new OrganizationSuspended(null)).State.IsOpen(Noon));
+        Assert.False(Given().State.IsOpen(Noon));
+    }
+
+    [Fact]
+    public void A_plan_is_changed_once()
+    {
+        Given(Founded()).When(new ChangePlan(Plan.Parse("team"))).Then(new OrganizationPlanChanged(Plan.Parse("team")));
+        Given(Founded(), new OrganizationPlanChanged(Plan.Parse("team"))).When(new ChangePlan(Plan.Parse("team"))).Nothing();
+    }
+
+    [Fact]
+    public void Limits_are_set_as_a_whole()
+    {
+        var limits = new OrganizationLimits(RequestsPerMinute: 12_000, Members: 500);
+        Given(Founded()).When(new SetLimits(limits)).Then(new OrganizationLimitsSet(limits));
+        Given(Founded(), new OrganizationLimitsSet(limits)).When(new SetLimits(limits)).Nothing();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("Team")]
+    [InlineData("a plan")]
+    [InlineData("12345678901234567890123456789012345678901")]
+    public void A_plan_is_a_short_plain_word(string text) => Assert.Equal("organization.plan_invalid", Assert.Throws<Refused>(() => Plan.Parse(text)).Code);
+
+    private static OrganizationClosureScheduled Closing() => new(Noon.AddDays(30), null);
     private static FoundOrganization Found() => new(Name("Acme"), Slug.Parse("acme"), Ann);
     private static OrganizationFounded Founded() => new(Name("Acme"), Slug.Parse("acme"), Ann);
     private static OrganizationName Name(string name) => OrganizationName.Parse(name);

@@ -1,0 +1,32 @@
+namespace Nubabel.Api.Host;
+
+/// <summary>What an endpoint asks of its caller. Every endpoint carries one; a test walks them all.</summary>
+/// <param name="Permission">Null: anybody, signed in or not.</param>
+/// <param name="EvenEnded">A session that has ended counts too: for ending it, which may be repeated.</param>
+public sealed record Access(string? Permission, bool EvenEnded = false)
+{
+    /// <summary>Whose tokens count here.</summary>
+    public Realm Realm => Permission?.StartsWith("platform:", StringComparison.Ordinal) == true ? Realm.Platform : Realm.Organization;
+}
+
+/// <summary>The caller is known and may not.</summary>
+public static class PermissionDenied
+{
+    public static Problem Of(string required) => new("permission.denied", "The credential lacks the permission that the route needs.")
+    {
+        Members = new Dictionary<string, object?> { ["required"] = required },
+    };
+}
+
+/// <summary>How routes say what they ask.</summary>
+public static class AccessRoutes
+{
+    /// <summary>The caller must be signed in and have this permission.</summary>
+    public static TBuilder Needs<TBuilder>(this TBuilder route, string permission) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(permission));
+
+    /// <summary>The caller must have been signed in; whether the session still lives does not matter.</summary>
+    public static TBuilder NeedsEvenEnded<TBuilder>(this TBuilder route, string permission) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(permission, EvenEnded: true));
+
+    /// <summary>Open to anybody.</summary>
+    public static TBuilder Anonymous<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(null));
+}
