@@ -1,9 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
 using Nubabel.Testing;
 
@@ -24,7 +21,7 @@ public sealed class AccessTests
     {
         var granted = Permissions.Roles.SelectMany(Permissions.Of).ToHashSet();
         var open = new List<string>();
-        foreach (var (name, access) in await Endpoints())
+        foreach (var (name, access) in Endpoints.All(await TestApi.Shared))
         {
             Assert.True(access is not null, $"{name} says nothing about whom it is open to: .Needs(…) or .Anonymous().");
             if (access.Permission is null) open.Add(name);
@@ -37,47 +34,18 @@ public sealed class AccessTests
     /// <summary>What the sweep reads is all there is: the document leaves out only itself.</summary>
     [Fact]
     public async Task The_document_knows_every_endpoint() => Assert.Equal(
-        (await Endpoints()).Select(e => e.Name).Where(name => name != "GET /openapi/{documentName}.json").Order(StringComparer.Ordinal),
+        Endpoints.All(await TestApi.Shared).Select(e => e.Name).Where(name => name != "GET /openapi/{documentName}.json").Order(StringComparer.Ordinal),
         (await Operation.All(await TestApi.Shared)).Select(o => o.ToString()).Order(StringComparer.Ordinal));
 
+    /// <summary>Set NUBABEL_WRITE_CONTRACTS=1 to rewrite the page.</summary>
     [Fact]
-    public async Task Nobody_gets_401_everywhere_else()
+    [Trait("Category", "Contract")]
+    public async Task The_page_of_permissions_is_the_table_and_the_routes()
     {
-        var api = await TestApi.Shared;
-        foreach (var (name, _) in await Closed())
-        {
-            using var answer = await Call(api.Client, name);
-            Assert.Equal((name, HttpStatusCode.Unauthorized), (name, answer.StatusCode));
-            Assert.Equal("credential.missing", await Code(answer));
-            Assert.Equal("Bearer", answer.Headers.WwwAuthenticate.Single().ToString());
-        }
-    }
-
-    [Fact]
-    public async Task A_token_counts_in_its_own_realm_only()
-    {
-        var api = await TestApi.Shared;
-        var owner = await api.SignUp();
-        using var platform = await api.Operator();
-        foreach (var (name, access) in await Closed())
-        {
-            using var answer = await Call(access.Realm == Realm.Platform ? owner.Client : platform, name);
-            Assert.Equal((name, HttpStatusCode.Forbidden), (name, answer.StatusCode));
-            var problem = await answer.Content.ReadFromJsonAsync<JsonElement>();
-            Assert.Equal(("permission.denied", access.Permission), (problem.GetProperty("code").GetString(), problem.GetProperty("required").GetString()));
-        }
-    }
-
-    [Fact]
-    public async Task A_member_gets_403_for_what_only_owners_may()
-    {
-        var member = await (await (await TestApi.Shared).SignUp()).Colleague();
-        foreach (var (name, access) in await Closed())
-        {
-            if (access.Realm == Realm.Platform || Permissions.Of("member").Contains(access.Permission!)) continue;
-            using var answer = await Call(member.Client, name);
-            Assert.Equal((name, HttpStatusCode.Forbidden), (name, answer.StatusCode));
-        }
+        var page = Repository.At("docs", "authorization.md");
+        var text = PermissionsPage.Markdown([.. Endpoints.All(await TestApi.Shared).Select(e => (e.Name, e.Access!))]);
+        if (Environment.GetEnvironmentVariable("NUBABEL_WRITE_CONTRACTS") == "1") await File.WriteAllTextAsync(page, text);
+        Assert.Equal(await File.ReadAllTextAsync(page), text);
     }
 
     [Theory]
@@ -101,15 +69,7 @@ public sealed class AccessTests
         }
     }
 
-    private static async Task<(string Name, Access? Access)[]> Endpoints() =>
-    [
-        .. from endpoint in (await TestApi.Shared).Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
-           from method in endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? ["ANY"]
-           select ($"{method} /{endpoint.RoutePattern.RawText!.Trim('/')}", endpoint.Metadata.GetMetadata<Access>()),
-    ];
-
-    private static async Task<IEnumerable<(string Name, Access Access)>> Closed() =>
-        (await Endpoints()).Where(e => e.Access?.Permission is not null).Select(e => (e.Name, e.Access!));
+    private static async Task<IEnumerable<(string Name, Access Access)>> Closed() => Endpoints.Closed(await TestApi.Shared);
 
     private static async Task<HttpResponseMessage> Call(HttpClient client, string name)
     {
