@@ -6,6 +6,7 @@ using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Operations;
@@ -86,6 +87,11 @@ public static class Server
             node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.TryAddSingleton<ICarrier>(
+            settings.Mail.Host is not null ? new SmtpCarrier(settings.Mail) : settings.IsDevelopment ? new FileCarrier(Path.Combine(settings.DataDirectory, "mail"), node.Time) : new NoCarrier());
+        services.AddSingleton(sp => new Post(settings.Mail, sp.GetRequiredService<ICarrier>(), node.Time, sp.GetRequiredService<ILogger<Post>>()));
+        // Before all that writes letters: stopped in the opposite order, it still takes what they send.
+        services.AddHostedService(sp => sp.GetRequiredService<Post>());
         services.AddHostedService<Background>();
 
         services.AddScoped<RequestScope>();
