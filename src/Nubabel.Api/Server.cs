@@ -77,6 +77,9 @@ public static class Server
         services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();
         services.AddSingleton<Refreshes>();
+        services.AddSingleton<LiveSessions>();
+        services.AddSingleton<LockOut>();
+        services.AddSingleton<PasswordResets>();
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
         services.AddSingleton<Evaluation>();
@@ -92,6 +95,8 @@ public static class Server
         services.AddSingleton(sp => new Post(settings.Mail, sp.GetRequiredService<ICarrier>(), node.Time, sp.GetRequiredService<ILogger<Post>>()));
         // Before all that writes letters: stopped in the opposite order, it still takes what they send.
         services.AddHostedService(sp => sp.GetRequiredService<Post>());
+        services.AddSingleton<Chores>();
+        services.AddHostedService(sp => sp.GetRequiredService<Chores>());
         services.AddHostedService<Background>();
 
         services.AddScoped<RequestScope>();
@@ -107,6 +112,7 @@ public static class Server
     {
         app.MapOrganizations();
         app.MapUsers();
+        app.MapPasswords();
         app.MapSessions();
         app.MapDevices();
         app.MapFlags();

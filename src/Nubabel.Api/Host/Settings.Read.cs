@@ -64,6 +64,8 @@ public sealed partial record Settings
                 UrlBytes = values.Number(UrlBytes),
                 HeaderBytes = values.Number(HeaderBytes),
                 RequestSeconds = values.Number(RequestSeconds),
+                FailedSignIns = values.Number(FailedSignIns),
+                SignInWindowSeconds = values.Number(SignInWindow),
             },
             TrustedNetworks = [.. TrustedProxies.In(values.Configuration).Select(IPNetwork.Parse)],
             DaemonEnabled = values.Text(Daemon) != "false",

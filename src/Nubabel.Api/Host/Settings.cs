@@ -39,6 +39,8 @@ public sealed partial record Settings
     private static readonly Setting UrlBytes = Number("Limits:UrlBytes", 256, 64 * 1024, 8 * 1024, "Longest path and query in bytes (414).");
     private static readonly Setting HeaderBytes = Number("Limits:HeaderBytes", 1024, 256 * 1024, 16 * 1024, "Largest headers in bytes, all together (431).");
     private static readonly Setting RequestSeconds = Number("Limits:RequestSeconds", 1, 600, 30, "Longest request in seconds, streams apart (504).");
+    private static readonly Setting FailedSignIns = Number("Limits:FailedSignIns", 3, 1000, 10, "Failed sign-ins per organization and e-mail address within the window, after which it is locked (429).");
+    private static readonly Setting SignInWindow = Number("Limits:SignInWindowSeconds", 10, 3600, 900, "How long a failed sign-in counts, and how long the lock lasts, in seconds.");
     private static readonly Setting TrustedProxies = Networks("Proxy:TrustedNetworks", "Networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, separated by commas.");
     private static readonly Setting MailHost = Text("Mail:Host", "(none)", "The mail server. Without one Development writes mail to files under `NUBABEL_DATA`, and elsewhere none is sent.");
     private static readonly Setting MailPort = Number("Mail:Port", 1, 65_535, 587, "Its port; with `tls` usually 465.");
@@ -53,7 +55,7 @@ public sealed partial record Settings
     public static IReadOnlyList<Setting> All { get; } =
     [
         ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
-        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, TrustedProxies, Daemon,
+        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow, TrustedProxies, Daemon,
         MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase,
     ];
 
