@@ -6,6 +6,7 @@ using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Operations;
@@ -76,6 +77,9 @@ public static class Server
         services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();
         services.AddSingleton<Refreshes>();
+        services.AddSingleton<LiveSessions>();
+        services.AddSingleton<LockOut>();
+        services.AddSingleton<PasswordResets>();
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
         services.AddSingleton<Evaluation>();
@@ -86,6 +90,13 @@ public static class Server
             node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.TryAddSingleton<ICarrier>(
+            settings.Mail.Host is not null ? new SmtpCarrier(settings.Mail) : settings.IsDevelopment ? new FileCarrier(Path.Combine(settings.DataDirectory, "mail"), node.Time) : new NoCarrier());
+        services.AddSingleton(sp => new Post(settings.Mail, sp.GetRequiredService<ICarrier>(), node.Time, sp.GetRequiredService<ILogger<Post>>()));
+        // Before all that writes letters: stopped in the opposite order, it still takes what they send.
+        services.AddHostedService(sp => sp.GetRequiredService<Post>());
+        services.AddSingleton<Chores>();
+        services.AddHostedService(sp => sp.GetRequiredService<Chores>());
         services.AddHostedService<Background>();
 
         services.AddScoped<RequestScope>();
@@ -101,6 +112,7 @@ public static class Server
     {
         app.MapOrganizations();
         app.MapUsers();
+        app.MapPasswords();
         app.MapSessions();
         app.MapDevices();
         app.MapFlags();

@@ -4,6 +4,7 @@ using Nubabel.Domain.Flags;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
+using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
 
 namespace Nubabel.Domain;
@@ -50,6 +51,11 @@ public static class EventCatalog
         new("session_refreshed", typeof(SessionRefreshed)),
         new("session_refresh_reused", typeof(SessionRefreshReused)),
         new("session_revoked", typeof(SessionRevoked)),
+
+        // Sign-ins that were refused
+        new("sign_in_failed", typeof(SignInFailed)),
+        new("sign_in_locked", typeof(SignInLocked)),
+        new("sign_in_cleared", typeof(SignInCleared)),
 
         // Devices
         new("device_registered", typeof(DeviceRegistered)),

@@ -5,6 +5,7 @@ using Nubabel.Domain.Flags;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
+using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -80,6 +81,7 @@ public sealed class RebuildEqualsLiveTests
             await journal.Handle(organization, new RenameOrganization(OrganizationName.Parse("Acme Ltd")), ct);
             await journal.Handle(user, new RenameUser(await Seal("Grace")), ct);
             await Sessions(journal, await Seal("192.0.2.7"));
+            await Passwords(journal, user);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
@@ -111,6 +113,19 @@ public sealed class RebuildEqualsLiveTests
                 // The first token again, long after it had its successor: theft.
                 if (chance == 2) await JournalOf(journal.Tenant, journal.Origin, new MinutesLater()).Handle(session, new RefreshSession(0, "h0", "h1", now.AddDays(15)), ct);
             }
+        }
+
+        private static async Task Passwords(Journal journal, Id<User> user)
+        {
+            var ct = CancellationToken.None;
+            Command<User>[] commands =
+            [
+                new ChangePassword("hash", "h1", New<Session>()), new RehashPassword("h1", "h2"), new RequestPasswordReset("token", journal.Now().AddMinutes(30)), new ResetPassword("token", "h3"),
+            ];
+            foreach (var command in commands) await journal.Handle(user, command, ct);
+            var guard = New<SignInGuard>();
+            Command<SignInGuard>[] attempts = [new FailSignIn(2, 900), new FailSignIn(2, 900, 0, Streams.Of(user)), new ClearSignIns()];
+            foreach (var attempt in attempts) await journal.Handle(guard, attempt, ct);
         }
 
         private async Task Operator()

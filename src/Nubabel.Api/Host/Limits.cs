@@ -12,4 +12,8 @@ public sealed record Limits
     public int HeaderBytes { get; init; } = 16 * 1024;
     public int ArrayItems { get; init; } = 1000;
     public int RequestSeconds { get; init; } = 30;
+
+    /// <summary>Failed sign-ins of one organization and address within the window, after which nobody signs in with it for as long.</summary>
+    public int FailedSignIns { get; init; } = 10;
+    public int SignInWindowSeconds { get; init; } = 15 * 60;
 }

@@ -40,10 +40,17 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     public Ids Ids => ids ??= new Ids(this, node.Time);
 
     /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
-    public Journal JournalFor(string tenant, Actor actor)
+    public Journal JournalFor(string tenant, Actor actor) => Prepared(node.Journal(tenant, Origin(actor, actor.Subject)));
+
+    /// <summary>A journal for what is recorded beside the request's own command: a refusal. It takes no part in the request's idempotency.</summary>
+    /// <param name="subject">Whose key seals the address and the agent.</param>
+    public Journal JournalBeside(string tenant, Actor actor, string subject) => node.Journal(tenant, Origin(actor, subject));
+
+    /// <summary>Where the request comes from, also for what is done after its answer.</summary>
+    public Origin Origin(Actor actor, string subject)
     {
         var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity.Id : null;
-        return Prepared(node.Journal(tenant, new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent)));
+        return new Origin(actor.ToString(), subject, Http.TraceIdentifier, null, trace, Ip, Agent);
     }
 
     public string? Ip => Http.Connection.RemoteIpAddress is { } ip ? (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString() : null;

@@ -6,6 +6,7 @@ public static class Routes
     public static RouteHandlerBuilder Answers200<T>(this RouteHandlerBuilder route) => route.Produces<T>();
     public static RouteHandlerBuilder Answers201<T>(this RouteHandlerBuilder route) => route.Produces<T>(StatusCodes.Status201Created);
     public static RouteHandlerBuilder Paged<T>(this RouteHandlerBuilder route) => route.Produces<PageOf<T>>();
+    public static RouteHandlerBuilder Answers202(this RouteHandlerBuilder route) => route.Produces(StatusCodes.Status202Accepted);
     public static RouteHandlerBuilder Answers204(this RouteHandlerBuilder route) => route.Produces(StatusCodes.Status204NoContent);
 }
 

@@ -37,6 +37,7 @@ public sealed partial record Settings
     {
         var development = environment == Environments.Development;
         var addresses = (values.Text(Urls) ?? "http://127.0.0.1:5080").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var issuer = values.Text(TokensIssuer) ?? (development ? addresses.FirstOrDefault() : null) ?? "";
         return new Settings
         {
             EnvironmentStamp = values.Text(EnvironmentName) ?? environment.ToLowerInvariant(),
@@ -50,7 +51,7 @@ public sealed partial record Settings
             Shard = values.Text(ShardName) ?? "main",
             CorsOrigins = CorsAllowed.In(values.Configuration),
             SignupMode = (values.Text(Signup) ?? (development ? "open" : "closed")) == "open" ? SignupMode.Open : SignupMode.Closed,
-            Issuer = values.Text(TokensIssuer) ?? (development ? addresses.FirstOrDefault() : null) ?? "",
+            Issuer = issuer,
             Audience = values.Text(TokensAudience) ?? TokensAudience.Default,
             AccessLife = TimeSpan.FromSeconds(values.Number(TokensAccess)),
             RefreshLife = TimeSpan.FromDays(values.Number(TokensRefresh)),
@@ -63,9 +64,12 @@ public sealed partial record Settings
                 UrlBytes = values.Number(UrlBytes),
                 HeaderBytes = values.Number(HeaderBytes),
                 RequestSeconds = values.Number(RequestSeconds),
+                FailedSignIns = values.Number(FailedSignIns),
+                SignInWindowSeconds = values.Number(SignInWindow),
             },
             TrustedNetworks = [.. TrustedProxies.In(values.Configuration).Select(IPNetwork.Parse)],
             DaemonEnabled = values.Text(Daemon) != "false",
+            Mail = MailOf(values, issuer, errors),
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Nubabel.Api.Host.Mail;
 using static Nubabel.Api.Host.Setting;
 
 namespace Nubabel.Api.Host;
@@ -38,14 +39,24 @@ public sealed partial record Settings
     private static readonly Setting UrlBytes = Number("Limits:UrlBytes", 256, 64 * 1024, 8 * 1024, "Longest path and query in bytes (414).");
     private static readonly Setting HeaderBytes = Number("Limits:HeaderBytes", 1024, 256 * 1024, 16 * 1024, "Largest headers in bytes, all together (431).");
     private static readonly Setting RequestSeconds = Number("Limits:RequestSeconds", 1, 600, 30, "Longest request in seconds, streams apart (504).");
+    private static readonly Setting FailedSignIns = Number("Limits:FailedSignIns", 3, 1000, 10, "Failed sign-ins per organization and e-mail address within the window, after which it is locked (429).");
+    private static readonly Setting SignInWindow = Number("Limits:SignInWindowSeconds", 10, 3600, 900, "How long a failed sign-in counts, and how long the lock lasts, in seconds.");
     private static readonly Setting TrustedProxies = Networks("Proxy:TrustedNetworks", "Networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, separated by commas.");
+    private static readonly Setting MailHost = Text("Mail:Host", "(none)", "The mail server. Without one Development writes mail to files under `NUBABEL_DATA`, and elsewhere none is sent.");
+    private static readonly Setting MailPort = Number("Mail:Port", 1, 65_535, 587, "Its port; with `tls` usually 465.");
+    private static readonly Setting MailUser = Text("Mail:User", "(none)", "Who signs in to it; without one nobody does.");
+    private static readonly Setting MailPassword = Text("Mail:Password", "(none)", "The password of `Mail:User`.", secret: true);
+    private static readonly Setting MailFrom = Matching("Mail:From", "address, or name <address>", "Nubabel <no-reply@nubabel.localhost>", "The sender. Required where `Mail:Host` is set.", text => Mailbox.Parse(text) is not null);
+    private static readonly Setting MailProtection = Choice("Mail:Security", ["none", "starttls", "tls"], "starttls", "How the connection to it is protected; `none` takes no password except on this machine.");
+    private static readonly Setting MailLinkBase = Matching("Mail:LinkBase", "absolute URL", "`Tokens:Issuer`", "The product's pages, to which links in mails lead.", IsUrl);
     private static readonly Setting Daemon = Choice("Daemon:Enabled", ["true", "false"], "true", "Whether this node runs projections and messages.");
 
     /// <summary>Every key that Nubabel reads. Whatever else stands in its sections is a typing error and stops the start.</summary>
     public static IReadOnlyList<Setting> All { get; } =
     [
         ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
-        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, TrustedProxies, Daemon,
+        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow, TrustedProxies, Daemon,
+        MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase,
     ];
 
     public required string EnvironmentStamp { get; init; }

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.Mail;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Operations;
@@ -32,7 +33,7 @@ public static class HealthApi
         app.MapGet("/health", Ready).WithTags("Health").Anonymous().Answers200<Health>();
     }
 
-    private static async Task<IResult> Ready(HttpContext context, Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, CancellationToken ct)
+    private static async Task<IResult> Ready(HttpContext context, Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, CancellationToken ct)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(ProbeLimit);
@@ -41,6 +42,7 @@ public static class HealthApi
             ["database"] = await Database(node, limit.Token),
             ["projections"] = await Projections(daemon, settings.DaemonEnabled, limit.Token),
             ["liveTail"] = Tailing(tail, revoked.IsLoaded && flags.IsLoaded),
+            ["mail"] = Mailing(post),
         };
         var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";
         context.Response.Headers.CacheControl = "no-store";
@@ -86,6 +88,11 @@ public static class HealthApi
     // What an operator needs to find the session, and nothing of what it does.
     private static string Named(Holder holder) =>
         holder.Pid is { } pid ? $"pid {pid} ({holder.ApplicationName ?? "no name"}), open for {holder.Age?.TotalSeconds ?? 0:0} s" : $"prepared transaction {holder.Gid}";
+
+    private static Component Mailing(Post post) =>
+        !post.IsConfigured ? new Component("degraded", "Mail is not configured: Mail__Host is not set.")
+        : post.Fault is { } fault ? new Component("degraded", $"The last letter was not delivered: {fault}")
+        : new Component("healthy");
 
     private static Component Tailing(Tail tail, bool loaded) =>
         !loaded ? new Component("unhealthy", "The live tail has not loaded yet.")

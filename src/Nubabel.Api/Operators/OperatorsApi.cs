@@ -19,8 +19,6 @@ public sealed record OperatorSignIn(string Email, string Password)
 /// <summary>The operators' realm: their own sign-in, whose tokens count under <c>/admin</c> and <c>/api/admin</c> only.</summary>
 public static class OperatorsApi
 {
-    private const int LongestSecret = 1024;
-
     public static void MapOperators(this IEndpointRouteBuilder app)
     {
         var auth = app.MapGroup("/admin/auth").WithTags("Operators");
@@ -29,18 +27,22 @@ public static class OperatorsApi
         auth.MapPost("/sign-out", SignOut).NeedsEvenEnded("platform:sessions").Answers204();
     }
 
-    private static async Task<IResult> SignIn(Body<OperatorSignIn> body, RequestScope scope, Node node, Passwords passwords, SignIns signIns, CancellationToken ct)
+    private static async Task<IResult> SignIn(Body<OperatorSignIn> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, SignIns signIns, CancellationToken ct)
     {
         var (wish, ids) = (body.Value, scope.Ids);
+        var key = signIns.AddressKey(Node.Platform, wish.Email);
+        using var attempt = await lockOut.Begin(Node.Platform, key, ct);
         var reader = node.Journal(Node.Platform, new Origin("system:sign-in"));
-        var valid = Email.TryParse(wish.Email, out var email);
-        var holder = await reader.Holder("operator-email", valid ? signIns.EmailKey(Node.Platform, email!) : "", ct);
+        var holder = await reader.Holder("operator-email", key, ct);
         var id = Id<Operator>.TryParse(holder?["operator-".Length..], null, out var found) ? found : ids.New<Operator>();
-        var account = await reader.Load(id, ct);
-        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == OperatorStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
-        if (!right)
+        var account = (await reader.Load(id, ct)).State;
+        var verdict = await passwords.Verify(account.Status == OperatorStatus.Active ? account.PasswordHash : null, wish.Password, ct, Lane.Operators);
+        if (verdict == Verdict.Wrong)
+        {
+            await attempt.Fail(scope, holder);
             throw new Problem("sign_in.failed", "The e-mail address or the password is wrong.") { Members = new Dictionary<string, object?> { ["error"] = "invalid_grant" } };
-        return await signIns.SignIn(scope, new Caller(Realm.Platform, Node.Platform, id.Value, ids.New<Session>(), "operator"), ct);
+        }
+        return await signIns.SignIn(scope, new Caller(Realm.Platform, Node.Platform, id.Value, ids.New<Session>(), "operator"), ct, with: attempt.Cleared());
     }
 
     private static async Task<IResult> Refresh(Body<Refresh> body, RequestScope scope, Refreshes refreshes, CancellationToken ct) =>

@@ -44,6 +44,7 @@ public static class OrganizationsApi
     {
         if (settings.SignupMode == SignupMode.Closed) throw new Problem("signup.closed", "Organizations are made by an operator here.");
         var (wish, ids) = (body.Value, scope.Ids);
+        wish.Password.Unlike([wish.Organization.Name.Value, wish.Organization.Slug.Value, .. Password.KnownOf(wish.Email)]);
         Id<Organization> organization = ids.New<Organization>();
         Id<User> user = ids.New<User>();
         Id<Session> session = ids.New<Session>();

@@ -24,7 +24,7 @@ public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Acc
         var holder = HolderOf(before);
         var next = refreshTokens.Of(token.Tenant, token.Session, token.Generation + 1);
         var journal = scope.JournalFor(token.Tenant, holder);
-        var caller = new Caller(realm, token.Tenant, Guid.Parse(holder.Name), token.Session, await RoleOf(reader, holder, ct));
+        var caller = new Caller(realm, token.Tenant, Guid.Parse(holder.Name), token.Session, await RoleOf(reader, token.Session, before, holder, ct));
         var answer = await access.Issue(caller, next, ct);
         var refresh = new RefreshSession(token.Generation, token.Hash, next.Hash, journal.Now() + settings.RefreshLife);
         Outcome<Session> session;
@@ -44,12 +44,13 @@ public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Acc
     }
 
     // The role is taken from the account now, not from the token of then.
-    private static async Task<string> RoleOf(Journal journal, Actor holder, CancellationToken ct)
+    private static async Task<string> RoleOf(Journal journal, Id<Session> id, Session session, Actor holder, CancellationToken ct)
     {
         if (holder.Kind == "operator")
             return (await journal.Load(Id<Operator>.Parse(holder.Name), ct)).State.Status == OperatorStatus.Active ? "operator" : throw InvalidGrant();
         var user = (await journal.Load(Id<User>.Parse(holder.Name), ct)).State;
-        return user.Status == UserStatus.Active ? Permissions.Name(user.Role) : throw InvalidGrant();
+        // A session of an older password should have been ended with it; where a crash came between, it ends here.
+        return user.Admits(id, session.Password) ? Permissions.Name(user.Role) : throw InvalidGrant();
     }
 
     private static Actor HolderOf(Session session)

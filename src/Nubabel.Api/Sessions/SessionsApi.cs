@@ -32,12 +32,6 @@ public sealed record Refresh([property: System.Text.Json.Serialization.JsonPrope
 /// <summary>Sign-in, refresh, sign-out, and the sessions of the user who calls.</summary>
 public static class SessionsApi
 {
-    /// <summary>Nobody's password is longer; a longer one is not worth hashing.</summary>
-    private const int LongestSecret = 1024;
-
-    /// <summary>How many sessions one request ends; who has more asks again.</summary>
-    private const int MostAtOnce = 2_000;
-
     private const string Example = """
         {"items":[{"id":"01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60","ip":"203.0.113.7","endsAt":"2027-02-19T08:14:00Z","holder":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","current":true,
         "openedAt":"2026-11-21T08:14:00Z","expiresAt":"2026-12-21T08:14:00Z","userAgent":"curl/8.5.0","refreshedAt":"2026-11-21T08:14:00Z"}],"next":null}
@@ -56,21 +50,44 @@ public static class SessionsApi
         app.MapGet("/.well-known/jwks.json", (SigningKeys keys, CancellationToken ct) => keys.Published(ct)).WithTags("Sessions").Anonymous().Answers200<JwkSet>();
     }
 
-    private static async Task<IResult> SignIn(Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, SignIns signIns, CancellationToken ct)
+    private static async Task<IResult> SignIn(
+        Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, SignIns signIns, Chores chores, CancellationToken ct)
     {
         var (wish, ids) = (body.Value, scope.Ids);
         var known = await node.Directory.Find(wish.Organization, ct);
-        // Whatever is missing, the same is done: look the address up somewhere, load an account, hash a password. So the time tells nothing.
+        // Whatever is missing, the same is done: count the failures, look the address up somewhere, load an account, hash a password. So the time tells nothing.
+        using var attempt = known is null
+            ? await lockOut.Begin(Node.Platform, signIns.AddressKey($"organization {wish.Organization.ToLowerInvariant()}", wish.Email), ct)
+            : await lockOut.Begin(known.Organization, signIns.AddressKey(known.Organization, wish.Email), ct);
         var tenant = known?.Organization ?? Guid.CreateVersion7(node.Time.GetUtcNow()).ToString();
         var reader = node.Journal(tenant, new Origin("system:sign-in"));
-        var valid = Email.TryParse(wish.Email, out var email);
-        var holder = await reader.Holder("email", valid ? signIns.EmailKey(tenant, email!) : "", ct);
+        var holder = await reader.Holder("email", signIns.AddressKey(tenant, wish.Email), ct);
         var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
-        var account = await reader.Load(user, ct);
-        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == UserStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
-        if (!right || known is null || known.State is "suspended" or "closed") throw Failed();
+        var account = (await reader.Load(user, ct)).State;
+        var verdict = await passwords.Verify(account.Status == UserStatus.Active ? account.PasswordHash : null, wish.Password, ct);
+        if (verdict == Verdict.Wrong || known is null || known.State is "suspended" or "closed")
+        {
+            await attempt.Fail(scope, holder);
+            throw Failed();
+        }
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
-        return await signIns.SignIn(scope, new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.State.Role)), ct);
+        var caller = new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.Role));
+        var answer = await signIns.SignIn(scope, caller, ct, account.PasswordNumber, attempt.Cleared());
+        // The password may have been changed, or the account stopped, since it was read; whoever ended its sessions then did not see this one.
+        if (!(await reader.Load(user, ct)).State.Admits(caller.Session, account.PasswordNumber))
+        {
+            await scope.JournalBeside(tenant, caller.Actor, caller.Actor.Subject).Handle(caller.Session, new RevokeSession(SessionEnd.PasswordChanged), CancellationToken.None);
+            throw Failed();
+        }
+        if (verdict == Verdict.RightButCheap) chores.Add("re-hash of a password", later => Rehash(node, passwords, tenant, user, account.PasswordHash, wish.Password, later));
+        return answer;
+    }
+
+    /// <summary>The same password at today's cost. After the answer, and dropped where it fails: the next sign-in tries again.</summary>
+    private static async Task Rehash(Node node, Passwords passwords, string tenant, Id<User> user, string was, string password, CancellationToken ct)
+    {
+        var hash = await passwords.HashAgain(password, ct);
+        await node.Journal(tenant, new Origin(Actor.User(user.Value).ToString())).Handle(user, new RehashPassword(was, hash), ct);
     }
 
     internal static async Task<IResult> Refresh(Body<Refresh> body, RequestScope scope, Refreshes refreshes, CancellationToken ct) =>
@@ -96,35 +113,14 @@ public static class SessionsApi
     /// <summary>How many sessions were ended.</summary>
     public sealed record RevokedOthers(int Revoked);
 
-    private static async Task<IResult> RevokeOthers(Caller caller, RequestScope scope, Node node, Reader db, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> RevokeOthers(Caller caller, RequestScope scope, LiveSessions live, Journal journal, Answers answers, CancellationToken ct)
     {
         // A repeated request ends what the first one ended, and nobody who has signed in since.
-        var others = scope.Replay is { } first ? SessionList.Named(first.Versions.Keys) : await Others(caller, node, db, journal, ct);
-        var steps = others.Select(id => new Step<Session>(id, new RevokeSession(SessionEnd.Revoked))).ToArray();
+        var others = scope.Replay is { } first ? SessionList.Named(first.Versions.Keys) : (IEnumerable<Id<Session>>)await live.Of(caller.Tenant, caller.Actor, caller.Session, ct);
+        var steps = LiveSessions.Ending(others, SessionEnd.Revoked);
         // Together, so that an idempotency key covers all of them or none.
         await journal.Commit(steps, ct);
-        return answers.Told(new RevokedOthers(steps.Length), steps.Select(s => s.Outcome.Position).DefaultIfEmpty().Max());
-    }
-
-    /// <summary>
-    /// The caller's other live sessions. The list may lag behind a sign-in of a moment ago, and that one above all must not be left out; nor may a revocation
-    /// wait for the list, which somebody's open transaction can hold back. So what the list has not read yet is looked up in the log, and first: what it
-    /// reads meanwhile is seen twice, not missed. Which of them still live, their streams say.
-    /// </summary>
-    private static async Task<IEnumerable<Id<Session>>> Others(Caller caller, Node node, Reader db, Journal journal, CancellationToken ct)
-    {
-        var all = new HashSet<Id<Session>>(await SessionList.OpenedLately(db, caller.Actor, ct));
-        IReadOnlyList<string>? after = null;
-        while (true)
-        {
-            var rows = await SessionList.LiveOf(db, caller.Actor, node.Time.GetUtcNow(), after, Paging.Most, ct);
-            all.UnionWith(rows.Select(row => row.Id));
-            if (rows.Count <= Paging.Most || all.Count > MostAtOnce) break;
-            after = SessionList.Place(rows[^1]);
-        }
-        all.Remove(caller.Session);
-        var streams = await journal.Read([.. all.Select(Streams.Of)], _ => Until.End, ct);
-        return all.Where(id => Streams.Fold<Session>(streams[Streams.Of(id)]).IsLive(journal.Now()));
+        return answers.Told(new RevokedOthers(steps.Count), steps.Select(s => s.Outcome.Position).DefaultIfEmpty().Max());
     }
 
     private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")

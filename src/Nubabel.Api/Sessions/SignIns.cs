@@ -21,11 +21,16 @@ public sealed class SignIns(Node node, Settings settings, AccessTokens tokens, R
     public string EmailKey(string tenant, Email email) =>
         Convert.ToHexStringLower(HMACSHA256.HashData(emailKey, Encoding.UTF8.GetBytes($"{tenant}|{email.Normalised}")));
 
+    /// <summary>The same of what somebody typed, which may be no address: every text counts as one that nobody has.</summary>
+    public string AddressKey(string realm, string text) =>
+        Email.TryParse(text, out var email) ? EmailKey(realm, email) : Convert.ToHexStringLower(HMACSHA256.HashData(emailKey, Encoding.UTF8.GetBytes($"{realm}|no address|{text}")));
+
     /// <summary>
     /// The command that opens the caller's session, and the answer to it, made before the commit: under an idempotency key it is kept, sealed, in the
     /// command's own transaction.
     /// </summary>
-    public async Task<(OpenSession Open, TokenAnswer Answer)> Prepare(Journal journal, RequestScope scope, Caller caller, CancellationToken ct)
+    /// <param name="password">Which of the account's passwords it is.</param>
+    public async Task<(OpenSession Open, TokenAnswer Answer)> Prepare(Journal journal, RequestScope scope, Caller caller, CancellationToken ct, int password = 0)
     {
         var token = refreshTokens.Of(caller.Tenant, caller.Session, 0);
         var now = journal.Now();
@@ -33,7 +38,8 @@ public sealed class SignIns(Node node, Settings settings, AccessTokens tokens, R
         var open = new OpenSession(
             token.Hash, now + settings.RefreshLife, now + settings.SessionLife,
             scope.Ip is { } ip ? await node.Seal(caller.Tenant, holder, ip, ct) : null,
-            scope.Agent is { } agent ? await node.Seal(caller.Tenant, holder, agent, ct) : null);
+            scope.Agent is { } agent ? await node.Seal(caller.Tenant, holder, agent, ct) : null,
+            password == 0 ? null : password);
         var answer = await tokens.Issue(caller, token, ct);
         Keep(journal, answer);
         return (open, answer);
@@ -46,12 +52,14 @@ public sealed class SignIns(Node node, Settings settings, AccessTokens tokens, R
     }
 
     /// <summary>Opens the caller's session and answers with its tokens.</summary>
-    public async Task<IResult> SignIn(RequestScope scope, Caller caller, CancellationToken ct)
+    /// <param name="with">What is committed with it.</param>
+    public async Task<IResult> SignIn(RequestScope scope, Caller caller, CancellationToken ct, int password = 0, IReadOnlyList<Step>? with = null)
     {
         var journal = scope.JournalFor(caller.Tenant, caller.Actor);
-        var (open, answer) = await Prepare(journal, scope, caller, ct);
-        var session = await journal.Create(caller.Session, open, ct);
-        return Answer(StatusCodes.Status200OK, answer, session.Position);
+        var (open, answer) = await Prepare(journal, scope, caller, ct, password);
+        var session = new Step<Session>(caller.Session, open, fresh: true);
+        await journal.Commit([.. with ?? [], session], ct);
+        return Answer(StatusCodes.Status200OK, answer, session.Outcome.Position);
     }
 
     /// <summary>A token answer; never cached (RFC 6749 §5.1).</summary>

@@ -8,8 +8,9 @@ namespace Nubabel.Domain.Sessions;
 /// <param name="TokenHash">Of the refresh token of generation 0; the token itself is nowhere.</param>
 /// <param name="ExpiresAt">The end unless it is refreshed before; never later than <paramref name="EndsAt"/>.</param>
 /// <param name="EndsAt">The end in any case.</param>
+/// <param name="Password">Which of the holder's passwords it was, the first being 0, which is left out.</param>
 public sealed record SessionOpened(
-    string Holder, string TokenHash, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt, Personal? Ip = null, Personal? UserAgent = null) : Event<Session>;
+    string Holder, string TokenHash, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt, Personal? Ip = null, Personal? UserAgent = null, int? Password = null) : Event<Session>;
 
 /// <summary>The refresh token was exchanged for its successor.</summary>
 /// <param name="Generation">Of the successor; the first token is generation 0.</param>
@@ -24,7 +25,7 @@ public sealed record SessionRevoked(SessionEnd Reason) : Event<Session>;
 
 /// <summary>The holder is the actor: the edge has checked the password and acts for whom it belongs to.</summary>
 public sealed record OpenSession(
-    string TokenHash, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt, Personal? Ip = null, Personal? UserAgent = null) : Command<Session>;
+    string TokenHash, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt, Personal? Ip = null, Personal? UserAgent = null, int? Password = null) : Command<Session>;
 
 /// <summary>
 /// Exchanges the token of a generation for the next one. The edge derives the successor from family and generation, so all who present
@@ -37,7 +38,7 @@ public sealed record RevokeSession(SessionEnd Reason) : Command<Session>;
 
 /// <summary>Why a session was revoked.</summary>
 [JsonConverter(typeof(SessionEndConverter))]
-public enum SessionEnd { SignedOut, Revoked, Reused, PasswordReset }
+public enum SessionEnd { SignedOut, Revoked, Reused, PasswordReset, PasswordChanged }
 
 internal sealed class SessionEndConverter() : WordConverter<SessionEnd>("session.reason_invalid");
 
@@ -56,8 +57,10 @@ internal sealed class SessionStatusConverter() : WordConverter<SessionStatus>("s
 /// a session's id and a guessed generation are no secret.
 /// </param>
 /// <param name="ReplayableUntil">Of every used generation: until when its token still gets the successor it got.</param>
+/// <param name="Password">Which of the holder's passwords opened it.</param>
 public sealed record Session(
-    SessionStatus Status, string Holder, ImmutableList<string> TokenHashes, ImmutableList<DateTimeOffset> ReplayableUntil, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt)
+    SessionStatus Status, string Holder, ImmutableList<string> TokenHashes, ImmutableList<DateTimeOffset> ReplayableUntil, DateTimeOffset ExpiresAt, DateTimeOffset EndsAt,
+    int Password = 0)
     : IAggregate<Session>
 {
     /// <summary>How long a used refresh token may come again and get the same successor.</summary>
@@ -74,7 +77,7 @@ public sealed record Session(
 
     public static Session Evolve(Session state, Event<Session> e) => e switch
     {
-        SessionOpened o => new Session(SessionStatus.Live, o.Holder, [o.TokenHash], [], o.ExpiresAt, o.EndsAt),
+        SessionOpened o => new Session(SessionStatus.Live, o.Holder, [o.TokenHash], [], o.ExpiresAt, o.EndsAt, o.Password ?? 0),
         SessionRefreshed r => state with { TokenHashes = state.TokenHashes.Add(r.TokenHash), ExpiresAt = r.ExpiresAt, ReplayableUntil = state.ReplayableUntil.Add(r.ReplayableUntil) },
         SessionRefreshReused => state, // What it means for the session is said by the revocation that comes with it.
         SessionRevoked => state with { Status = SessionStatus.Revoked },
@@ -93,7 +96,7 @@ public sealed record Session(
     {
         if (actor.Kind is not ("user" or "operator")) throw new Refused(RefusalKind.Denied, "session.holder_required", "A person signs in.");
         if (Status == SessionStatus.None)
-            return [new SessionOpened(actor.ToString(), c.TokenHash, Earlier(c.ExpiresAt, c.EndsAt), c.EndsAt, c.Ip, c.UserAgent)];
+            return [new SessionOpened(actor.ToString(), c.TokenHash, Earlier(c.ExpiresAt, c.EndsAt), c.EndsAt, c.Ip, c.UserAgent, c.Password)];
         return Holder == actor.ToString() && TokenHashes[0] == c.TokenHash
             ? []
             : throw new Refused(RefusalKind.Conflict, "session.exists", "Another session has this id.");

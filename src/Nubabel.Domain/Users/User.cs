@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Nubabel.Domain.Sessions;
 
 namespace Nubabel.Domain.Users;
 
@@ -18,7 +19,9 @@ public sealed record UserLeft : Event<User>;
 
 /// <summary>Somebody else has ended the membership.</summary>
 public sealed record UserRemoved(Reason? Reason) : Event<User>;
-public sealed record UserPasswordChanged(string PasswordHash) : Event<User>;
+
+/// <param name="Keeps">The session that went on, the one that changed it; all others opened with an older password have ended.</param>
+public sealed record UserPasswordChanged(string PasswordHash, Id<Session>? Keeps = null) : Event<User>;
 
 /// <summary>The same password under today's cost of hashing, made at a sign-in.</summary>
 public sealed record UserPasswordRehashed(string PasswordHash) : Event<User>;
@@ -37,7 +40,8 @@ public sealed record LeaveOrganization : Command<User>;
 public sealed record RemoveUser(Reason? Reason = null) : Command<User>;
 
 /// <param name="Was">The hash that the caller's password was checked against, so that of two changes at once one is refused.</param>
-public sealed record ChangePassword(string Was, string PasswordHash) : Command<User>;
+/// <param name="Keeps">The caller's session.</param>
+public sealed record ChangePassword(string Was, string PasswordHash, Id<Session>? Keeps = null) : Command<User>;
 
 /// <param name="Was">The hash that the password was checked against; has it changed meanwhile, nothing happens.</param>
 public sealed record RehashPassword(string Was, string PasswordHash) : Command<User>;
@@ -60,8 +64,11 @@ internal sealed class UserStatusConverter() : WordConverter<UserStatus>("user.st
 /// An account in one organization. The same address may hold accounts in several organizations, which share nothing. The stream's own
 /// id is not part of the state, so that whoever may act on an account is settled by the route: the edge addresses a user's own stream.
 /// </summary>
+/// <param name="PasswordNumber">How often the password has been set anew; the same password under another cost counts as the same.</param>
+/// <param name="Kept">The one session that the last change of the password let go on.</param>
 public sealed record User(
-    UserStatus Status, Personal? Email, string EmailKey, Personal? Name, string PasswordHash, Role Role, PasswordReset? Reset = null) : IAggregate<User>
+    UserStatus Status, Personal? Email, string EmailKey, Personal? Name, string PasswordHash, Role Role, PasswordReset? Reset = null, int PasswordNumber = 0, Id<Session>? Kept = null)
+    : IAggregate<User>
 {
     public static string Kind => "user";
     public static User Initial { get; } = new(UserStatus.None, null, "", null, "", Role.Viewer);
@@ -74,10 +81,13 @@ public sealed record User(
         UserSuspended => state with { Status = UserStatus.Suspended },
         UserReinstated => state with { Status = UserStatus.Active },
         UserLeft or UserRemoved => state with { Status = UserStatus.Removed, Reset = null },
-        UserPasswordChanged c => state with { PasswordHash = c.PasswordHash, Reset = null },
+        UserPasswordChanged c => state with { PasswordHash = c.PasswordHash, Reset = null, PasswordNumber = state.PasswordNumber + 1, Kept = c.Keeps },
         UserPasswordRehashed r => state with { PasswordHash = r.PasswordHash },
         UserPasswordResetRequested r => state with { Reset = new PasswordReset(r.TokenHash, r.ExpiresAt, Used: false) },
-        UserPasswordReset r => state with { PasswordHash = r.PasswordHash, Reset = new PasswordReset(r.TokenHash, default, Used: true) },
+        UserPasswordReset r => state with
+        {
+            PasswordHash = r.PasswordHash, Reset = new PasswordReset(r.TokenHash, default, Used: true), PasswordNumber = state.PasswordNumber + 1, Kept = null,
+        },
         _ => state,
     };
 
@@ -96,6 +106,12 @@ public sealed record User(
         ResetPassword c => state.ResetBy(c, at),
         _ => throw new NotSupportedException(command.GetType().Name),
     };
+
+    /// <summary>
+    /// Whether a session that was opened with this password may go on. Changing a password ends the sessions there are; one that was being opened meanwhile
+    /// is found out by this.
+    /// </summary>
+    public bool Admits(Id<Session> session, int passwordNumber) => Status == UserStatus.Active && (passwordNumber == PasswordNumber || session == Kept);
 
     // A suspended account keeps its address; who has left or was removed may be invited again, as a new account.
     public static IEnumerable<Claim> Claims(User state) =>
@@ -147,7 +163,7 @@ public sealed record User(
     private Event<User>[] Change(ChangePassword c) => Status switch
     {
         UserStatus.Active when PasswordHash == c.PasswordHash => [],
-        UserStatus.Active when PasswordHash == c.Was => [new UserPasswordChanged(c.PasswordHash)],
+        UserStatus.Active when PasswordHash == c.Was => [new UserPasswordChanged(c.PasswordHash, c.Keeps)],
         UserStatus.Active => throw new Refused(RefusalKind.Conflict, "user.password_changed", "The password has been changed meanwhile."),
         _ => throw Missing(),
     };

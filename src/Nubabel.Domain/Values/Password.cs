@@ -60,12 +60,34 @@ public sealed record Password : IValue<Password>
 
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out Password? password) => Attempt.Parse(text, out password);
 
+    /// <summary>
+    /// Refuses what an attacker knows of the account: its address, the part before the @, the organization's name or slug, with decoration or twice like any
+    /// common word.
+    /// </summary>
+    /// <exception cref="Refused"><c>password.too_obvious</c>.</exception>
+    public Password Unlike(params IEnumerable<string?> known)
+    {
+        var form = Form(Value);
+        foreach (var word in known)
+        {
+            if (word is null || Form(word) is not { Length: > 0 } obvious) continue;
+            if (form == obvious || form == obvious + obvious || Value.Equals(word, StringComparison.OrdinalIgnoreCase))
+                throw new Refused(RefusalKind.Invalid, "password.too_obvious", "The password is the address of the account or the name of the organization.", "password");
+        }
+        return this;
+
+        static string Form(string text) => string.Concat(GuessedPasswords.Letters(GuessedPasswords.Bare(Normalise(text).ToLowerInvariant())).Where(char.IsLetterOrDigit));
+    }
+
+    /// <summary>What is known of an account by its address: the address, and the part before the @.</summary>
+    public static IEnumerable<string> KnownOf(Email email) => [email.Value, email.Value[..email.Value.LastIndexOf('@')]];
+
     public override string ToString() => "(password)";
 
     private static bool IsCommon(string plain)
     {
         var text = plain.ToLowerInvariant();
-        return Repeats(text) || Walks(text) || IsOneWord(text) || IsOneWord(Plainly(text));
+        return Repeats(text) || Walks(text) || IsOneWord(text) || IsOneWord(GuessedPasswords.Letters(GuessedPasswords.Bare(text))) || GuessedPasswords.Contains(text);
     }
 
     /// <summary>One to four characters, over and over: <c>aaaaaaaaaaaa</c>, <c>abcabcabcabc</c>.</summary>
@@ -91,16 +113,6 @@ public sealed record Password : IValue<Password>
     {
         var letters = string.Concat(text.Where(char.IsLetter));
         return Words.Any(word => letters.Length > 0 && letters.Length % word.Length == 0 && letters.Replace(word, "", StringComparison.Ordinal).Length == 0);
-    }
-
-    // What stands before and behind the word is decoration; within it digits and signs stand for letters.
-    private static string Plainly(string text) =>
-        Trimmed(text).Replace('@', 'a').Replace('4', 'a').Replace('3', 'e').Replace('1', 'i').Replace('!', 'i').Replace('0', 'o').Replace('$', 's').Replace('5', 's');
-
-    private static string Trimmed(string text)
-    {
-        var start = text.AsSpan().IndexOfAnyInRange('a', 'z');
-        return start < 0 ? "" : text[start..(text.AsSpan().LastIndexOfAnyInRange('a', 'z') + 1)];
     }
 
     private static Refused TooLong() => new(RefusalKind.Invalid, "password.too_long", $"A password has at most {MaximumCharacters} characters.");

@@ -148,4 +148,18 @@ public sealed class SettingsTests
         foreach (var setting in Settings.All.Where(s => s.Type.StartsWith("whole", StringComparison.Ordinal))) Assert.Null(setting.Fault(setting.Default));
         Assert.Equal(Settings.All.Count, Settings.All.Select(s => s.Name).Distinct().Count());
     }
+
+    [Fact]
+    public void Mail_needs_a_sender_and_protects_its_password()
+    {
+        Assert.Equal(["Mail__From is required where Mail__Host is set."], Read("Development", ("Mail:Host", "smtp.example.com")).Errors);
+        Assert.Equal(["Mail__User and Mail__Password belong together."], Read("Development", ("Mail:User", "nubabel")).Errors);
+        Assert.Equal(
+            ["Mail__Security must be starttls or tls where Mail__User is set, unless the mail server is on this machine."],
+            Read("Development", ("Mail:Host", "smtp.example.com"), ("Mail:From", "a@b.example"), ("Mail:User", "u"), ("Mail:Password", "p"), ("Mail:Security", "none")).Errors);
+        Assert.Equal(["Mail__From must be address, or name <address>."], Read("Development", ("Mail:From", "nobody")).Errors);
+        var mail = Read("Development", ("Mail:LinkBase", "https://app.example.com/")).Settings!.Mail;
+        Assert.Equal("https://app.example.com/password-reset#nbp.x", mail.Link("password-reset", "nbp.x"));
+        Assert.Equal(587, mail.Port);
+    }
 }

@@ -43,6 +43,10 @@ public sealed class TwoNodes : IAsyncLifetime, ICollectionFixture<TwoNodes>
     internal async Task<Reply> SignIn(TestTenant tenant, string? email = null) =>
         await Reply.To(A.Client, "POST", "/api/auth/sign-in", new { organization = tenant.Slug, email = email ?? tenant.Email, password = TestTenant.Password });
 
+    /// <summary>The same at one of them.</summary>
+    internal static Task<Reply> SignInAt(TestApi api, TestTenant tenant) =>
+        Reply.To(api.Client, "POST", "/api/auth/sign-in", new { organization = tenant.Slug, email = tenant.Email, password = TestTenant.Password });
+
     /// <summary>A second account of the organization, signed in at both nodes.</summary>
     internal async Task<HttpClient[]> Member(TestTenant tenant)
     {

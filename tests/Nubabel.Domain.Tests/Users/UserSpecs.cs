@@ -110,6 +110,20 @@ public sealed class UserSpecs : Spec<User>
     public void A_changed_password_ends_the_link() =>
         Given(Registered(), Requested("t1"), new UserPasswordChanged("new")).When(new ResetPassword("t1", "newer")).Refused("password_reset.token_invalid", RefusalKind.Invalid);
 
+    [Fact]
+    public void Only_sessions_of_the_password_of_now_are_admitted_and_the_one_that_changed_it()
+    {
+        var (kept, other) = (new Id<Domain.Sessions.Session>(Guid.Parse("01936d5e-5a11-7d55-9a1f-7c2e3d4b5a60")), new Id<Domain.Sessions.Session>(Guid.Parse("01936d5e-5a11-7d55-9a1f-7c2e3d4b5a61")));
+        Assert.True(Given(Registered()).State.Admits(other, 0));
+        Given(Registered()).When(new ChangePassword("hash", "new", kept)).Then(new UserPasswordChanged("new", kept));
+        var changed = Given(Registered(), new UserPasswordChanged("new", kept)).State;
+        Assert.Equal((true, false, true), (changed.Admits(kept, 0), changed.Admits(other, 0), changed.Admits(other, 1)));
+        var reset = Given(Registered(), new UserPasswordChanged("new", kept), Requested("t1"), new UserPasswordReset("t1", "newer")).State;
+        Assert.Equal((false, false, true), (reset.Admits(kept, 0), reset.Admits(other, 1), reset.Admits(other, 2)));
+        Assert.True(Given(Registered(), new UserPasswordRehashed("stronger")).State.Admits(other, 0));
+        Assert.False(Given(Registered(), new UserSuspended(null)).State.Admits(other, 0));
+    }
+
     private static UserPasswordResetRequested Requested(string token) => new(token, Noon.AddMinutes(30));
     private static RegisterUser Register() => new(Email, "key", Name, "hash", Role.Member);
     private static UserRegistered Registered() => new(Email, "key", Name, "hash", Role.Member);

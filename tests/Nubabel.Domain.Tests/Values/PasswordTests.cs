@@ -31,6 +31,14 @@ public sealed class PasswordTests
     [InlineData("!Passw0rd1234!", "password.too_common")]
     [InlineData("Administrator1", "password.too_common")]
     [InlineData("qwerty123456", "password.too_common")]
+    [InlineData("Chocolate2026!", "password.too_common")]
+    [InlineData("2026-butterfly-7", "password.too_common")]
+    [InlineData("L1verp00l!!!!", "password.too_common")]
+    [InlineData("starwarsStarWars", "password.too_common")]
+    [InlineData("justinbieber", "password.too_common")]
+    [InlineData("123456654321", "password.too_common")]
+    [InlineData("Counterstrike", "password.too_common")]
+    [InlineData("Circumstances1!", "password.too_common")]
     public void A_short_or_common_password_is_refused(string text, string code)
     {
         Assert.Equal((code, RefusalKind.Invalid), Assert.Throws<Refused>(() => Password.Parse(text)) is var r ? (r.Code, r.Kind) : default);
@@ -49,6 +57,34 @@ public sealed class PasswordTests
     [Fact]
     public void However_an_accent_is_typed_it_is_the_same_password() =>
         Assert.Equal(Password.Parse("cr\u00E8me br\u00FBl\u00E9e!"), Password.Parse("cre\u0300me bru\u0302le\u0301e!"));
+
+    [Fact]
+    public void The_list_holds_thousands_that_are_long_enough()
+    {
+        using var reader = new StreamReader(typeof(Password).Assembly.GetManifestResourceStream("GuessedPasswords.txt")!);
+        var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line[0] != '#').ToArray();
+        Assert.True(lines.Length > 10_000);
+        Assert.True(lines.Count(line => line.Length >= Password.MinimumCharacters) > 3_000);
+        Assert.All(lines.Where(line => line.Length >= Password.MinimumCharacters), line => Assert.Throws<Refused>(() => Password.Parse(line)));
+        Assert.All(lines, line => Assert.False(Password.TryParse(line + "!123456789012", out _) && line.All(char.IsLetter), line));
+    }
+
+    [Theory]
+    [InlineData("Acme Rockets Ltd")]
+    [InlineData("acmerocketsltd")]
+    [InlineData("!Acm3 Rock3ts Ltd 2026")]
+    [InlineData("acme-rockets-acme-rockets")]
+    [InlineData("ada.lovelace@acme.example")]
+    [InlineData("Ada.Lovelace1815")]
+    public void What_everybody_knows_of_the_account_is_no_password(string text) =>
+        Assert.Equal("password.too_obvious", Assert.Throws<Refused>(() => Password.Parse(text).Unlike(["Acme Rockets Ltd", "acme-rockets", .. Password.KnownOf(Email.Parse("ada.lovelace@acme.example"))])).Code);
+
+    [Fact]
+    public void What_only_holds_such_a_word_may_be_one()
+    {
+        Assert.NotNull(Password.Parse("my rocket at acme is red").Unlike("acme", null, "", "!!"));
+        Assert.NotNull(Password.Parse("829173645281").Unlike("12", "34"));
+    }
 
     [Fact]
     public void It_prints_as_nothing() => Assert.Equal("(password)", $"{Password.Parse("correct horse battery")}");

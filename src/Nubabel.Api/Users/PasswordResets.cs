@@ -1,0 +1,84 @@
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Mail;
+using Nubabel.Api.Host.Tokens;
+using Nubabel.Domain;
+using Nubabel.Domain.Organizations;
+using Nubabel.Domain.Users;
+using Nubabel.Projections;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Users;
+
+/// <summary>
+/// What happens behind the answer to a wish for a new password: the account is looked for, and if there is one, a link is mailed. A crash meanwhile loses the
+/// wish; whoever gets no mail asks again.
+/// </summary>
+public sealed partial class PasswordResets(Node node, Settings settings, SignIns signIns, Standings standings, Post post, ILogger<PasswordResets> log)
+{
+    /// <summary>How many links one account is mailed within <see cref="Within"/>, whoever asks and on however many nodes.</summary>
+    public const int Most = 3;
+    public static readonly TimeSpan Within = TimeSpan.FromMinutes(15);
+
+    /// <summary>How long a link counts.</summary>
+    public static readonly TimeSpan Life = TimeSpan.FromMinutes(30);
+
+    private const int Attempts = 3;
+
+    /// <param name="origin">Of the request; the subject is filled in here.</param>
+    public async Task Send(string organization, string address, Origin origin, CancellationToken ct)
+    {
+        if (await node.Directory.Find(organization, ct) is not { } entry || !Email.TryParse(address, out var email)) return;
+        var tenant = entry.Organization;
+        // Without a mail server a link would reach nobody.
+        if (!post.IsConfigured || await standings.Organization(tenant) is not null) return;
+        var reader = node.Journal(tenant, origin);
+        if (!Id<User>.TryParse((await reader.Holder("email", signIns.EmailKey(tenant, email), ct))?["user-".Length..], null, out var user)) return;
+        for (var attempt = 0; attempt < Attempts; attempt++)
+        {
+            var account = await reader.Load(user, ct);
+            var since = reader.Now() - Within;
+            if (account.State.Status != UserStatus.Active) return;
+            if (account.History.Count(e => e.Data is UserPasswordResetRequested && e.At > since) >= Most)
+            {
+                TooMany(log);
+                return;
+            }
+            var token = ResetToken.New(tenant, user);
+            try
+            {
+                // Only if nobody has asked meanwhile: so the bound holds over all nodes.
+                var journal = node.Journal(tenant, origin with { Subject = Streams.Of(user) });
+                await journal.Handle(user, new RequestPasswordReset(token.Hash, reader.Now() + Life), ct, version => version == account.Version);
+            }
+            catch (VersionMismatch)
+            {
+                continue;
+            }
+            await Write(tenant, account.State, "Set a new password", name =>
+            [
+                $"Somebody asked for a new password for your account at {name}.",
+                $"The link sets one. It works once, for {Life.TotalMinutes:0} minutes, and only the last link that was sent works.",
+                "If that was not you, there is nothing to do: your password stays as it is.",
+            ], ct, "Set a new password", settings.Mail.Link("password-reset", token.Text));
+            return;
+        }
+    }
+
+    /// <summary>Tells the holder that the password is another one now.</summary>
+    public Task Notify(string tenant, User account, DateTimeOffset at, CancellationToken ct) => Write(tenant, account, "Your password was changed", name =>
+    [
+        $"The password of your account at {name} was changed on {at:yyyy-MM-dd} at {at:HH:mm} UTC. Other sessions have been signed out.",
+        "If that was not you, ask for a new password at the sign-in at once, and tell an owner of your organization.",
+    ], ct);
+
+    // To the address of the account, never to the one that was typed: two that compare equal need not reach the same person.
+    private async Task Write(string tenant, User account, string subject, Func<string, IReadOnlyList<string>> paragraphs, CancellationToken ct, string? action = null, string? link = null)
+    {
+        var organization = await standings.Of(tenant, Id<Organization>.Parse(tenant));
+        if (account.Email is not { } email || await node.Open(tenant, email, ct) is not { } address) return;
+        post.Send(new Letter(address, subject, paragraphs(organization.Name?.Value ?? "Nubabel"), action, link));
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "A link for a new password was not sent: the account has got its share")]
+    private static partial void TooMany(ILogger log);
+}
