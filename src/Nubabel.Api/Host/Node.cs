@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -28,4 +29,8 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     /// <summary>Seals a personal value under its subject's key, for a command.</summary>
     public async ValueTask<Personal> Seal(string tenant, string subject, string plain, CancellationToken ct) =>
         new(subject, await Subjects.Seal(tenant, subject, plain, ct));
+
+    /// <summary>Opens a personal value, for what is done with it at the edge; null when its subject is erased.</summary>
+    public async ValueTask<string?> Open(string tenant, Personal value, CancellationToken ct) =>
+        JsonSerializer.Deserialize<string?>((await Reader(tenant).Open(JsonSerializer.SerializeToUtf8Bytes(value, StoredJson.Options), ct)).Span);
 }

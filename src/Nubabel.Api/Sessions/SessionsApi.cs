@@ -67,8 +67,10 @@ public static class SessionsApi
         var holder = await reader.Holder("email", valid ? signIns.EmailKey(tenant, email!) : "", ct);
         var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
         var account = await reader.Load(user, ct);
-        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == UserStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
+        var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status is UserStatus.Active or UserStatus.Suspended ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
         if (!right || known is null || known.State is "suspended" or "closed") throw Failed();
+        // Only who knows the password hears of the suspension.
+        if (account.State.Status == UserStatus.Suspended) throw new Problem("user.suspended", "The account is suspended.");
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
         return await signIns.SignIn(scope, new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.State.Role)), ct);
     }
