@@ -127,7 +127,16 @@ public static class InvitationsApi
         var opened = new Step<Session>(caller.Session, open, fresh: true);
         List<Step> steps = [new Step<Invitation>(token.Invitation, new AcceptInvitation(token.Hash, user)), registered, opened];
         if (invitation.Role == Role.Owner) steps.Add(new Step<Organization>(Id<Organization>.Parse(tenant), new AddOwner(user)));
-        await journal.Commit(steps, ct);
+        try
+        {
+            await journal.Commit(steps, ct);
+        }
+        catch (Refused taken) when (taken.Code == "user.email_taken")
+        {
+            // Who was faster with this token has the address too; the token, not the address, is why this one is refused.
+            await Good(wish.Token, node, ct);
+            throw;
+        }
         return signIns.Answer(StatusCodes.Status201Created, answer, Math.Max(registered.Outcome.Position, opened.Outcome.Position));
     }
 
