@@ -76,6 +76,7 @@ public static class Server
         services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
         services.AddSingleton(new RefreshTokens(node.Master));
         services.AddSingleton(new InvitationTokens(node.Master));
+        services.AddSingleton<InvitationMail>();
         services.AddSingleton<AccessTokens>();
         services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();

@@ -66,7 +66,7 @@ public static class InvitationsApi
     }
 
     private static async Task<IResult> Invite(
-        Body<NewInvitation> body, RequestScope scope, Node node, Standings standings, SignIns signIns, InvitationTokens tokens, Answers answers, CancellationToken ct)
+        Body<NewInvitation> body, RequestScope scope, Node node, Standings standings, SignIns signIns, InvitationTokens tokens, InvitationMail mail, Answers answers, CancellationToken ct)
     {
         var (wish, caller, journal) = (body.Value, scope.Caller, scope.Journal);
         if (wish.Role == Role.Owner && !caller.May("owners:write")) throw PermissionDenied.Of("owners:write");
@@ -84,6 +84,7 @@ public static class InvitationsApi
             await MemberLimit.CheckInviting(node, standings, caller.Tenant, ct);
         }
         await journal.Commit(steps, ct);
+        if (issued.Outcome.Appended > 0) await mail.Send(caller.Tenant, wish, token);
         return await answers.Created(issued.Outcome, Row(issued.Outcome) is { } row ? row with { Token = token.Text } : null, $"/api/invitations/{id}", ct);
     }
 

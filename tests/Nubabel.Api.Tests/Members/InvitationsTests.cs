@@ -46,6 +46,25 @@ public sealed class InvitationsTests
     }
 
     [Fact]
+    public async Task The_invitation_is_mailed_once_with_a_link_that_works()
+    {
+        var acme = await (await TestApi.Shared).SignUp();
+        var body = new { email = $"bob@{acme.Slug}.example", role = "admin" };
+        var invited = await Reply.To(acme.Client, "POST", "/api/invitations", body, "once");
+        Assert.Equal(invited, await Reply.To(acme.Client, "POST", "/api/invitations", body, "once"));
+        var letter = await acme.Api.LetterTo(body.email);
+        Assert.Contains($"Acme {acme.Slug}", letter.Subject, StringComparison.Ordinal);
+        Assert.Contains("as an admin", letter.Text, StringComparison.Ordinal);
+        Assert.Contains("/accept-invitation#nbi.", letter.Html, StringComparison.Ordinal);
+        Assert.Equal(invited.Text("token"), letter.Token);
+        Assert.Equal(201, (await Accept(acme, letter.Token)).Status);
+        // The next letter is out, so a second one of the first would be too.
+        Assert.Equal(201, (await Invite(acme, $"eve@{acme.Slug}.example")).Status);
+        await acme.Api.LetterTo($"eve@{acme.Slug}.example");
+        Assert.Single(acme.Api.LettersTo(body.email));
+    }
+
+    [Fact]
     public async Task The_address_is_sealed_for_the_invitation_and_then_anew_for_the_user()
     {
         var acme = await (await TestApi.Shared).SignUp();
