@@ -70,7 +70,7 @@ public static class SessionsApi
         var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status is UserStatus.Active or UserStatus.Suspended ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
         if (!right || known is null || known.State is "suspended" or "closed") throw Failed();
         // Only who knows the password hears of the suspension.
-        if (account.State.Status == UserStatus.Suspended) throw new Problem("user.suspended", "The account is suspended.");
+        if (account.State.Status == UserStatus.Suspended) throw Suspended();
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
         return await signIns.SignIn(scope, new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.State.Role)), ct);
     }
@@ -128,6 +128,11 @@ public static class SessionsApi
         var streams = await journal.Read([.. all.Select(Streams.Of)], _ => Until.End, ct);
         return all.Where(id => Streams.Fold<Session>(streams[Streams.Of(id)]).IsLive(journal.Now()));
     }
+
+    private static Problem Suspended() => new("user.suspended", "The account is suspended.")
+    {
+        Members = new Dictionary<string, object?> { ["error"] = "access_denied" },
+    };
 
     private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")
     {
