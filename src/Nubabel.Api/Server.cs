@@ -9,6 +9,8 @@ using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
+using Nubabel.Api.Invitations;
+using Nubabel.Api.Members;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
@@ -73,6 +75,8 @@ public static class Server
         services.AddSingleton(keys);
         services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
         services.AddSingleton(new RefreshTokens(node.Master));
+        services.AddSingleton(new InvitationTokens(node.Master));
+        services.AddSingleton<InvitationMail>();
         services.AddSingleton<AccessTokens>();
         services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();
@@ -113,6 +117,8 @@ public static class Server
         app.MapOrganizations();
         app.MapUsers();
         app.MapPasswords();
+        app.MapMembers();
+        app.MapInvitations();
         app.MapSessions();
         app.MapDevices();
         app.MapFlags();

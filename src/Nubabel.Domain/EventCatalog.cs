@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
+using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
@@ -45,6 +46,12 @@ public static class EventCatalog
         new("user_password_rehashed", typeof(UserPasswordRehashed)),
         new("user_password_reset_requested", typeof(UserPasswordResetRequested)),
         new("user_password_reset", typeof(UserPasswordReset)),
+
+        // Invitations
+        new("invitation_issued", typeof(InvitationIssued)),
+        new("invitation_withdrawn", typeof(InvitationWithdrawn)),
+        new("invitation_expired", typeof(InvitationExpired)),
+        new("invitation_accepted", typeof(InvitationAccepted)),
 
         // Sessions
         new("session_opened", typeof(SessionOpened)),

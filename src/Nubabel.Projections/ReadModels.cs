@@ -1,6 +1,8 @@
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
+using Nubabel.Projections.Invitations;
+using Nubabel.Projections.Members;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 
@@ -13,5 +15,7 @@ public static class ReadModels
         .Rows<AuditTrail, AuditRow>()
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
+        .Documents<InvitationList, InvitationRow>()
+        .Documents<MemberList, MemberRow>()
         .Documents<SessionList, SessionRow>();
 }

@@ -6,11 +6,14 @@ using NpgsqlTypes;
 using Nubabel.Domain;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
+using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.Users;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
+using Nubabel.Projections.Invitations;
+using Nubabel.Projections.Members;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -78,6 +81,17 @@ public sealed class LargeTables : IAsyncLifetime
         var flag = new FlagRow(FlagKey.Parse("a"), [], null, FlagStatus.Active, true, now, now, [], null, null);
         var entry = new AuditRow(now, default, null, "user:x", "device.renamed", "device-x", null, "succeeded", null, 1, null, null);
         await Insert("insert into read.flags_v1 (tenant_id, key, version, position, doc, archived) select tenant, 'flag-' || gen_random_uuid(), 1, n, $1, n % 10 > 0 from rows", flag);
+        var (email, role) = (new Personal("user-x", "AAAA"), Role.Member);
+        // Few own and few are suspended; most invitations have run out.
+        await Insert("""
+            insert into read.members_v1 (tenant_id, key, version, position, doc, role, status, joined_at)
+            select tenant, 'user-' || gen_random_uuid(), 1, n, $1, case when n % 1000 = 0 then 'owner' else 'member' end, case when n % 500 = 0 then 'suspended' else 'active' end,
+                   now() - n * interval '1 hour' from rows
+            """, new MemberRow(default, email, role, email, UserStatus.Active, now));
+        await Insert("""
+            insert into read.invitations_v1 (tenant_id, key, version, position, doc, expires_at)
+            select tenant, 'invitation-' || gen_random_uuid(), 1, n, $1, now() + (100 - n) * interval '1 hour' from rows
+            """, new InvitationRow(default, role, email, null, now, now, "user:x"));
         // A user has every fortieth row of a tenant; sessions end after a while, so most of a list is over.
         await Insert($"""
             insert into read.devices_v1 (tenant_id, key, version, position, doc, owner, registered_at)
@@ -159,6 +173,27 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
         await Clean(async () => page = await FlagList.Of(tables.Reader, archived, null, Limit, CancellationToken.None));
         Assert.Equal(Limit, page!.Rows.Count);
         await Clean(() => FlagList.Of(tables.Reader, archived, page.Next, Limit, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData(Role.Owner, null)]
+    [InlineData(null, UserStatus.Suspended)]
+    [InlineData(Role.Member, UserStatus.Active)]
+    [InlineData(Role.Viewer, null)]
+    public async Task Members_are_found_by_role_and_status(Role? role, UserStatus? status)
+    {
+        await Clean(() => MemberList.Of(tables.Reader, role, status, null, Limit, CancellationToken.None));
+        await Clean(() => MemberList.Of(tables.Reader, role, status, [DaysAgo(2), "user-8"], Limit, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Open_invitations_are_found_among_those_that_have_run_out()
+    {
+        Page? page = null;
+        await Clean(async () => page = await InvitationList.Open(tables.Reader, TimeProvider.System.GetUtcNow(), null, Limit, CancellationToken.None));
+        Assert.Equal(Limit, page!.Rows.Count);
+        await Clean(() => InvitationList.Open(tables.Reader, TimeProvider.System.GetUtcNow(), page.Next, Limit, CancellationToken.None));
     }
 
     [Theory]

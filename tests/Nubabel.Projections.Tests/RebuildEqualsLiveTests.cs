@@ -2,6 +2,7 @@ using System.Globalization;
 using Nubabel.Domain;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
+using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
@@ -82,6 +83,7 @@ public sealed class RebuildEqualsLiveTests
             await journal.Handle(user, new RenameUser(await Seal("Grace")), ct);
             await Sessions(journal, await Seal("192.0.2.7"));
             await Passwords(journal, user);
+            for (var i = 0; i < 8; i++) await Member(journal, i);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
@@ -98,6 +100,26 @@ public sealed class RebuildEqualsLiveTests
             await journal.Handle(device, new ChangeDeviceKey(PublicKey.Parse("AAAA")), ct);
             if (number % 2 == 0) await journal.Handle(device, new RevokeDevice(Reason.Parse("lost")), ct);
             if (number % 3 == 0) await journal.Handle(device, new DeleteDevice(), ct);
+        }
+
+        /// <summary>Somebody is invited, comes, and goes or stays.</summary>
+        private async Task Member(Journal journal, int number)
+        {
+            var (ct, now) = (CancellationToken.None, journal.Now());
+            var (invitation, user) = (New<Invitation>(), New<User>());
+            var email = new Personal(Streams.Of(invitation), await keys.Seal(journal.Tenant, Streams.Of(invitation), "bob@example.org", ct));
+            await journal.Create(invitation, new IssueInvitation(email, $"key-{user}", Role.Member, "h", now.AddMinutes(5)), ct);
+            if (number == 0) await journal.Handle(invitation, new WithdrawInvitation(), ct);
+            if (number == 1) await JournalOf(journal.Tenant, journal.Origin, new MinutesLater()).Handle(invitation, new ExpireInvitation(), ct);
+            if (number < 3) return;
+            var name = new Personal(Streams.Of(user), await keys.Seal(journal.Tenant, Streams.Of(user), "Bob", ct));
+            await journal.Commit([new Step<Invitation>(invitation, new AcceptInvitation("h", user)), new Step<User>(user, new RegisterUser(name, $"key-{user}", name, "p0", Role.Member), fresh: true)], ct);
+            Command<User>[] commands =
+            [
+                new ChangeRole(Role.Admin), new SuspendUser(Reason.Parse("on leave")), new ReinstateUser(), new SuspendUser(), number % 2 == 0 ? new LeaveOrganization() : new RemoveUser(),
+            ];
+            foreach (var command in commands.Take(number == 3 ? commands.Length : random.Next(commands.Length + 1))) await journal.Handle(user, command, ct);
+            if (number == 4) await journal.Handle(user, new LeaveOrganization(), ct);
         }
 
         private async Task Sessions(Journal journal, Personal ip)

@@ -5,6 +5,7 @@ using Nubabel.Api;
 using Nubabel.Api.Host;
 using Nubabel.Api.Operators;
 using Nubabel.Domain;
+using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -36,7 +37,9 @@ public static class Accounts
         var register = new RegisterUser(
             await node.Seal(tenant.Id, Streams.Of(id), email, CancellationToken.None), services.GetRequiredService<SignIns>().EmailKey(tenant.Id, Email.Parse(email)),
             await node.Seal(tenant.Id, Streams.Of(id), "Bob", CancellationToken.None), await services.GetRequiredService<Passwords>().Hash(Password.Parse(TestTenant.Password), CancellationToken.None), role);
-        await node.Journal(tenant.Id, new Origin("system:test")).Create(id, register, CancellationToken.None);
+        List<Step> steps = [new Step<User>(id, register, fresh: true)];
+        if (role == Role.Owner) steps.Add(new Step<Organization>(Id<Organization>.Parse(tenant.Id), new AddOwner(id)));
+        await node.Journal(tenant.Id, new Origin("system:test")).Commit(steps, CancellationToken.None);
         return await tenant.SignIn(email);
     }
 

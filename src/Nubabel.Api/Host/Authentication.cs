@@ -22,7 +22,8 @@ public static class Authentication
         if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
         // Ending a session that has ended needs no account that still lives.
         if (!access.EvenEnded) caller = await standings.Now(caller);
-        if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
+        var needed = access.Of(caller, context.Request.RouteValues) ?? permission;
+        if (caller.Realm != access.Realm || !caller.May(needed)) throw PermissionDenied.Of(needed);
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         await next(context);
     });

@@ -30,7 +30,7 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     public async ValueTask<Personal> Seal(string tenant, string subject, string plain, CancellationToken ct) =>
         new(subject, await Subjects.Seal(tenant, subject, plain, ct));
 
-    /// <summary>Opens one; null where its subject is erased.</summary>
+    /// <summary>Opens a personal value, for what is done with it at the edge; null when its subject is erased.</summary>
     public async ValueTask<string?> Open(string tenant, Personal value, CancellationToken ct) =>
         JsonSerializer.Deserialize<string?>((await Reader(tenant).Open(JsonSerializer.SerializeToUtf8Bytes(value, StoredJson.Options), ct)).Span);
 }

@@ -43,8 +43,11 @@ public static class PermissionsPage
     {
         text.Append("## Operations\n\n| operation | needs |\n|---|---|\n");
         foreach (var (operation, access) in routes.OrderBy(r => r.Operation.Split(' ')[1], StringComparer.Ordinal).ThenBy(r => r.Operation, StringComparer.Ordinal))
-            text.Append(CultureInfo.InvariantCulture, $"| `{operation}` | {(access.Permission is { } needed ? $"`{needed}`" : "nothing: open to anybody")} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| `{operation}` | {Needs(access)} |\n");
     }
+
+    private static string Needs(Access access) =>
+        access.Permission is not { } needed ? "nothing: open to anybody" : access.OnOneself is { } own ? $"`{needed}`, on oneself `{own}`" : $"`{needed}`";
 
     private static string Mark(bool holds) => holds ? "yes" : "";
 }

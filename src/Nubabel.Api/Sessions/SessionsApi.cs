@@ -64,12 +64,14 @@ public static class SessionsApi
         var holder = await reader.Holder("email", signIns.AddressKey(tenant, wish.Email), ct);
         var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
         var account = (await reader.Load(user, ct)).State;
-        var verdict = await passwords.Verify(account.Status == UserStatus.Active ? account.PasswordHash : null, wish.Password, ct);
+        var verdict = await passwords.Verify(account.Status is UserStatus.Active or UserStatus.Suspended ? account.PasswordHash : null, wish.Password, ct);
         if (verdict == Verdict.Wrong || known is null || known.State is "suspended" or "closed")
         {
             await attempt.Fail(scope, holder);
             throw Failed();
         }
+        // Only who knows the password hears of the suspension.
+        if (account.Status == UserStatus.Suspended) throw Suspended();
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
         var caller = new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.Role));
         var answer = await signIns.SignIn(scope, caller, ct, account.PasswordNumber, attempt.Cleared());
@@ -122,6 +124,11 @@ public static class SessionsApi
         await journal.Commit(steps, ct);
         return answers.Told(new RevokedOthers(steps.Count), steps.Select(s => s.Outcome.Position).DefaultIfEmpty().Max());
     }
+
+    private static Problem Suspended() => new("user.suspended", "The account is suspended.")
+    {
+        Members = new Dictionary<string, object?> { ["error"] = "access_denied" },
+    };
 
     private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")
     {

@@ -19,7 +19,7 @@ public sealed record ProfileChange(PersonName Name)
 public static class UsersApi
 {
     private const string Example = """
-        {"id":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","name":"Ada Lovelace","role":"owner","email":"ada@example.com","registeredAt":"2026-11-21T08:14:00Z"}
+        {"id":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","name":"Ada Lovelace","role":"owner","email":"ada@example.com","status":"active","registeredAt":"2026-11-21T08:14:00Z"}
         """;
 
     public static void MapUsers(this IEndpointRouteBuilder app)

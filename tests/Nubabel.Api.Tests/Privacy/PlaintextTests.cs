@@ -15,7 +15,7 @@ namespace Nubabel.Api.Tests.Privacy;
 /// </summary>
 public sealed class PlaintextTests
 {
-    private const string Email = "xq7canarymail@canary-host.example", Name = "Xq7canaryname Wq9", NewName = "Zk4canaryrenamed", Agent = "Vj3canaryagent/1.0", Password = "Uh8canarypassword!";
+    private const string Email = "xq7canarymail@canary-host.example", Name = "Xq7canaryname Wq9", NewName = "Zk4canaryrenamed", Agent = "Vj3canaryagent/1.0", Password = "Uh8canarypassword!", Guest = "jr5canaryguest@guest-host.example", GuestName = "Ft6canaryguestname";
 
     [Fact]
     public async Task No_table_and_no_log_line_holds_personal_plaintext()
@@ -27,7 +27,7 @@ public sealed class PlaintextTests
         var tokens = await Use(api);
 
         var rows = await Traces.Rows(database);
-        foreach (var canary in new[] { Email, "xq7canarymail", Name, NewName, Agent, Password, "127.0.0.1", tokens.Access, tokens.Refresh, tokens.Refresh.Split('.')[^1] })
+        foreach (var canary in new[] { Email, "xq7canarymail", Guest, "jr5canaryguest", GuestName, Name, NewName, Agent, Password, "127.0.0.1", tokens.Access, tokens.Refresh, tokens.Refresh.Split('.')[^1] })
         {
             Assert.Equal((canary, []), (canary, Traces.Of(canary, rows).ToArray()));
             // The address that the server itself listens on is in its log.
@@ -73,6 +73,9 @@ public sealed class PlaintextTests
         using var renamed = await ada.PatchAsJsonAsync("/api/user", new { name = NewName });
         Assert.Equal((NewName, Email), ((await renamed.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("name").GetString(), (await ada.GetFromJsonAsync<JsonElement>("/api/user")).GetProperty("email").GetString()));
         await Tokens(await api.Client.PostAsJsonAsync("/api/auth/sign-in", new { organization = "canary-works", email = Email, password = Password }));
+        using var invited = await ada.PostAsJsonAsync("/api/invitations", new { email = Guest, role = "member" });
+        var token = (await invited.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("token").GetString();
+        await Tokens(await api.Client.PostAsJsonAsync("/api/invitations/accept", new { token, name = GuestName, password = Password }));
         using var exchange = new HttpRequestMessage(HttpMethod.Post, "/api/auth/refresh") { Content = JsonContent.Create(new { refresh_token = refresh }) };
         exchange.Headers.Add("Idempotency-Key", "once");
         await Tokens(await api.Client.SendAsync(exchange));
@@ -84,7 +87,7 @@ public sealed class PlaintextTests
             $$"""{"email":"{{Email}}","email":"{{Email}}"}""", $$"""{"{{Email}}":"{{Name}}"}""", $$"""{"organization":{"name":"x","slug":"{{Email}}"},"email":"{{Name}}","password":"{{Password}}","name":"{{Name}}"}""",
         ];
         foreach (var body in failing)
-            foreach (var path in new[] { "/api/signup", "/api/auth/sign-in", "/admin/auth/sign-in", "/api/auth/refresh" })
+            foreach (var path in new[] { "/api/signup", "/api/auth/sign-in", "/admin/auth/sign-in", "/api/auth/refresh", "/api/invitations/accept" })
                 Assert.InRange((int)(await api.Client.PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"))).StatusCode, 400, 499);
         foreach (var body in failing) Assert.InRange((int)(await ada.PatchAsync("/api/user", new StringContent(body, Encoding.UTF8, "application/json"))).StatusCode, 400, 499);
         Assert.Equal(401, (int)(await api.Client.PostAsJsonAsync("/api/auth/sign-in", new { organization = "canary-works", email = Email, password = Name + Password })).StatusCode);

@@ -13,7 +13,8 @@ public sealed class AccessTests
     private static readonly string[] Open =
     [
         "GET /.well-known/jwks.json", "GET /health", "GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json",
-        "POST /admin/auth/refresh", "POST /admin/auth/sign-in", "POST /api/auth/password-reset", "POST /api/auth/password-reset/confirm", "POST /api/auth/refresh", "POST /api/auth/sign-in", "POST /api/signup",
+        "POST /admin/auth/refresh", "POST /admin/auth/sign-in", "POST /api/auth/password-reset", "POST /api/auth/password-reset/confirm", "POST /api/auth/refresh", "POST /api/auth/sign-in",
+        "POST /api/invitations/accept", "POST /api/signup",
     ];
 
     [Fact]

@@ -18,6 +18,13 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["PUT /api/devices/{id}/key"] = new(Device, new { publicKey = "AAAA" }),
         ["PUT /api/devices/{id}/revocation"] = new(Device, new { reason = "lost" }),
         ["DELETE /api/sessions/{id}"] = new(Session),
+        ["GET /api/members/{userId}"] = new(Member, Personal: false),
+        ["DELETE /api/members/{userId}"] = new(Member, Personal: false),
+        ["PUT /api/members/{userId}/role"] = new(Member, new { role = "viewer" }, Personal: false),
+        ["PUT /api/members/{userId}/suspension"] = new(Member, new { reason = "on leave" }, Personal: false),
+        ["DELETE /api/members/{userId}/suspension"] = new(Member, Personal: false),
+        ["GET /api/invitations/{id}"] = new(Invitation, Personal: false),
+        ["DELETE /api/invitations/{id}"] = new(Invitation, Personal: false),
     };
 
     private const string Flag = "a flag, which is the platform's and for all organizations";
@@ -40,6 +47,15 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private static async Task<string> Device(TestTenant owner)
     {
         using var answer = await owner.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> Member(TestTenant owner) => (await owner.Colleague()).User;
+
+    private static async Task<string> Invitation(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/invitations", new { email = $"i{Guid.NewGuid():N}@{owner.Slug}.example", role = "member" });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }
