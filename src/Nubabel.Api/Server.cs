@@ -87,6 +87,8 @@ public static class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddHostedService<Background>();
+        services.AddSingleton<Closures>();
+        services.AddHostedService(sp => sp.GetRequiredService<Closures>());
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -100,12 +102,15 @@ public static class Server
     private static void Routes(WebApplication app)
     {
         app.MapOrganizations();
+        app.MapTenants();
         app.MapUsers();
         app.MapSessions();
         app.MapDevices();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapAudit();
+        app.MapAuditAdmin();
+        app.MapPermissions();
         app.MapOperators();
         app.MapAdmin();
         app.MapHealth();

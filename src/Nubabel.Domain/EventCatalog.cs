@@ -72,5 +72,6 @@ public static class EventCatalog
 
         // Operators
         new("operator_added", typeof(OperatorAdded)),
+        new("operator_removed", typeof(OperatorRemoved)),
     ];
 }

@@ -1,6 +1,7 @@
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
+using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 
@@ -13,5 +14,6 @@ public static class ReadModels
         .Rows<AuditTrail, AuditRow>()
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
+        .Documents<OrganizationList, OrganizationRow>(platform: true)
         .Documents<SessionList, SessionRow>();
 }

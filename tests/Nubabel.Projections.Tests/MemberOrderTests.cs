@@ -3,6 +3,7 @@ using System.Text.Json;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
+using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
 
 namespace Nubabel.Projections.Tests;
@@ -18,6 +19,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(SessionRow))]
     [InlineData(typeof(AuditRow))]
     [InlineData(typeof(FlagRow))]
+    [InlineData(typeof(OrganizationRow))]
     public void The_members_of_a_row_stand_in_the_order_of_jsonb(Type row)
     {
         var members = StoredJson.Options.GetTypeInfo(row).Properties.Select(p => p.Name).ToArray();

@@ -39,11 +39,14 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     public Reader Reader => reader ??= node.Reader(Caller.Tenant);
     public Ids Ids => ids ??= new Ids(this, node.Time);
 
-    /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
-    public Journal JournalFor(string tenant, Actor actor)
+    /// <summary>
+    /// A journal of a route that finds out by itself who acts (sign-up, sign-in, refresh), or of an operator's that acts in an organization.
+    /// </summary>
+    /// <param name="reason">Why, for the audit trail.</param>
+    public Journal JournalFor(string tenant, Actor actor, Reason? reason = null)
     {
         var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity.Id : null;
-        return Prepared(node.Journal(tenant, new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent)));
+        return Prepared(node.Journal(tenant, new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent, reason?.Value)));
     }
 
     public string? Ip => Http.Connection.RemoteIpAddress is { } ip ? (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString() : null;

@@ -56,7 +56,7 @@ public static class SessionsApi
         app.MapGet("/.well-known/jwks.json", (SigningKeys keys, CancellationToken ct) => keys.Published(ct)).WithTags("Sessions").Anonymous().Answers200<JwkSet>();
     }
 
-    private static async Task<IResult> SignIn(Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, SignIns signIns, CancellationToken ct)
+    private static async Task<IResult> SignIn(Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, Standings standings, SignIns signIns, CancellationToken ct)
     {
         var (wish, ids) = (body.Value, scope.Ids);
         var known = await node.Directory.Find(wish.Organization, ct);
@@ -68,7 +68,9 @@ public static class SessionsApi
         var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
         var account = await reader.Load(user, ct);
         var right = wish.Password.Length <= LongestSecret && await passwords.Verify(account.State.Status == UserStatus.Active ? account.State.PasswordHash : null, Password.Normalise(wish.Password), ct);
-        if (!right || known is null || known.State is "suspended" or "closed") throw Failed();
+        if (!right || known is null) throw Failed();
+        // Only whoever knows the password is told that the organization is suspended; one that is closed is told of to nobody.
+        if (await standings.Organization(tenant) is { } stopped) throw Stopped(stopped) ?? Failed();
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
         return await signIns.SignIn(scope, new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.State.Role)), ct);
     }
@@ -126,6 +128,12 @@ public static class SessionsApi
         var streams = await journal.Read([.. all.Select(Streams.Of)], _ => Until.End, ct);
         return all.Where(id => Streams.Fold<Session>(streams[Streams.Of(id)]).IsLive(journal.Now()));
     }
+
+    /// <summary>That the organization is suspended, for whoever has shown to belong to it; null where it is gone for good.</summary>
+    internal static Problem? Stopped(Problem why) => why.Code != "organization.suspended" ? null : new Problem(why.Code, why.Detail)
+    {
+        Members = new Dictionary<string, object?> { ["error"] = "access_denied" },
+    };
 
     private static Problem Failed() => new("sign_in.failed", "The organization, the e-mail address or the password is wrong.")
     {
