@@ -140,12 +140,15 @@ public sealed class TenantsTests : IAsyncLifetime
     [Fact]
     public async Task What_an_operator_did_stands_in_the_organizations_own_trail_with_its_reason()
     {
+        await acme.Client.PutAsJsonAsync("/api/organization/closure", new { password = TestTenant.Password, reason = "we move on" }).Json();
         using var suspend = await platform.PutAsJsonAsync(Path + "/suspension", new { reason = "unpaid" });
         using var reactivate = await platform.DeleteAsync(Path + "/suspension");
         await Burst.Until("the owner gets in", TimeSpan.FromSeconds(5), async () => (await Reply.To(acme.Client, "GET", "/api/user")).Status == 200);
         var entry = Assert.Single(await acme.Client.Items("/api/audit-logs?action=organization.suspended", reactivate.Position()));
         Assert.StartsWith("operator:", entry.Text("actor"), StringComparison.Ordinal);
         Assert.Equal(("unpaid", $"organization-{acme.Id}", "127.0.0.1"), (entry.Text("reason"), entry.Text("object"), entry.Text("ip")));
+        // The closure's reason is not what the suspension's has replaced.
+        Assert.False(entry.TryGetProperty("before", out _), entry.GetRawText());
         var subject = entry.Text("actor").Replace(':', '-');
         var headers = await acme.Api.Database.Scalar<string>($"select headers::text from events.mt_events where tenant_id = '{acme.Id}' and type = 'organization_suspended'");
         Assert.Contains($"\"s\": \"{subject}\"", headers, StringComparison.Ordinal);
