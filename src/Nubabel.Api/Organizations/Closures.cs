@@ -28,9 +28,9 @@ public sealed partial class Closures(Node node, Settings settings, ILogger<Closu
             {
                 closed += (await node.Journal(id.ToString(), new Origin(Actor.System("closures").ToString())).Handle(id, new CloseOrganization(), ct)).Appended;
             }
-            catch (Exception e) when (e is Refused or OutcomeUnknown)
+            catch (Exception e) when (e is not (NpgsqlException or OperationCanceledException))
             {
-                // The next round meets it again; the others do not wait for it.
+                // The next round meets it again; the others do not wait for it. Without a database there is nothing to go on with.
                 Left(e, id.ToString());
             }
         }
