@@ -39,19 +39,20 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     public Reader Reader => reader ??= node.Reader(Caller.Tenant);
     public Ids Ids => ids ??= new Ids(this, node.Time);
 
-    /// <summary>
-    /// A journal of a route that finds out by itself who acts (sign-up, sign-in, refresh), or of an operator's that acts in an organization.
-    /// </summary>
-    /// <param name="reason">Why, for the audit trail.</param>
-    public Journal JournalFor(string tenant, Actor actor, Reason? reason = null)
+    /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
+    public Journal JournalFor(string tenant, Actor actor)
     {
         var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity.Id : null;
-        return Prepared(node.Journal(tenant, new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent, reason?.Value)));
+        return Prepared(node.Journal(tenant, new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent)));
     }
 
     public string? Ip => Http.Connection.RemoteIpAddress is { } ip ? (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString() : null;
 
     public string? Agent => Http.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent[..Math.Min(agent.Length, MostAgent)] : null;
+
+    /// <summary>A journal of a caller who says why, for the audit trail: also an operator's, who acts in an organization.</summary>
+    public Journal JournalFor(string tenant, Actor actor, Reason? reason) =>
+        Prepared(node.Journal(tenant, JournalFor(tenant, actor).Origin with { Reason = reason?.Value }));
 
     /// <summary>From here on commands are answered from what the record's request did.</summary>
     public void Answer(IdempotencyRecord record)
