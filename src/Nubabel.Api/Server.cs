@@ -102,6 +102,8 @@ public static class Server
         services.AddSingleton<Chores>();
         services.AddHostedService(sp => sp.GetRequiredService<Chores>());
         services.AddHostedService<Background>();
+        services.AddSingleton<Closures>();
+        services.AddHostedService(sp => sp.GetRequiredService<Closures>());
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -115,6 +117,7 @@ public static class Server
     private static void Routes(WebApplication app)
     {
         app.MapOrganizations();
+        app.MapTenants();
         app.MapUsers();
         app.MapPasswords();
         app.MapMembers();
@@ -124,6 +127,8 @@ public static class Server
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapAudit();
+        app.MapAuditAdmin();
+        app.MapPermissions();
         app.MapOperators();
         app.MapAdmin();
         app.MapHealth();

@@ -85,5 +85,6 @@ public static class EventCatalog
 
         // Operators
         new("operator_added", typeof(OperatorAdded)),
+        new("operator_removed", typeof(OperatorRemoved)),
     ];
 }

@@ -3,6 +3,7 @@ using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Members;
+using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 
@@ -17,5 +18,6 @@ public static class ReadModels
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()
         .Documents<MemberList, MemberRow>()
+        .Documents<OrganizationList, OrganizationRow>(platform: true)
         .Documents<SessionList, SessionRow>();
 }

@@ -50,7 +50,7 @@ public sealed class Columns<TRow>
         return this;
     }
 
-    /// <summary>An index on <c>tenant_id</c> and these columns (a column may be followed by <c>desc</c>).</summary>
+    /// <summary>An index on <c>tenant_id</c> and these columns (a column may be followed by <c>desc</c>, or a text by <c>bytewise</c>).</summary>
     /// <param name="why">Which query it serves; it becomes the index's comment.</param>
     /// <param name="columnNames">In order, without <c>tenant_id</c>.</param>
     public Columns<TRow> Index(string why, params string[] columnNames)

@@ -15,6 +15,11 @@ public static class ReadTables
 {
     private const int LongestName = 63;
 
+    /// <summary>
+    /// Ordered by bytes and not by a language: the index then also finds texts by their beginning, by operators that row-level security lets near it.
+    /// </summary>
+    private const string Bytewise = "bytewise";
+
     /// <summary>Creates what is missing in one transaction. Runs as the owner.</summary>
     /// <param name="api">The login that reads under row-level security.</param>
     /// <param name="daemon">The login that projections write with.</param>
@@ -61,11 +66,11 @@ public static class ReadTables
         var columns = index.Columns.Select(c => c.Split(' ', 2)).Select(c => (Name: c[0], Order: c.Length == 2 ? c[1] : "")).ToArray();
         foreach (var (name, order) in columns)
         {
-            if (Declared(projection).All(c => c.Name != name) || order is not ("" or "desc" or "asc"))
+            if (Declared(projection).All(c => c.Name != name) || order is not ("" or "desc" or "asc" or Bytewise))
                 throw new InvalidOperationException($"{projection.Name} declares an index on {name} {order}, which its table cannot have.");
         }
         var indexName = IndexName(projection, columns);
-        var keys = string.Join("", columns.Select(c => $", \"{c.Name}\" {c.Order}"));
+        var keys = string.Join("", columns.Select(c => $", \"{c.Name}\" {(c.Order == Bytewise ? "collate \"C\"" : c.Order)}"));
         await Run(connection, $"""
             create index if not exists "{indexName}" on {projection.Table.Quoted} (tenant_id{keys});
             comment on index read."{indexName}" is '{index.Why.Replace("'", "''", StringComparison.Ordinal)}';
@@ -75,7 +80,7 @@ public static class ReadTables
     /// <summary>The name says the columns, so that another index gets another name; what is too long for PostgreSQL ends in a hash.</summary>
     private static string IndexName(Projection projection, (string Name, string Order)[] columns)
     {
-        var name = $"{projection.Name}_v{projection.Version}_{string.Join('_', columns.Select(c => c.Order == "desc" ? $"{c.Name}_desc" : c.Name))}";
+        var name = $"{projection.Name}_v{projection.Version}_{string.Join('_', columns.Select(c => c.Order is "desc" or Bytewise ? $"{c.Name}_{c.Order}" : c.Name))}";
         if (name.Length <= LongestName) return name;
         var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))[..8];
         return $"{name[..(LongestName - hash.Length - 1)]}_{hash}";

@@ -5,6 +5,7 @@ using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Members;
+using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
 
 namespace Nubabel.Projections.Tests;
@@ -22,6 +23,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(FlagRow))]
     [InlineData(typeof(MemberRow))]
     [InlineData(typeof(InvitationRow))]
+    [InlineData(typeof(OrganizationRow))]
     public void The_members_of_a_row_stand_in_the_order_of_jsonb(Type row)
     {
         var members = StoredJson.Options.GetTypeInfo(row).Properties.Select(p => p.Name).ToArray();

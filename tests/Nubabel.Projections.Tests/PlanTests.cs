@@ -7,6 +7,7 @@ using Nubabel.Domain;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
+using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.Users;
 using Nubabel.Projections.Audit;
@@ -14,6 +15,7 @@ using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Members;
+using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -30,6 +32,9 @@ public sealed class LargeTables : IAsyncLifetime
     private Database serving = null!;
 
     internal Reader Reader { get; private set; } = null!;
+
+    /// <summary>An operator's.</summary>
+    internal Reader Platform { get; private set; } = null!;
     internal static Id<User> User { get; } = new(Guid.Parse("00000000-0000-7000-8000-000000000007"));
     internal static string Tenant(int number) => $"00000000-0000-7000-9000-{number.ToString("D12", CultureInfo.InvariantCulture)}";
 
@@ -47,6 +52,7 @@ public sealed class LargeTables : IAsyncLifetime
         proxy = Between(database, Hear);
         serving = Database.Open("main", proxy.ConnectionString, database.DaemonString);
         Reader = new Reader(serving, new SubjectKeys(serving.Api, TestDatabase.Master), Tenant(1));
+        Platform = new Reader(serving, new SubjectKeys(serving.Api, TestDatabase.Master), Projection.PlatformTenant);
     }
 
     /// <summary>The plans of the read model's statements that the query ran, beginning with none.</summary>
@@ -92,6 +98,13 @@ public sealed class LargeTables : IAsyncLifetime
             insert into read.invitations_v1 (tenant_id, key, version, position, doc, expires_at)
             select tenant, 'invitation-' || gen_random_uuid(), 1, n, $1, now() + (100 - n) * interval '1 hour' from rows
             """, new InvitationRow(default, role, email, null, now, now, "user:x"));
+        // All of them the platform's: few are suspended or have a plan, and every tenth name begins with the same word.
+        var organization = new OrganizationRow(default, OrganizationName.Parse("A"), null, Slug.Parse("aa"), null, OrganizationStatus.Active, null, null, now, null, null, null, null);
+        await Insert($"""
+            insert into read.organizations_v1 (tenant_id, key, version, position, doc, slug, folded_name, status, plan, closes_at)
+            select '{Projection.PlatformTenant}', 'organization-' || gen_random_uuid(), 1, n, $1, 's' || lpad(n::text, 5, '0') || '-' || t, case when n % 10 = 0 then 'common ' else 'word ' end || n,
+                   case when n % 500 = 0 then 'suspended' else 'active' end, case when n % 400 = 0 then 'team' end, case when n % 300 = 0 then now() + (n - 3000) * interval '1 minute' end from rows
+            """, organization);
         // A user has every fortieth row of a tenant; sessions end after a while, so most of a list is over.
         await Insert($"""
             insert into read.devices_v1 (tenant_id, key, version, position, doc, owner, registered_at)
@@ -174,6 +187,28 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
         Assert.Equal(Limit, page!.Rows.Count);
         await Clean(() => FlagList.Of(tables.Reader, archived, page.Next, Limit, CancellationToken.None));
     }
+
+    public static TheoryData<string, OrganizationList.Filter> Looks() => new()
+    {
+        { "none", new() }, { "slugs", new("S0000") }, { "one slug", new("s00042-1") }, { "many names", new("Common") }, { "one name", new("word 4242") }, { "neither", new("zzz") }, { "both", new("s") },
+        { "status", new(Status: OrganizationStatus.Suspended) }, { "plan", new(Plan: "team") }, { "plan and status", new(Status: OrganizationStatus.Suspended, Plan: "team") },
+        { "text, plan and status", new("common", OrganizationStatus.Suspended, "team") },
+    };
+
+    [Theory]
+    [MemberData(nameof(Looks))]
+    public async Task Organizations_are_found_by_what_an_operator_looks_for(string name, OrganizationList.Filter filter)
+    {
+        Assert.NotEmpty(name);
+        Page? page = null;
+        await Clean(async () => page = await OrganizationList.Search(tables.Platform, filter, null, Limit, CancellationToken.None));
+        Assert.Equal(name == "neither", page!.Rows.Count == 0);
+        await Clean(() => OrganizationList.Search(tables.Platform, filter, page.Next ?? ["slug", "s00100-1", "organization-8"], Limit, CancellationToken.None));
+        await Clean(() => OrganizationList.Search(tables.Platform, filter, ["name", "common 500", "organization-8"], Limit, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Organizations_to_be_closed_are_found_by_their_time() => await Clean(() => OrganizationList.Due(tables.Platform, TimeProvider.System.GetUtcNow(), Limit, CancellationToken.None));
 
     [Theory]
     [InlineData(null, null)]

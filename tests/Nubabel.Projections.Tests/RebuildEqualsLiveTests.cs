@@ -81,12 +81,20 @@ public sealed class RebuildEqualsLiveTests
             await journal.Commit([founded, registered], ct);
             await journal.Handle(organization, new RenameOrganization(OrganizationName.Parse("Acme Ltd")), ct);
             await journal.Handle(user, new RenameUser(await Seal("Grace")), ct);
+            Command<Organization>[] operators =
+            [
+                new SuspendOrganization(Reason.Parse("unpaid")), new ReactivateOrganization(), new ChangeTerms(Plan.Parse("team"), new OrganizationLimits(Members: random.Next(1, 500))),
+                new ScheduleClosure(journal.Now().AddDays(1)), new CancelClosure(), new AddOwner(New<User>()), new RemoveOwner(user),
+            ];
+            foreach (var command in operators) await journal.Handle(organization, command, ct);
             await Sessions(journal, await Seal("192.0.2.7"));
             await Passwords(journal, user);
             for (var i = 0; i < 8; i++) await Member(journal, i);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
+            await journal.Handle(organization, new ScheduleClosure(journal.Now().AddSeconds(1), Reason.Parse("over"), ByOperator: true), ct);
+            await JournalOf(tenant, new Origin("system:closures"), new MinutesLater()).Handle(organization, new CloseOrganization(), ct);
 
             async Task<Personal> Seal(string plain) => new(subject, await keys.Seal(tenant, subject, plain, ct));
         }
@@ -156,6 +164,7 @@ public sealed class RebuildEqualsLiveTests
             var journal = JournalOf(Projection.PlatformTenant, new Origin("system:test"));
             var email = new Personal(Streams.Of(id), await keys.Seal(Projection.PlatformTenant, Streams.Of(id), "root@example.org", CancellationToken.None));
             await journal.Create(id, new AddOperator(email, $"key-{id}", "hash"), CancellationToken.None);
+            await journal.Handle(id, new RemoveOperator(), CancellationToken.None);
         }
 
         private async Task Flags()

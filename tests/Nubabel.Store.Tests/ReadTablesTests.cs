@@ -39,6 +39,14 @@ public sealed class ReadTablesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_index_may_order_texts_by_bytes()
+    {
+        await Ensure(new ProjectionSet(Tallies.Types).Documents<TalliesByBytes, TallyRow>());
+        Assert.EndsWith("(tenant_id, name COLLATE \"C\", sum)", await database.Scalar<string>("select indexdef from pg_indexes where indexname = 'tallies_by_bytes_v1_name_bytewise_sum'"),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Every_table_has_row_level_security_forced_and_the_api_sees_its_tenant_only()
     {
         Assert.Equal(3L, await database.Scalar<long>("""
@@ -71,6 +79,15 @@ public sealed class ReadTablesTests : IAsyncLifetime
         if (tenant is not null) await reader.NextResultAsync();
         await reader.ReadAsync();
         return reader.GetInt64(0);
+    }
+
+    private sealed class TalliesByBytes : IDocument<TallyRow>
+    {
+        public static string Name => "tallies_by_bytes";
+        public static int Version => 1;
+        public static IReadOnlyList<string> Types { get; } = [];
+        public static Columns<TallyRow> Columns { get; } = new Columns<TallyRow>().Add("name", r => r.Name).Add("sum", r => r.Sum).Index("Tallies whose name begins with a text", "name bytewise", "sum");
+        public static TallyRow? Evolve(TallyRow? row, Recorded e) => row;
     }
 
     private sealed class OtherTallies : IDocument<TallyRow>

@@ -41,11 +41,11 @@ public static class AuditApi
         return page.Answer(await Page.Open(db, entries, page.Limit, Show, entry => entry.Place, ct));
     }
 
-    private static DateTimeOffset? Time(string name, string? text) =>
+    internal static DateTimeOffset? Time(string name, string? text) =>
         text is null ? null
         : StrictTimes.TryParse(text, out var time) ? time
         : throw Problem.At(name, "query.invalid", "A time is RFC 3339 with an offset, as in 2026-01-31T12:00:00Z.");
 
-    private static AuditEntry Show(AuditTrail.Entry e) => new(
+    internal static AuditEntry Show(AuditTrail.Entry e) => new(
         e.Row.Id, e.Position, e.Row.At, e.Row.Actor, e.Row.Action, e.Row.Object, e.Row.Outcome, e.Row.Reason, e.Row.Ip, e.Row.UserAgent, e.Row.RequestId, e.Row.TraceId, e.Before, e.After);
 }

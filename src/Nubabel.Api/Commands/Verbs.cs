@@ -2,8 +2,6 @@ using System.CommandLine;
 using Npgsql;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Tokens;
-using Nubabel.Api.Operators;
-using Nubabel.Domain;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -19,7 +17,7 @@ public static class Verbs
     {
         var root = new RootCommand("Nubabel: tenants, sessions, devices and their audit trail as events over one PostgreSQL.")
         {
-            Config(), Migrate(), OperatorsVerb(), Keys(), Projections(), HealthVerb(),
+            Config(), Migrate(), OperatorVerbs.All(), Keys(), Projections(), HealthVerb(),
         };
         var serve = new Command("serve", "Serve the API (what happens without a verb, too).");
         serve.SetAction((_, ct) => Guarded(() => Server.Run(ct)));
@@ -56,38 +54,6 @@ public static class Verbs
             return status.Any(s => s.State is "drifted" or "unknown") ? 1 : 0;
         }));
         return verb;
-    }
-
-    private static Command OperatorsVerb()
-    {
-        var email = new Option<string>("--email") { Description = "The operator's e-mail address.", Required = true };
-        var add = new Command("add", "Add an operator. The password is read from standard input, so that it stands in no history and no process list.") { email };
-        add.SetAction((parsed, ct) => Guarded(async () =>
-        {
-            if (!Email.TryParse(parsed.GetValue(email), out var address)) return Fail("This is not an e-mail address.");
-            Password password;
-            try
-            {
-                password = Password.Parse(await Prompt.Secret("Password: ", ct));
-            }
-            catch (Refused refused)
-            {
-                return Fail(refused.Message);
-            }
-            await using var node = await Opened.Open(ct);
-            using var passwords = new Passwords();
-            try
-            {
-                var id = await OperatorsApi.Add(node.Node, node.SignIns, passwords, address, password, ct);
-                Console.WriteLine($"Added operator {id}.");
-                return 0;
-            }
-            catch (Refused refused) when (refused.Code == "operator.email_taken")
-            {
-                return Fail("There is an operator with this e-mail address.");
-            }
-        }));
-        return new Command("operators", "The people who run the platform.") { add };
     }
 
     private static Command Keys()
@@ -150,7 +116,7 @@ public static class Verbs
     }
 
     /// <summary>Faults that the operator can mend are said in a line; only our own show a stack.</summary>
-    private static async Task<int> Guarded(Func<Task<int>> verb)
+    internal static async Task<int> Guarded(Func<Task<int>> verb)
     {
         try
         {
@@ -171,7 +137,7 @@ public static class Verbs
         }
     }
 
-    private static int Fail(string line)
+    internal static int Fail(string line)
     {
         Console.Error.WriteLine(line);
         return 1;

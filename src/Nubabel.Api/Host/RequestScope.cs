@@ -57,6 +57,10 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
 
     public string? Agent => Http.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent[..Math.Min(agent.Length, MostAgent)] : null;
 
+    /// <summary>A journal of a caller who says why, for the audit trail: also an operator's, who acts in an organization.</summary>
+    public Journal JournalFor(string tenant, Actor actor, Reason? reason) =>
+        Prepared(node.Journal(tenant, JournalFor(tenant, actor).Origin with { Reason = reason?.Value }));
+
     /// <summary>From here on commands are answered from what the record's request did.</summary>
     public void Answer(IdempotencyRecord record)
     {

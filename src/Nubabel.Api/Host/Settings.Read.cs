@@ -56,6 +56,7 @@ public sealed partial record Settings
             AccessLife = TimeSpan.FromSeconds(values.Number(TokensAccess)),
             RefreshLife = TimeSpan.FromDays(values.Number(TokensRefresh)),
             SessionLife = TimeSpan.FromDays(values.Number(TokensSession)),
+            ClosureGrace = TimeSpan.FromDays(values.Number(OrganizationsGrace)),
             Limits = new Limits
             {
                 BodyBytes = values.Number(BodyBytes),

@@ -33,6 +33,7 @@ public sealed partial record Settings
     private static readonly Setting TokensAccess = Number("Tokens:AccessSeconds", 30, 900, 900, "Life of an access token in seconds.");
     private static readonly Setting TokensRefresh = Number("Tokens:RefreshDays", 1, 365, 30, "Life of an unused refresh token in days.");
     private static readonly Setting TokensSession = Number("Tokens:SessionDays", 1, 365, 90, "Life of a session in days, however often it is refreshed.");
+    private static readonly Setting OrganizationsGrace = Number("Organizations:ClosureGraceDays", 1, 365, 30, "Days from an owner's wish to close the organization until it is closed.");
     private static readonly Setting BodyBytes = Number("Limits:BodyBytes", 1024, 64 * 1024 * 1024, 1024 * 1024, "Largest body in bytes (413).");
     private static readonly Setting JsonDepth = Number("Limits:JsonDepth", 1, Limits.MostJsonDepth, Limits.MostJsonDepth, "Deepest nesting of a body (400).");
     private static readonly Setting ArrayItems = Number("Limits:ArrayItems", 1, 100_000, 1000, "Most items of an array in a body (422).");
@@ -55,7 +56,7 @@ public sealed partial record Settings
     public static IReadOnlyList<Setting> All { get; } =
     [
         ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
-        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow, TrustedProxies, Daemon,
+        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, OrganizationsGrace, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow, TrustedProxies, Daemon,
         MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase,
     ];
 
@@ -79,6 +80,7 @@ public sealed partial record Settings
     public TimeSpan AccessLife { get; init; }
     public TimeSpan RefreshLife { get; init; }
     public TimeSpan SessionLife { get; init; }
+    public TimeSpan ClosureGrace { get; init; }
     public Limits Limits { get; init; } = new();
     public IReadOnlyList<IPNetwork> TrustedNetworks { get; init; } = [];
     public bool DaemonEnabled { get; init; } = true;

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
@@ -6,6 +7,7 @@ using Nubabel.Domain;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Sessions;
 using Nubabel.Projections;
+using Nubabel.Projections.Operators;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Operators;
@@ -57,7 +59,27 @@ public static class OperatorsApi
         var id = new Id<Operator>(Guid.CreateVersion7(node.Time.GetUtcNow()));
         var command = new AddOperator(
             await node.Seal(Node.Platform, Streams.Of(id), email.Value, ct), signIns.EmailKey(Node.Platform, email), await passwords.Hash(password, ct));
-        await node.Journal(Node.Platform, new Origin("system:command-line")).Create(id, command, ct);
+        await CommandLine(node).Create(id, command, ct);
         return id;
     }
+
+    /// <summary>Removes the operator with this address: every node refuses the account within a second. Only from the command line.</summary>
+    /// <exception cref="Refused"><c>operator.missing</c>.</exception>
+    public static async Task<Id<Operator>> Remove(Node node, SignIns signIns, Email email, CancellationToken ct)
+    {
+        var journal = CommandLine(node);
+        var holder = await journal.Holder("operator-email", signIns.EmailKey(Node.Platform, email), ct);
+        var removed = await journal.Handle(Id<Operator>.TryParse(holder?["operator-".Length..], null, out var id) ? id : default, new RemoveOperator(), ct);
+        return removed.Id;
+    }
+
+    /// <summary>Every operator with the address in the clear; null where it has been erased.</summary>
+    public static async Task<IReadOnlyList<(OperatorEntry Operator, string? Email)>> All(Node node, CancellationToken ct)
+    {
+        var all = await OperatorEntry.All(node.Everyones, CommandLine(node), ct);
+        var addresses = await node.Reader(Node.Platform).Open([.. all.Select(o => (ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(o.Email, StoredJson.Options))], ct);
+        return [.. all.Zip(addresses, (o, address) => (o, JsonSerializer.Deserialize<string?>(address.Span)))];
+    }
+
+    private static Journal CommandLine(Node node) => node.Journal(Node.Platform, new Origin("system:command-line"));
 }

@@ -21,13 +21,23 @@ public sealed record SignUp(NewOrganization Organization, Email Email, Password 
     public override string ToString() => "(sign-up)";
 }
 
+/// <summary>An owner's wish to close the organization for good, with the password once more: what ends everything is not left to a screen that was not locked.</summary>
+public sealed record CloseWish(string Password, Reason? Reason = null)
+{
+    public override string ToString() => "(closure)";
+}
+
 /// <summary>Sign-up, and the organization of the caller.</summary>
 public static class OrganizationsApi
 {
     private const string SlugMember = "organization.slug";
 
     private const string Example = """
-        {"id":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","name":"Acme","slug":"acme","status":"active","foundedAt":"2026-11-21T08:14:00Z"}
+        {"id":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","name":"Acme","slug":"acme","status":"active","foundedAt":"2026-11-21T08:14:00Z","plan":"team","limits":{"members":500}}
+        """;
+
+    private const string Closing = """
+        {"id":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","name":"Acme","slug":"acme","status":"active","foundedAt":"2026-11-21T08:14:00Z","closesAt":"2026-12-21T08:14:00Z"}
         """;
 
     public static void MapOrganizations(this IEndpointRouteBuilder app)
@@ -36,6 +46,8 @@ public static class OrganizationsApi
             .WithExample("""{"organization":{"name":"Acme","slug":"acme"},"email":"ada@example.com","password":"correct horse battery","name":"Ada Lovelace"}""", TokenAnswer.Example);
         var organization = app.MapGroup("/api/organization").WithTags("Organizations");
         organization.MapGet("", Get).Needs("organization:read").Answers200<OrganizationProfile>().WithExample(response: Example);
+        organization.MapPut("/closure", Close).Needs("organization:close").Answers200<OrganizationProfile>().WithExample("""{"password":"correct horse battery","reason":"we move on"}""", Closing);
+        organization.MapDelete("/closure", Keep).Needs("organization:close").Answers204();
         organization.MapPatch("", Rename).Needs("organization:write").Answers200<OrganizationProfile>().WithExample("""{"name":"Acme"}""", Example);
     }
 
@@ -78,9 +90,33 @@ public static class OrganizationsApi
         return await answers.Changed(renamed, renamed.Row<OrganizationProfile>(OrganizationProfile.Evolve), ct);
     }
 
+    private static async Task<IResult> Close(
+        Body<CloseWish> body, HttpRequest request, RequestScope scope, Passwords passwords, LockOut lockOut, Settings settings, Answers answers, CancellationToken ct)
+    {
+        var (wish, caller) = (body.Value, scope.Caller);
+        var journal = scope.JournalFor(caller.Tenant, caller.Actor, wish.Reason);
+        // A repeated request has been believed once, with this same body.
+        if (scope.Replay is null)
+        {
+            var account = (await journal.Load(caller.User, ct)).State;
+            // Who has stolen a session must not guess faster here than at the sign-in.
+            using var attempt = await lockOut.Begin(caller.Tenant, account.EmailKey, ct);
+            if (await passwords.Verify(account.PasswordHash, wish.Password, ct) == Verdict.Wrong)
+            {
+                await attempt.Fail(scope, Streams.Of(caller.User));
+                throw Problem.At("password", "password.current_wrong", "This is not your password.");
+            }
+        }
+        var closing = await journal.Handle(Own(caller), new ScheduleClosure(journal.Now() + settings.ClosureGrace, wish.Reason), ct, ETags.IfMatch(request));
+        return await answers.Changed(closing, closing.Row<OrganizationProfile>(OrganizationProfile.Evolve), ct);
+    }
+
+    private static async Task<IResult> Keep(HttpRequest request, Caller caller, Journal journal, Answers answers, CancellationToken ct) =>
+        answers.Gone(await journal.Handle(Own(caller), new CancelClosure(), ct, ETags.IfMatch(request)));
+
     private static Problem SlugTaken() => Problem.At(SlugMember, "organization.slug_taken", "Another organization has this slug.");
 
     private static Id<Organization> Own(Caller caller) => Id<Organization>.Parse(caller.Tenant);
 
-    private static Refused Missing() => new(RefusalKind.Missing, "organization.missing", "There is no such organization.");
+    internal static Refused Missing() => new(RefusalKind.Missing, "organization.missing", "There is no such organization.");
 }

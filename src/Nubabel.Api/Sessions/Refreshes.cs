@@ -13,7 +13,7 @@ namespace Nubabel.Api.Sessions;
 /// Exchanges refresh tokens, in either realm. Any number of uses of one token at the same time get the same successor, because it is derived from
 /// family and generation; a token that comes again after its grace ends the family.
 /// </summary>
-public sealed class Refreshes(Node node, Settings settings, SignIns signIns, AccessTokens access, RefreshTokens refreshTokens)
+public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Standings standings, AccessTokens access, RefreshTokens refreshTokens)
 {
     public async Task<IResult> Handle(string text, Realm realm, RequestScope scope, CancellationToken ct)
     {
@@ -31,7 +31,11 @@ public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Acc
         try
         {
             // A reuse is answered with a refusal, so that no tokens are kept for whoever repeats it.
-            if (!Session.Decide(before, refresh, new Context(journal.Now(), holder)).OfType<SessionRefreshReused>().Any()) signIns.Keep(journal, answer);
+            if (!Session.Decide(before, refresh, new Context(journal.Now(), holder)).OfType<SessionRefreshReused>().Any())
+            {
+                if (realm == Realm.Organization) await RefuseStopped(token.Tenant);
+                signIns.Keep(journal, answer);
+            }
             session = await journal.Handle(token.Session, refresh, ct);
         }
         catch (Refused refused) when (refused.Code == "session.invalid_grant")
@@ -41,6 +45,12 @@ public sealed class Refreshes(Node node, Settings settings, SignIns signIns, Acc
         // Reuse is not refused but recorded, and has ended the family.
         if (session.State.Status != SessionStatus.Live) throw InvalidGrant();
         return signIns.Answer(StatusCodes.Status200OK, answer, session.Position);
+    }
+
+    // The session of a suspended organization lives on, so its client is not told to forget the token.
+    private async Task RefuseStopped(string tenant)
+    {
+        if (await standings.Organization(tenant) is { } stopped) throw SessionsApi.Stopped(stopped) ?? InvalidGrant();
     }
 
     // The role is taken from the account now, not from the token of then.

@@ -51,7 +51,7 @@ public static class SessionsApi
     }
 
     private static async Task<IResult> SignIn(
-        Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, SignIns signIns, Chores chores, CancellationToken ct)
+        Body<SignIn> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, Standings standings, SignIns signIns, Chores chores, CancellationToken ct)
     {
         var (wish, ids) = (body.Value, scope.Ids);
         var known = await node.Directory.Find(wish.Organization, ct);
@@ -65,12 +65,13 @@ public static class SessionsApi
         var user = Id<User>.TryParse(holder?["user-".Length..], null, out var found) ? found : ids.New<User>();
         var account = (await reader.Load(user, ct)).State;
         var verdict = await passwords.Verify(account.Status is UserStatus.Active or UserStatus.Suspended ? account.PasswordHash : null, wish.Password, ct);
-        if (verdict == Verdict.Wrong || known is null || known.State is "suspended" or "closed")
+        if (verdict == Verdict.Wrong || known is null)
         {
             await attempt.Fail(scope, holder);
             throw Failed();
         }
-        // Only who knows the password hears of the suspension.
+        // Only whoever knows the password is told that the organization or the account is suspended; of an organization that is closed nobody is told.
+        if (await standings.Organization(tenant) is { } stopped) throw Stopped(stopped) ?? Failed();
         if (account.Status == UserStatus.Suspended) throw Suspended();
         if (known.State == "reserved") await node.Directory.Confirm(tenant, ct);
         var caller = new Caller(Realm.Organization, tenant, user.Value, ids.New<Session>(), Permissions.Name(account.Role));
@@ -126,6 +127,12 @@ public static class SessionsApi
     }
 
     private static Problem Suspended() => new("user.suspended", "The account is suspended.")
+    {
+        Members = new Dictionary<string, object?> { ["error"] = "access_denied" },
+    };
+
+    /// <summary>That the organization is suspended, for whoever has shown to belong to it; null where it is gone for good.</summary>
+    internal static Problem? Stopped(Problem why) => why.Code != "organization.suspended" ? null : new Problem(why.Code, why.Detail)
     {
         Members = new Dictionary<string, object?> { ["error"] = "access_denied" },
     };

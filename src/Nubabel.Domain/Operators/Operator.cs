@@ -7,11 +7,15 @@ namespace Nubabel.Domain.Operators;
 /// <param name="PasswordHash">As the password hasher wrote it, salt and cost included.</param>
 public sealed record OperatorAdded(Personal Email, string EmailKey, string PasswordHash) : Event<Operator>;
 
+/// <summary>The operator runs the platform no more. The address is free for another account.</summary>
+public sealed record OperatorRemoved : Event<Operator>;
+
 public sealed record AddOperator(Personal Email, string EmailKey, string PasswordHash) : Command<Operator>;
+public sealed record RemoveOperator : Command<Operator>;
 
 /// <summary>Where an operator's account is in its life.</summary>
 [JsonConverter(typeof(OperatorStatusConverter))]
-public enum OperatorStatus { None, Active }
+public enum OperatorStatus { None, Active, Removed }
 
 internal sealed class OperatorStatusConverter() : WordConverter<OperatorStatus>("operator.status_invalid");
 
@@ -24,12 +28,14 @@ public sealed record Operator(OperatorStatus Status, Personal? Email, string Ema
     public static Operator Evolve(Operator state, Event<Operator> e) => e switch
     {
         OperatorAdded a => new Operator(OperatorStatus.Active, a.Email, a.EmailKey, a.PasswordHash),
+        OperatorRemoved => state with { Status = OperatorStatus.Removed },
         _ => state,
     };
 
     public static IReadOnlyList<Event<Operator>> Decide(Operator state, Command<Operator> command, Context at) => command switch
     {
         AddOperator c => state.Add(c),
+        RemoveOperator => state.Remove(),
         _ => throw new NotSupportedException(command.GetType().Name),
     };
 
@@ -40,6 +46,13 @@ public sealed record Operator(OperatorStatus Status, Personal? Email, string Ema
     {
         if (Status == OperatorStatus.None) return [new OperatorAdded(c.Email, c.EmailKey, c.PasswordHash)];
         // The hash is salted, so a repeated command brings another one for the same password.
-        return EmailKey == c.EmailKey ? [] : throw new Refused(RefusalKind.Conflict, "operator.exists", "Another operator has this id.");
+        return Status == OperatorStatus.Active && EmailKey == c.EmailKey ? [] : throw new Refused(RefusalKind.Conflict, "operator.exists", "Another operator has this id.");
     }
+
+    private Event<Operator>[] Remove() => Status switch
+    {
+        OperatorStatus.Active => [new OperatorRemoved()],
+        OperatorStatus.Removed => [],
+        _ => throw new Refused(RefusalKind.Missing, "operator.missing", "There is no such operator."),
+    };
 }

@@ -7,7 +7,6 @@ namespace Nubabel.Domain.Organizations;
 public sealed record OrganizationFounded(OrganizationName Name, Slug Slug, Id<User> Owner) : Event<Organization>;
 public sealed record OrganizationRenamed(OrganizationName Name) : Event<Organization>;
 
-
 /// <summary>An account has become one of the organization's owners. Appended together with the user's own change of role.</summary>
 public sealed record OrganizationOwnerAdded(Id<User> Owner) : Event<Organization>;
 
@@ -19,7 +18,8 @@ public sealed record OrganizationSuspended(Reason? Reason) : Event<Organization>
 public sealed record OrganizationReactivated : Event<Organization>;
 
 /// <summary>The organization will be closed for good at that time, and works on until then.</summary>
-public sealed record OrganizationClosureScheduled(DateTimeOffset ClosesAt, Reason? Reason) : Event<Organization>;
+/// <param name="ByOperator">Wanted by the platform; then its owners cannot take it back.</param>
+public sealed record OrganizationClosureScheduled(DateTimeOffset ClosesAt, Reason? Reason, bool ByOperator = false) : Event<Organization>;
 public sealed record OrganizationClosureCancelled : Event<Organization>;
 public sealed record OrganizationClosed : Event<Organization>;
 public sealed record OrganizationPlanChanged(Plan Plan) : Event<Organization>;
@@ -35,13 +35,19 @@ public sealed record AddOwner(Id<User> Owner) : Command<Organization>;
 public sealed record RemoveOwner(Id<User> Owner) : Command<Organization>;
 public sealed record SuspendOrganization(Reason? Reason = null) : Command<Organization>;
 public sealed record ReactivateOrganization : Command<Organization>;
-public sealed record ScheduleClosure(DateTimeOffset ClosesAt, Reason? Reason = null) : Command<Organization>;
-public sealed record CancelClosure : Command<Organization>;
+
+/// <summary>Of an owner the first wish counts: who asks again does not move the day. An operator may move it.</summary>
+public sealed record ScheduleClosure(DateTimeOffset ClosesAt, Reason? Reason = null, bool ByOperator = false) : Command<Organization>;
+
+/// <summary>Refused to an owner where an operator wanted the closure.</summary>
+public sealed record CancelClosure(bool ByOperator = false) : Command<Organization>;
 
 /// <summary>Carries out a closure whose time has come; before that, and where none is wanted any more, it changes nothing.</summary>
 public sealed record CloseOrganization : Command<Organization>;
-public sealed record ChangePlan(Plan Plan) : Command<Organization>;
-public sealed record SetLimits(OrganizationLimits Limits) : Command<Organization>;
+
+/// <summary>What an operator sets for an organization; what is null stays as it is.</summary>
+/// <param name="Limits">All of them: those that are null become the platform's.</param>
+public sealed record ChangeTerms(Plan? Plan = null, OrganizationLimits? Limits = null) : Command<Organization>;
 
 /// <summary>Where a tenant is in its life.</summary>
 [JsonConverter(typeof(OrganizationStatusConverter))]
@@ -54,8 +60,8 @@ internal sealed class OrganizationStatusConverter() : WordConverter<Organization
 /// change of role that touches an owner appends to this stream and the user's together.
 /// </summary>
 public sealed record Organization(
-    OrganizationStatus Status, OrganizationName? Name, Slug? Slug, ImmutableHashSet<Id<User>> Owners, DateTimeOffset? ClosesAt = null, Plan? Plan = null, OrganizationLimits? Limits = null)
-    : IAggregate<Organization>
+    OrganizationStatus Status, OrganizationName? Name, Slug? Slug, ImmutableHashSet<Id<User>> Owners, DateTimeOffset? ClosesAt = null, Plan? Plan = null, OrganizationLimits? Limits = null,
+    bool ClosesByOperator = false) : IAggregate<Organization>
 {
     public static string Kind => "organization";
     public static Organization Initial { get; } = new(OrganizationStatus.None, null, null, []);
@@ -68,8 +74,8 @@ public sealed record Organization(
         OrganizationOwnerRemoved r => state with { Owners = state.Owners.Remove(r.Owner) },
         OrganizationSuspended => state with { Status = OrganizationStatus.Suspended },
         OrganizationReactivated => state with { Status = OrganizationStatus.Active },
-        OrganizationClosureScheduled c => state with { ClosesAt = c.ClosesAt },
-        OrganizationClosureCancelled => state with { ClosesAt = null },
+        OrganizationClosureScheduled c => state with { ClosesAt = c.ClosesAt, ClosesByOperator = c.ByOperator },
+        OrganizationClosureCancelled => state with { ClosesAt = null, ClosesByOperator = false },
         OrganizationClosed => state with { Status = OrganizationStatus.Closed },
         OrganizationPlanChanged c => state with { Plan = c.Plan },
         OrganizationLimitsSet s => state with { Limits = s.Limits },
@@ -85,10 +91,9 @@ public sealed record Organization(
         SuspendOrganization c => state.Exists().Status == OrganizationStatus.Suspended ? [] : [new OrganizationSuspended(c.Reason)],
         ReactivateOrganization => state.Exists().Status == OrganizationStatus.Active ? [] : [new OrganizationReactivated()],
         ScheduleClosure c => state.Exists().Schedule(c, at),
-        CancelClosure => state.Exists().ClosesAt is null ? [] : [new OrganizationClosureCancelled()],
+        CancelClosure c => state.Exists().Cancel(c),
         CloseOrganization => state.Close(at),
-        ChangePlan c => state.Exists().Plan == c.Plan ? [] : [new OrganizationPlanChanged(c.Plan)],
-        SetLimits c => state.Exists().Limits == c.Limits ? [] : [new OrganizationLimitsSet(c.Limits)],
+        ChangeTerms c => state.Exists().Change(c),
         _ => throw new NotSupportedException(command.GetType().Name),
     };
 
@@ -109,11 +114,26 @@ public sealed record Organization(
         : Owners.Count > 1 ? [new OrganizationOwnerRemoved(c.Owner)]
         : throw new Refused(RefusalKind.Conflict, "organization.last_owner", "An organization is never without an owner: make another one first, or close the organization.");
 
-    // The first wish counts: who asks again does not move the day.
-    private Event<Organization>[] Schedule(ScheduleClosure c, Context at) =>
-        ClosesAt is not null ? []
-        : c.ClosesAt >= at.Now ? [new OrganizationClosureScheduled(c.ClosesAt, c.Reason)]
-        : throw new Refused(RefusalKind.Invalid, "organization.closure_past", "A closure lies ahead.", "closesAt");
+    private Event<Organization>[] Schedule(ScheduleClosure c, Context at)
+    {
+        if (ClosesAt is not null && (!c.ByOperator || (ClosesAt == c.ClosesAt && ClosesByOperator))) return [];
+        return c.ClosesAt >= at.Now
+            ? [new OrganizationClosureScheduled(c.ClosesAt, c.Reason, c.ByOperator)]
+            : throw new Refused(RefusalKind.Invalid, "organization.closure_past", "A closure lies ahead.", "closesAt");
+    }
+
+    private Event<Organization>[] Cancel(CancelClosure c) =>
+        ClosesAt is null ? []
+        : c.ByOperator || !ClosesByOperator ? [new OrganizationClosureCancelled()]
+        : throw new Refused(RefusalKind.Denied, "organization.closure_by_operator", "An operator closes the organization, so only an operator takes that back.");
+
+    private List<Event<Organization>> Change(ChangeTerms c)
+    {
+        var events = new List<Event<Organization>>();
+        if (c.Plan is { } plan && plan != Plan) events.Add(new OrganizationPlanChanged(plan));
+        if (c.Limits?.Checked() is { } limits && limits != (Limits ?? OrganizationLimits.None)) events.Add(new OrganizationLimitsSet(limits));
+        return events;
+    }
 
     private Event<Organization>[] Close(Context at) =>
         Status is OrganizationStatus.Active or OrganizationStatus.Suspended && ClosesAt <= at.Now ? [new OrganizationClosed()] : [];

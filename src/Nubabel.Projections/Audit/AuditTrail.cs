@@ -24,6 +24,9 @@ public sealed class AuditTrail : IRows<AuditRow>
     /// <summary>Members of events that are nobody's to read: hashes of secrets and look-up keys.</summary>
     public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "tokenHash"];
 
+    // A reason belongs to its event alone: that of another one was not replaced by it.
+    private static readonly string[] NotBefore = [.. Hidden, "reason"];
+
     private static readonly HashSet<string> Refusals = ["session_refresh_reused"];
 
     public static string Name => "audit";
@@ -87,7 +90,7 @@ public sealed class AuditTrail : IRows<AuditRow>
                (select jsonb_object_agg(b.key, b.value) from (
                   select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(p.data) m
                    where p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
-                     and jsonb_exists(e.data, m.key) and m.key <> all({Hidden.ToArray()})
+                     and jsonb_exists(e.data, m.key) and m.key <> all({NotBefore})
                    order by m.key, p.version desc) b)
           from (select * from read.audit_v1 where tenant_id = {db.Tenant} {Where(filter)} {After(after)} order by at desc, position desc limit {limit + 1}) a
           left join events.mt_events e on e.tenant_id = a.tenant_id and e.stream_id = a.object and e.version = a.version

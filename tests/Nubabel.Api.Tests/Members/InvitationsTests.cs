@@ -188,7 +188,7 @@ public sealed class InvitationsTests
     public async Task The_limit_of_members_counts_open_invitations()
     {
         var acme = await (await TestApi.Shared).SignUp();
-        await Operate(acme, new SetLimits(new OrganizationLimits(Members: 3)));
+        await Operate(acme, new ChangeTerms(Limits: new OrganizationLimits(Members: 3)));
         await Burst.Until("the limit counts", TimeSpan.FromSeconds(5), async () => (await Standing(acme)).Limits?.Members == 3);
         var (first, second) = (await Invite(acme, $"a@{acme.Slug}.example"), await Invite(acme, $"b@{acme.Slug}.example"));
         Assert.Equal(201, second.Status);
@@ -198,7 +198,7 @@ public sealed class InvitationsTests
         var accepted = await Accept(acme, first.Text("token"));
         Assert.Equal(201, accepted.Status);
         await acme.Client.Items("/api/members", accepted.Position);
-        await Operate(acme, new SetLimits(new OrganizationLimits(Members: 2)));
+        await Operate(acme, new ChangeTerms(Limits: new OrganizationLimits(Members: 2)));
         await Burst.Until("the lowered limit counts", TimeSpan.FromSeconds(5), async () => (await Standing(acme)).Limits?.Members == 2);
         Assert.Equal("organization.members_limit", (await Accept(acme, second.Text("token"))).Code);
     }

@@ -27,12 +27,19 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["DELETE /api/invitations/{id}"] = new(Invitation, Personal: false),
     };
 
+    private const string Tenant = "an organization, which operators see and its members do not";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
         ["GET /api/admin/projections/{name}"] = "a read model of this build",
+        ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
+        ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
+        ["GET /api/admin/tenants/{id}"] = Tenant,
+        ["PATCH /api/admin/tenants/{id}"] = Tenant,
+        ["PUT /api/admin/tenants/{id}/closure"] = Tenant,
+        ["PUT /api/admin/tenants/{id}/suspension"] = Tenant,
         ["DELETE /admin/feature-flags/{key}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/overrides/{organizationId}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/rules/{id}"] = Flag,

@@ -11,6 +11,7 @@ using Nubabel.Projections;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
+using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -23,7 +24,7 @@ namespace Nubabel.Api.Tests.Tenancy;
 /// </summary>
 public sealed class WithoutPredicatesTests
 {
-    private static readonly string[] Ways = ["a stream", "a claim", "devices", "flags", "sessions", "the audit trail", "a subject's key", "an idempotency record", "an append", "a claim's release"];
+    private static readonly string[] Ways = ["a stream", "a claim", "devices", "flags", "organizations", "sessions", "the audit trail", "a subject's key", "an idempotency record", "an append", "a claim's release"];
 
     [Fact]
     public async Task Row_level_security_alone_keeps_every_way_shut()
@@ -31,7 +32,7 @@ public sealed class WithoutPredicatesTests
         var predicates = new TenantPredicates();
         await using var proxy = new PostgresProxy((await TestDatabase.Shared).ApiString, predicates.Remove);
         Assert.Equal([], await Reached(proxy.ConnectionString));
-        foreach (var part in new[] { "from events.mt_events", "update events.mt_streams", "nubabel.claims", "delete from nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.audit_v1", "read.devices_v1", "read.flags_v1", "read.sessions_v1" })
+        foreach (var part in new[] { "from events.mt_events", "update events.mt_streams", "nubabel.claims", "delete from nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.audit_v1", "read.devices_v1", "read.flags_v1", "read.organizations_v1", "read.sessions_v1" })
             Assert.Contains(predicates.Removed, sql => sql.Contains(part, StringComparison.Ordinal));
     }
 
@@ -61,7 +62,7 @@ public sealed class WithoutPredicatesTests
         var record = new IdempotencyRecord(victim.Id, "scope", Guid.NewGuid().ToString(), [1], 201);
         await IdempotencyRecord.Keep(api.Database.Database.Api, record, ct);
         var cipher = await owner.Seal(victim.Id, $"user-{victim.User}", "secret", ct);
-        foreach (var name in new[] { DeviceList.Name, FlagList.Name, SessionList.Name, AuditTrail.Name })
+        foreach (var name in new[] { DeviceList.Name, FlagList.Name, OrganizationList.Name, SessionList.Name, AuditTrail.Name })
             Assert.True((await api.Services.GetRequiredService<Store.Positions>().Reached(name, flag.Position, TimeSpan.FromSeconds(20), ct)).Item1);
 
         await using var database = Database.Open("main", login, api.Database.DaemonString);
@@ -78,6 +79,7 @@ public sealed class WithoutPredicatesTests
         Note("a claim", await journal.Holder(claim.Scope, claim.Value, ct) is not null);
         Note("devices", (await DeviceList.OfUser(reader, Id<User>.Parse(victim.User), null, 50, ct)).Rows.Count > 0);
         Note("flags", (await FlagList.Of(reader, archived: false, null, 50, ct)).Rows.Count > 0);
+        Note("organizations", (await OrganizationList.Search(reader, new(victim.Slug), null, 50, ct)).Rows.Count > 0);
         Note("sessions", (await SessionList.LiveOf(reader, Actor.User(Guid.Parse(victim.User)), TimeProvider.System.GetUtcNow(), null, 50, ct)).Count > 0);
         Note("the audit trail", (await AuditTrail.Search(reader, new AuditTrail.Filter(Object: stream), null, 50, ct)).Count > 0);
         Note("a subject's key", await HasKey(reader, cipher, ct));

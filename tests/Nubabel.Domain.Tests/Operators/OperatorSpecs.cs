@@ -23,4 +23,21 @@ public sealed class OperatorSpecs : Spec<Operator>
 
     [Fact]
     public void No_operator_holds_nothing() => Given().Holds();
+
+    [Fact]
+    public void An_operator_is_removed_once()
+    {
+        Given(new OperatorAdded(Email, "key", "hash")).When(new RemoveOperator()).Then(new OperatorRemoved());
+        Given(new OperatorAdded(Email, "key", "hash"), new OperatorRemoved()).When(new RemoveOperator()).Nothing();
+    }
+
+    [Fact]
+    public void A_removed_operator_leaves_the_address_to_others_and_does_not_come_back()
+    {
+        Given(new OperatorAdded(Email, "key", "hash"), new OperatorRemoved()).Holds();
+        Given(new OperatorAdded(Email, "key", "hash"), new OperatorRemoved()).When(new AddOperator(Email, "key", "hash")).Refused("operator.exists", RefusalKind.Conflict);
+    }
+
+    [Fact]
+    public void An_operator_that_never_was_is_missing() => Given().When(new RemoveOperator()).Refused("operator.missing", RefusalKind.Missing);
 }

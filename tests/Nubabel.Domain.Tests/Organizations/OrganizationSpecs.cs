@@ -123,18 +123,87 @@ public sealed class OrganizationSpecs : Spec<Organization>
     }
 
     [Fact]
+    public void An_operator_moves_the_day_and_makes_the_closure_the_platforms()
+    {
+        Given(Founded(), Closing()).When(new ScheduleClosure(Noon.AddDays(1), ByOperator: true)).Then(new OrganizationClosureScheduled(Noon.AddDays(1), null, true));
+        Given(Founded(), Closing()).When(new ScheduleClosure(Noon.AddDays(30), ByOperator: true)).Then(new OrganizationClosureScheduled(Noon.AddDays(30), null, true));
+        Given(Founded(), Ending()).When(new ScheduleClosure(Noon.AddDays(30), Reason.Parse("said before"), ByOperator: true)).Nothing();
+    }
+
+    [Fact]
+    public void An_operator_does_not_close_in_the_past_either() =>
+        Given(Founded(), Closing()).When(new ScheduleClosure(Noon.AddSeconds(-1), ByOperator: true)).Refused("organization.closure_past", RefusalKind.Invalid);
+
+    [Fact]
+    public void An_owner_leaves_an_operators_closure_as_it_is()
+    {
+        Given(Founded(), Ending()).When(new ScheduleClosure(Noon.AddDays(40))).Nothing();
+        Given(Founded(), Ending()).When(new CancelClosure()).Refused("organization.closure_by_operator", RefusalKind.Denied);
+        Given(Founded(), Ending()).When(new CancelClosure(ByOperator: true)).Then(new OrganizationClosureCancelled());
+    }
+
+    [Fact]
+    public void An_operator_takes_an_owners_closure_back() => Given(Founded(), Closing()).When(new CancelClosure(ByOperator: true)).Then(new OrganizationClosureCancelled());
+
+    [Fact]
+    public void A_closure_after_an_operators_that_was_taken_back_is_the_owners() =>
+        Given(Founded(), Ending(), new OrganizationClosureCancelled(), Closing()).When(new CancelClosure()).Then(new OrganizationClosureCancelled());
+
+    [Fact]
+    public void A_closure_whose_time_has_come_is_taken_back_until_it_is_carried_out()
+    {
+        Given(Founded(), Closing()).At(Noon.AddDays(31)).When(new CancelClosure(ByOperator: true)).Then(new OrganizationClosureCancelled());
+        Given(Founded(), Closing(), new OrganizationClosed()).At(Noon.AddDays(31)).When(new CancelClosure(ByOperator: true)).Refused("organization.closed", RefusalKind.Denied);
+    }
+
+    [Fact]
+    public void A_closed_organization_is_closed_once() => Given(Founded(), Closing(), new OrganizationClosed()).At(Noon.AddDays(31)).When(new CloseOrganization()).Nothing();
+
+    [Fact]
     public void A_plan_is_changed_once()
     {
-        Given(Founded()).When(new ChangePlan(Plan.Parse("team"))).Then(new OrganizationPlanChanged(Plan.Parse("team")));
-        Given(Founded(), new OrganizationPlanChanged(Plan.Parse("team"))).When(new ChangePlan(Plan.Parse("team"))).Nothing();
+        Given(Founded()).When(new ChangeTerms(Team)).Then(new OrganizationPlanChanged(Team));
+        Given(Founded(), new OrganizationPlanChanged(Team)).When(new ChangeTerms(Team)).Nothing();
     }
 
     [Fact]
     public void Limits_are_set_as_a_whole()
     {
         var limits = new OrganizationLimits(RequestsPerMinute: 12_000, Members: 500);
-        Given(Founded()).When(new SetLimits(limits)).Then(new OrganizationLimitsSet(limits));
-        Given(Founded(), new OrganizationLimitsSet(limits)).When(new SetLimits(limits)).Nothing();
+        Given(Founded()).When(new ChangeTerms(Limits: limits)).Then(new OrganizationLimitsSet(limits));
+        Given(Founded(), new OrganizationLimitsSet(limits)).When(new ChangeTerms(Limits: limits)).Nothing();
+        Given(Founded(), new OrganizationLimitsSet(limits)).When(new ChangeTerms(Limits: new OrganizationLimits(Members: 5))).Then(new OrganizationLimitsSet(new OrganizationLimits(Members: 5)));
+    }
+
+    [Fact]
+    public void Limits_are_cleared_where_there_are_any()
+    {
+        Given(Founded(), new OrganizationLimitsSet(new OrganizationLimits(Members: 5))).When(new ChangeTerms(Limits: OrganizationLimits.None)).Then(new OrganizationLimitsSet(OrganizationLimits.None));
+        Given(Founded()).When(new ChangeTerms(Limits: OrganizationLimits.None)).Nothing();
+    }
+
+    [Fact]
+    public void Plan_and_limits_change_together_and_neither_without_being_named()
+    {
+        var limits = new OrganizationLimits(ApiKeys: 0);
+        Given(Founded()).When(new ChangeTerms(Team, limits)).Then(new OrganizationPlanChanged(Team), new OrganizationLimitsSet(limits));
+        Given(Founded(), new OrganizationPlanChanged(Team), new OrganizationLimitsSet(limits)).When(new ChangeTerms()).Nothing();
+    }
+
+    public static TheoryData<OrganizationLimits, string> Unkept() => new()
+    {
+        { new(RequestsPerMinute: 0), "requestsPerMinute" }, { new(RequestsPerMinute: 1_000_001), "requestsPerMinute" }, { new(UserRequestsPerMinute: 0), "userRequestsPerMinute" },
+        { new(UserRequestsPerMinute: 1_000_001), "userRequestsPerMinute" }, { new(Members: 0), "members" }, { new(Members: 1_000_001), "members" }, { new(ApiKeys: -1), "apiKeys" },
+        { new(ApiKeys: 10_001), "apiKeys" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Unkept))]
+    public void A_limit_that_cannot_be_kept_is_refused_by_name(OrganizationLimits limits, string member)
+    {
+        Given(Founded()).When(new ChangeTerms(Limits: limits)).Refused("organization.limits_invalid", RefusalKind.Invalid);
+        var refused = Assert.Throws<Refused>(() => Organization.Decide(Given(Founded()).State, new ChangeTerms(Limits: limits), new Context(Noon, Actor.System("test"))));
+        Assert.Equal($"limits.{member}", refused.Field);
     }
 
     [Theory]
@@ -144,6 +213,8 @@ public sealed class OrganizationSpecs : Spec<Organization>
     [InlineData("12345678901234567890123456789012345678901")]
     public void A_plan_is_a_short_plain_word(string text) => Assert.Equal("organization.plan_invalid", Assert.Throws<Refused>(() => Plan.Parse(text)).Code);
 
+    private static Plan Team { get; } = Plan.Parse("team");
+    private static OrganizationClosureScheduled Ending() => new(Noon.AddDays(30), null, ByOperator: true);
     private static OrganizationClosureScheduled Closing() => new(Noon.AddDays(30), null);
     private static FoundOrganization Found() => new(Name("Acme"), Slug.Parse("acme"), Ann);
     private static OrganizationFounded Founded() => new(Name("Acme"), Slug.Parse("acme"), Ann);
