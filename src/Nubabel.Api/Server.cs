@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
+using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
@@ -57,7 +58,7 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
-        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
+        app.Use(app.Services.GetRequiredService<Authentication>().Invoke);
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
         Routes(app);
@@ -72,12 +73,16 @@ public static class Server
         services.AddSingleton(keys);
         services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
         services.AddSingleton(new RefreshTokens(node.Master));
+        services.AddSingleton(new ApiKeyTexts(node.Master));
         services.AddSingleton<AccessTokens>();
         services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();
         services.AddSingleton<Refreshes>();
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
+        services.AddSingleton<LastUses>();
+        services.AddSingleton<ApiKeyCheck>();
+        services.AddSingleton<Authentication>();
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);
@@ -87,6 +92,7 @@ public static class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddHostedService<Background>();
+        services.AddHostedService(sp => sp.GetRequiredService<LastUses>());
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -103,6 +109,7 @@ public static class Server
         app.MapUsers();
         app.MapSessions();
         app.MapDevices();
+        app.MapApiKeys();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapAudit();

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Nubabel.Api.Host.Tokens;
 
 namespace Nubabel.Api.Host;
@@ -7,9 +6,12 @@ namespace Nubabel.Api.Host;
 /// Finds out who calls, from the credential alone, and whether the route is open to them. It runs before anything is read, charged or looked up for
 /// a tenant.
 /// </summary>
-public static class Authentication
+public sealed class Authentication(AccessTokens tokens, RevokedSessions revoked, Standings standings, ApiKeyCheck keys)
 {
-    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, RevokedSessions revoked, Standings standings) => app.Use(async (context, next) =>
+    /// <summary>Where an API key may stand instead of in <c>Authorization</c>.</summary>
+    public const string KeyHeader = "X-Api-Key";
+
+    public async Task Invoke(HttpContext context, RequestDelegate next)
     {
         // No endpoint: the 404 for unknown paths is the same for everyone.
         if (context.GetEndpoint() is not { } endpoint || endpoint.Metadata.GetMetadata<Access>() is not { Permission: { } permission } access)
@@ -17,15 +19,33 @@ public static class Authentication
             await next(context);
             return;
         }
-        var caller = await tokens.Check(Credential(context.Request), context.RequestAborted);
-        if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
-        if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
-        // Ending a session that has ended needs no account that still lives.
-        if (!access.EvenEnded) caller = await standings.Now(caller);
+        var credential = Credential(context.Request);
+        var caller = ApiKeyText.Claims(credential) ? await Program(credential) : await Person(credential, access, context.RequestAborted);
         if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         await next(context);
-    });
+    }
+
+    private async ValueTask<Caller> Program(string credential)
+    {
+        var key = ApiKeyText.Parse(credential) ?? throw ApiKeyCheck.Invalid();
+        RequireLoaded();
+        return await keys.Check(key);
+    }
+
+    private async ValueTask<Caller> Person(string credential, Access access, CancellationToken ct)
+    {
+        var caller = await tokens.Check(credential, ct);
+        RequireLoaded();
+        if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
+        // Ending a session that has ended needs no account that still lives.
+        return access.EvenEnded ? caller : await standings.Now(caller);
+    }
+
+    private void RequireLoaded()
+    {
+        if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
+    }
 
     internal static Problem Unauthorized(string code, string detail) => new(code, detail)
     {
@@ -34,8 +54,12 @@ public static class Authentication
 
     private static string Credential(HttpRequest request)
     {
-        var header = request.Headers.Authorization;
-        if (header.Count == 0) throw Unauthorized("credential.missing", "The route needs an access token: Authorization: Bearer …");
+        var (header, key) = (request.Headers.Authorization, request.Headers[KeyHeader]);
+        // Which of two callers is meant, nobody guesses.
+        if (header.Count > 0 && key.Count > 0) throw new Problem("credential.ambiguous", $"The request has both Authorization and {KeyHeader}; send one of them.");
+        if (key.Count > 0)
+            return key is [{ } alone] && ApiKeyText.Claims(alone.Trim()) ? alone.Trim() : throw Unauthorized("credential.invalid", $"{KeyHeader} holds no API key.");
+        if (header.Count == 0) throw Unauthorized("credential.missing", "The route needs a credential: Authorization: Bearer …");
         const string scheme = "Bearer ";
         return header.Count == 1 && header[0] is { } value && value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
             ? value[scheme.Length..].Trim()

@@ -49,6 +49,9 @@ public sealed class Standings(Node node) : ITailSubscriber
         }
     }
 
+    /// <summary>Whether a state is in this node's memory.</summary>
+    internal bool Keeps<T>(string tenant, Id<T> id) where T : IAggregate<T> => kept.ContainsKey((tenant, Streams.Of(id)));
+
     /// <summary>The caller as of now: with today's role, or refused.</summary>
     /// <exception cref="Problem">401: the account is gone. 403: it, or its organization, is stopped.</exception>
     public async ValueTask<Caller> Now(Caller caller)

@@ -18,7 +18,12 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["PUT /api/devices/{id}/key"] = new(Device, new { publicKey = "AAAA" }),
         ["PUT /api/devices/{id}/revocation"] = new(Device, new { reason = "lost" }),
         ["DELETE /api/sessions/{id}"] = new(Session),
+        ["GET /api/api-keys/{id}"] = new(ApiKey, Personal: false),
+        ["DELETE /api/api-keys/{id}"] = new(ApiKey, Personal: false),
+        ["POST /api/api-keys/{id}/rotation"] = new(ApiKey, new { overlapSeconds = 60 }, Personal: false),
     };
+
+    private const string OperatorKey = "an operators' key, which is the platform's";
 
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
@@ -26,6 +31,9 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
         ["GET /api/admin/projections/{name}"] = "a read model of this build",
+        ["DELETE /api/admin/api-keys/{id}"] = OperatorKey,
+        ["GET /api/admin/api-keys/{id}"] = OperatorKey,
+        ["POST /api/admin/api-keys/{id}/rotation"] = OperatorKey,
         ["DELETE /admin/feature-flags/{key}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/overrides/{organizationId}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/rules/{id}"] = Flag,
@@ -40,6 +48,13 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private static async Task<string> Device(TestTenant owner)
     {
         using var answer = await owner.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> ApiKey(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/api-keys", new { name = $"k{Guid.NewGuid():N}", scopes = new[] { "members:read" } });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }
