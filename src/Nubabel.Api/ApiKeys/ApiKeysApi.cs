@@ -146,5 +146,5 @@ public static class ApiKeysApi
 
     private static ApiKeyRow? Row(Outcome<ApiKey> key) => key.Row<ApiKeyRow>(ApiKeyList.Evolve);
 
-    private static Refused Missing() => new(RefusalKind.Missing, "api_key.missing", "There is no such key.");
+    private static Refused Missing() => new(RefusalKind.Missing, "api_key.missing", "There is no such api key.");
 }

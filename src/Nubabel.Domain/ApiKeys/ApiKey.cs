@@ -90,7 +90,7 @@ public sealed record ApiKey(
     public static IReadOnlyList<Event<ApiKey>> Decide(ApiKey state, Command<ApiKey> command, Context at) => command switch
     {
         MakeApiKey c => state.Make(c, at),
-        _ when state.Status == ApiKeyStatus.None => throw new Refused(RefusalKind.Missing, "api_key.missing", "There is no such key."),
+        _ when state.Status == ApiKeyStatus.None => throw new Refused(RefusalKind.Missing, "api_key.missing", "There is no such api key."),
         RotateApiKey c => state.Rotate(c, at.Now),
         RevokeApiKey => state.Status == ApiKeyStatus.Revoked ? [] : [new ApiKeyRevoked()],
         _ => throw new NotSupportedException(command.GetType().Name),
