@@ -58,7 +58,7 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
-        app.Use(app.Services.GetRequiredService<Authentication>().Invoke);
+        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<ApiKeyCheck>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
         Routes(app);
@@ -82,7 +82,6 @@ public static class Server
         services.AddSingleton<Standings>();
         services.AddSingleton<LastUses>();
         services.AddSingleton<ApiKeyCheck>();
-        services.AddSingleton<Authentication>();
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);

@@ -20,9 +20,11 @@ public sealed class ApiKeyCheck(Node node, Standings standings, LastUses uses)
     // A state that is loaded anew is another object, so what is worked out here never outlives it.
     private readonly ConditionalWeakTable<ApiKey, FrozenSet<string>> scopes = [];
 
-    /// <exception cref="Problem">401: it is not one of ours, or has ended. 403: its organization is stopped.</exception>
-    public async ValueTask<Caller> Check(ApiKeyText text)
+    /// <summary>Who calls with this key. Whether its organization is open is asked after this, as for everybody.</summary>
+    /// <exception cref="Problem">401: it is not one of ours, or has ended.</exception>
+    public async ValueTask<Caller> Check(string credential)
     {
+        var text = ApiKeyText.Parse(credential) ?? throw Invalid();
         // An id that names nothing is not kept, so whoever makes ids up cannot fill the memory of the node.
         var state = await standings.Of(text.Tenant, text.Key);
         var now = node.Time.GetUtcNow();
@@ -33,12 +35,11 @@ public sealed class ApiKeyCheck(Node node, Standings standings, LastUses uses)
         if (state.Status != ApiKeyStatus.Active || state.IsExpired(now) || (isReplaced && now >= replaced!.ValidUntil))
             throw Authentication.Unauthorized("credential.revoked", "The API key is revoked, has expired, or was replaced.");
         var realm = text.Tenant == Node.Platform ? Realm.Platform : Realm.Organization;
-        if (realm == Realm.Organization && await standings.Organization(text.Tenant) is { } stopped) throw stopped;
         uses.Note(text.Tenant, text.Key.Value, now);
         return new Caller(realm, text.Tenant, text.Key.Value, default(Domain.Id<Session>), Role, scopes.GetValue(state, Held));
     }
 
-    internal static Problem Invalid() => Authentication.Unauthorized("credential.invalid", "The API key is not valid.");
+    private static Problem Invalid() => Authentication.Unauthorized("credential.invalid", "The API key is not valid.");
 
     // A permission that keys may no longer hold is not held by old keys either.
     private static FrozenSet<string> Held(ApiKey key) => key.Scopes.Select(scope => scope.Value).Where(name => Permissions.Find(name) is { ForKeys: true }).ToFrozenSet();

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Nubabel.Api.Host.Tokens;
 
 namespace Nubabel.Api.Host;
@@ -6,12 +7,12 @@ namespace Nubabel.Api.Host;
 /// Finds out who calls, from the credential alone, and whether the route is open to them. It runs before anything is read, charged or looked up for
 /// a tenant.
 /// </summary>
-public sealed class Authentication(AccessTokens tokens, RevokedSessions revoked, Standings standings, ApiKeyCheck keys)
+public static class Authentication
 {
     /// <summary>Where an API key may stand instead of in <c>Authorization</c>.</summary>
     public const string KeyHeader = "X-Api-Key";
 
-    public async Task Invoke(HttpContext context, RequestDelegate next)
+    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, ApiKeyCheck keys, RevokedSessions revoked, Standings standings) => app.Use(async (context, next) =>
     {
         // No endpoint: the 404 for unknown paths is the same for everyone.
         if (context.GetEndpoint() is not { } endpoint || endpoint.Metadata.GetMetadata<Access>() is not { Permission: { } permission } access)
@@ -20,32 +21,15 @@ public sealed class Authentication(AccessTokens tokens, RevokedSessions revoked,
             return;
         }
         var credential = Credential(context.Request);
-        var caller = ApiKeyText.Claims(credential) ? await Program(credential) : await Person(credential, access, context.RequestAborted);
+        var caller = await (ApiKeyText.Claims(credential) ? keys.Check(credential) : tokens.Check(credential, context.RequestAborted));
+        if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
+        if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
+        // Ending a session that has ended needs no account that still lives.
+        if (!access.EvenEnded) caller = await standings.Now(caller);
         if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         await next(context);
-    }
-
-    private async ValueTask<Caller> Program(string credential)
-    {
-        var key = ApiKeyText.Parse(credential) ?? throw ApiKeyCheck.Invalid();
-        RequireLoaded();
-        return await keys.Check(key);
-    }
-
-    private async ValueTask<Caller> Person(string credential, Access access, CancellationToken ct)
-    {
-        var caller = await tokens.Check(credential, ct);
-        RequireLoaded();
-        if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
-        // Ending a session that has ended needs no account that still lives.
-        return access.EvenEnded ? caller : await standings.Now(caller);
-    }
-
-    private void RequireLoaded()
-    {
-        if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
-    }
+    });
 
     internal static Problem Unauthorized(string code, string detail) => new(code, detail)
     {

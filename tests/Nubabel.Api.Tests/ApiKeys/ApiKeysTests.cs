@@ -1,16 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Slices;
-using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
-using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Users;
-using Nubabel.Projections;
-using Nubabel.Store;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.ApiKeys;
@@ -138,10 +133,7 @@ public sealed class ApiKeysTests
     public async Task An_operator_may_set_another_limit_for_an_organization()
     {
         var acme = await (await TestApi.Shared).SignUp();
-        await acme.Api.Services.GetRequiredService<Node>().Journal(acme.Id, new Origin("system:test"))
-            .Handle(Id<Organization>.Parse(acme.Id), new SetLimits(new OrganizationLimits(ApiKeys: 1)), CancellationToken.None);
-        await Races.Burst.Until("the limit counts", TimeSpan.FromSeconds(5), async () =>
-            (await acme.Api.Services.GetRequiredService<Standings>().Of(acme.Id, Id<Organization>.Parse(acme.Id))).Limits?.ApiKeys == 1);
+        await Keys.Limit(acme, 1, acme.Api);
         var key = await acme.Client.Make();
         await acme.Client.Post(Keys.Path, new { name = "k", scopes = new[] { "members:read" } }).Refused(409, "api_key.limit");
         await acme.Client.DeleteAsync($"{Keys.Path}/{key.Text("id")}");

@@ -67,13 +67,14 @@ public sealed class CredentialTests
         var before = statements;
         foreach (var text in typed) await api.Client.With(text).Refused(401, "credential.invalid");
         Assert.Equal(before, statements);
-        // They are heard: the right key costs at most a look-up, one with a wrong secret none after that.
+        // They are heard: the right key costs a look-up. One with a wrong secret costs none after that, but for the one that is due when the tail brings
+        // the key's own event.
         await api.Client.With(key).Json();
         Assert.NotEqual(before, statements);
         before = statements;
         var forged = (ApiKeyText.Parse(key)! with { Secret = new string('A', 43) }).Text;
         for (var i = 0; i < 20; i++) await api.Client.With(forged).Refused(401, "credential.invalid");
-        Assert.Equal(before, statements);
+        Assert.InRange(statements - before, 0, 2);
     }
 
     [Fact]
@@ -207,6 +208,7 @@ public sealed class CredentialTests
             await api.Client.With((key with { Key = id }).Text).Refused(401, "credential.invalid");
             Assert.False(standings.Keeps(acme.Id, id));
         }
-        Assert.True(standings.Keeps(acme.Id, key.Key));
+        // The tail may just have brought the key's own event.
+        await Burst.Until("the key is kept", Soon, async () => (await api.Client.With(key.Text)).IsSuccessStatusCode && standings.Keeps(acme.Id, key.Key));
     }
 }

@@ -1,8 +1,15 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
 using Nubabel.Api.Host.Tokens;
+using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
+using Nubabel.Domain;
+using Nubabel.Domain.Organizations;
+using Nubabel.Projections;
+using Nubabel.Store;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.ApiKeys;
@@ -20,6 +27,16 @@ internal static class Keys
 
     public static Task<JsonElement> Rotate(this HttpClient maker, JsonElement key, int overlapSeconds) =>
         maker.PostAsJsonAsync($"{Path}/{key.Text("id")}/rotation", new { overlapSeconds }).Json();
+
+    /// <summary>Gives the organization a limit of its own and waits until these nodes know it.</summary>
+    public static async Task Limit(TestTenant tenant, int keys, params TestApi[] nodes)
+    {
+        var organization = Id<Organization>.Parse(tenant.Id);
+        var journal = nodes[0].Services.GetRequiredService<Node>().Journal(tenant.Id, new Origin("system:test"));
+        await journal.Append(journal.Now(), [new StreamAppend(Streams.Of(organization), Organization.Kind, StreamAppend.Any, [new OrganizationLimitsSet(new OrganizationLimits(ApiKeys: keys))], [], [])], default);
+        foreach (var node in nodes)
+            await Burst.Until("the limit counts", TimeSpan.FromSeconds(5), async () => (await node.Services.GetRequiredService<Standings>().Of(tenant.Id, organization)).Limits?.ApiKeys == keys);
+    }
 
     public static string Name() => $"k{Guid.NewGuid():N}";
 

@@ -1,11 +1,4 @@
 using Nubabel.Api.Tests.ApiKeys;
-using Nubabel.Domain;
-using Nubabel.Domain.Organizations;
-using Nubabel.Projections;
-using Nubabel.Store;
-using Nubabel.Testing;
-using Microsoft.Extensions.DependencyInjection;
-using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Tests.Races;
 
@@ -59,10 +52,7 @@ public sealed class ApiKeyRaceTests(TwoNodes nodes)
     {
         var acme = await nodes.A.SignUp();
         var clients = nodes.Clients(acme);
-        var organization = Id<Organization>.Parse(acme.Id);
-        await nodes.A.Services.GetRequiredService<Node>().Journal(acme.Id, new Origin("system:test")).Handle(organization, new SetLimits(new OrganizationLimits(ApiKeys: 12)), default);
-        foreach (var node in (TestApi[])[nodes.A, nodes.B])
-            await Burst.Until("the limit counts", Soon, async () => (await node.Services.GetRequiredService<Standings>().Of(acme.Id, organization)).Limits?.ApiKeys == 12);
+        await Keys.Limit(acme, 12, nodes.A, nodes.B);
         var replies = await Burst.Of(40, i => Reply.To(clients[i % 2], "POST", Keys.Path, new { name = Keys.Name(), scopes = new[] { "members:read" } }));
 
         Assert.Equal(12, replies.Count(r => r.Status == 201));
