@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
+using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
@@ -60,7 +61,7 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
-        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
+        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<ApiKeyCheck>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
         Routes(app);
@@ -77,6 +78,7 @@ public static class Server
         services.AddSingleton(new RefreshTokens(node.Master));
         services.AddSingleton(new InvitationTokens(node.Master));
         services.AddSingleton<InvitationMail>();
+        services.AddSingleton(new ApiKeyTexts(node.Master));
         services.AddSingleton<AccessTokens>();
         services.TryAddSingleton(new Passwords());
         services.AddSingleton<SignIns>();
@@ -86,6 +88,8 @@ public static class Server
         services.AddSingleton<PasswordResets>();
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
+        services.AddSingleton<LastUses>();
+        services.AddSingleton<ApiKeyCheck>();
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);
@@ -104,6 +108,7 @@ public static class Server
         services.AddHostedService<Background>();
         services.AddSingleton<Closures>();
         services.AddHostedService(sp => sp.GetRequiredService<Closures>());
+        services.AddHostedService(sp => sp.GetRequiredService<LastUses>());
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -124,6 +129,7 @@ public static class Server
         app.MapInvitations();
         app.MapSessions();
         app.MapDevices();
+        app.MapApiKeys();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapAudit();

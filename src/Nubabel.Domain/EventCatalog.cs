@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -82,6 +83,11 @@ public static class EventCatalog
         new("flag_override_set", typeof(FlagOverrideSet)),
         new("flag_override_removed", typeof(FlagOverrideRemoved)),
         new("flag_archived", typeof(FlagArchived)),
+
+        // API keys
+        new("api_key_made", typeof(ApiKeyMade)),
+        new("api_key_rotated", typeof(ApiKeyRotated)),
+        new("api_key_revoked", typeof(ApiKeyRevoked)),
 
         // Operators
         new("operator_added", typeof(OperatorAdded)),

@@ -1,3 +1,4 @@
+using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
@@ -14,6 +15,7 @@ public static class ReadModels
 {
     public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
         .Rows<AuditTrail, AuditRow>()
+        .Documents<ApiKeyList, ApiKeyRow>()
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()

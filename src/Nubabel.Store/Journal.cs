@@ -54,6 +54,19 @@ public sealed class Journal(Database database, EventTypes types, SubjectKeys key
         return await reader.ReadAsync(ct) ? reader.GetString(0) : null;
     }
 
+    /// <summary>The values of a scope that are claimed now.</summary>
+    public async Task<IReadOnlySet<string>> Claimed(string scope, CancellationToken ct)
+    {
+        await using var batch = database.Api.CreateBatch();
+        batch.BatchCommands.Add(Store.Append.Tenant(tenant));
+        batch.BatchCommands.Add(Sql.Of($"select value from nubabel.claims where tenant_id = {tenant} and scope = {scope}").ToBatchCommand());
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        var values = new HashSet<string>(StringComparer.Ordinal);
+        while (await reader.ReadAsync(ct)) values.Add(reader.GetString(0));
+        return values;
+    }
+
     /// <summary>Commits the appends together or not at all, under the tenant and origin of this journal.</summary>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
     public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
@@ -24,6 +25,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(MemberRow))]
     [InlineData(typeof(InvitationRow))]
     [InlineData(typeof(OrganizationRow))]
+    [InlineData(typeof(ApiKeyRow))]
     public void The_members_of_a_row_stand_in_the_order_of_jsonb(Type row)
     {
         var members = StoredJson.Options.GetTypeInfo(row).Properties.Select(p => p.Name).ToArray();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Nubabel.Domain;
+using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -64,6 +65,7 @@ public sealed class RebuildEqualsLiveTests
             await Task.WhenAll(Organization(), Organization());
             await Operator();
             await Flags();
+            await ApiKeys(JournalOf(Projection.PlatformTenant, new Origin($"operator:{Guid.Empty}")), seed * 10);
             // A new event type is added to what happens here.
             Assert.Equal([], EventCatalog.All.Select(e => e.Alias).Except(await database.Scalar<string[]>("select array_agg(distinct type::text) from events.mt_events")));
             return await database.Scalar<long>("select max(seq_id) from events.mt_events");
@@ -90,6 +92,7 @@ public sealed class RebuildEqualsLiveTests
             await Sessions(journal, await Seal("192.0.2.7"));
             await Passwords(journal, user);
             for (var i = 0; i < 8; i++) await Member(journal, i);
+            await ApiKeys(journal, 0);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
@@ -156,6 +159,18 @@ public sealed class RebuildEqualsLiveTests
             var guard = New<SignInGuard>();
             Command<SignInGuard>[] attempts = [new FailSignIn(2, 900), new FailSignIn(2, 900, 0, Streams.Of(user)), new ClearSignIns()];
             foreach (var attempt in attempts) await journal.Handle(guard, attempt, ct);
+        }
+
+        private static async Task ApiKeys(Journal journal, int slot)
+        {
+            var ct = CancellationToken.None;
+            for (var i = 0; i < 3; i++)
+            {
+                var key = New<ApiKey>();
+                await journal.Create(key, new MakeApiKey(ApiKeyName.Parse($"k-{key}"), [Scope.Parse("members:read"), Scope.Parse("audit:read")], "h0", slot + i, i == 1 ? journal.Now().AddDays(1) : null), ct);
+                if (i > 0) await journal.Handle(key, new RotateApiKey(0, "h1", 60), ct);
+                if (i > 1) await journal.Handle(key, new RevokeApiKey(), ct);
+            }
         }
 
         private async Task Operator()

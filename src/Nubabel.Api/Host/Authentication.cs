@@ -9,7 +9,10 @@ namespace Nubabel.Api.Host;
 /// </summary>
 public static class Authentication
 {
-    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, RevokedSessions revoked, Standings standings) => app.Use(async (context, next) =>
+    /// <summary>Where an API key may stand instead of in <c>Authorization</c>.</summary>
+    public const string KeyHeader = "X-Api-Key";
+
+    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, ApiKeyCheck keys, RevokedSessions revoked, Standings standings) => app.Use(async (context, next) =>
     {
         // No endpoint: the 404 for unknown paths is the same for everyone.
         if (context.GetEndpoint() is not { } endpoint || endpoint.Metadata.GetMetadata<Access>() is not { Permission: { } permission } access)
@@ -17,7 +20,8 @@ public static class Authentication
             await next(context);
             return;
         }
-        var caller = await tokens.Check(Credential(context.Request), context.RequestAborted);
+        var credential = Credential(context.Request);
+        var caller = await (ApiKeyText.Claims(credential) ? keys.Check(credential) : tokens.Check(credential, context.RequestAborted));
         if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
         if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
         // Ending a session that has ended needs no account that still lives.
@@ -35,8 +39,12 @@ public static class Authentication
 
     private static string Credential(HttpRequest request)
     {
-        var header = request.Headers.Authorization;
-        if (header.Count == 0) throw Unauthorized("credential.missing", "The route needs an access token: Authorization: Bearer …");
+        var (header, key) = (request.Headers.Authorization, request.Headers[KeyHeader]);
+        // Which of two callers is meant, nobody guesses.
+        if (header.Count > 0 && key.Count > 0) throw new Problem("credential.ambiguous", $"The request has both Authorization and {KeyHeader}; send one of them.");
+        if (key.Count > 0)
+            return key is [{ } alone] && ApiKeyText.Claims(alone.Trim()) ? alone.Trim() : throw Unauthorized("credential.invalid", $"{KeyHeader} holds no API key.");
+        if (header.Count == 0) throw Unauthorized("credential.missing", "The route needs a credential: Authorization: Bearer …");
         const string scheme = "Bearer ";
         return header.Count == 1 && header[0] is { } value && value.StartsWith(scheme, StringComparison.OrdinalIgnoreCase)
             ? value[scheme.Length..].Trim()

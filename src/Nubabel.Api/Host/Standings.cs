@@ -49,10 +49,15 @@ public sealed class Standings(Node node) : ITailSubscriber
         }
     }
 
+    /// <summary>Whether a state is in this node's memory.</summary>
+    internal bool Keeps<T>(string tenant, Id<T> id) where T : IAggregate<T> => kept.ContainsKey((tenant, Streams.Of(id)));
+
     /// <summary>The caller as of now: with today's role, or refused.</summary>
     /// <exception cref="Problem">401: the account is gone. 403: it, or its organization, is stopped.</exception>
     public async ValueTask<Caller> Now(Caller caller)
     {
+        // A key's own state is where its secret was compared, and it belongs to nobody's account.
+        if (caller.IsKey) return caller.Realm == Realm.Organization && await Organization(caller.Tenant) is { } stopped ? throw stopped : caller;
         if (caller.Realm == Realm.Platform)
         {
             var account = await Of(Node.Platform, new Id<Operator>(caller.Id));

@@ -22,7 +22,7 @@ public sealed class AuditTrail : IRows<AuditRow>
     private const int BeforeWithin = 200;
 
     /// <summary>Members of events that are nobody's to read: hashes of secrets and look-up keys.</summary>
-    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "tokenHash"];
+    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "secretHash", "tokenHash"];
 
     // A reason belongs to its event alone: that of another one was not replaced by it.
     private static readonly string[] NotBefore = [.. Hidden, "reason"];

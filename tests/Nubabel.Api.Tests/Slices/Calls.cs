@@ -33,6 +33,16 @@ public static class Calls
         return [.. (await client.SendAsync(request).Json()).GetProperty("items").EnumerateArray()];
     }
 
+    /// <summary>An answer as it is, once the read model has seen the position.</summary>
+    public static async Task<string> Text(this HttpClient client, string path, string? position)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        if (position is not null) request.Headers.Add("Nubabel-Min-Position", position);
+        using var answer = await client.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
+        return await answer.Content.ReadAsStringAsync();
+    }
+
     public static string Position(this HttpResponseMessage answer) => answer.Headers.GetValues("Nubabel-Position").Single();
 
     public static Task<HttpResponseMessage> Post(this HttpClient client, string path, object body) => client.PostAsJsonAsync(path, body);

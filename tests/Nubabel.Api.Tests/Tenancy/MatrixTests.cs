@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using Nubabel.Api.Host;
+using Nubabel.Api.Tests.ApiKeys;
 using Nubabel.Domain.Users;
 using Nubabel.Testing;
 
@@ -31,6 +32,23 @@ public sealed class MatrixTests
         var api = await TestApi.Shared;
         using var platform = await api.Operator();
         Assert.Equal([], await Faults(api, platform, Realm.Platform, Permissions.Of(Permissions.Operator).Contains));
+    }
+
+    [Fact]
+    public async Task A_key_gets_its_scopes_and_nothing_else()
+    {
+        var api = await TestApi.Shared;
+        var organization = await api.SignUp();
+        using var platform = await api.Operator();
+        foreach (var realm in (Realm[])[Realm.Organization, Realm.Platform])
+        {
+            var scopes = Permissions.All.Where(p => p.ForKeys && new Access(p.Name).Realm == realm).Select(p => p.Name).ToArray();
+            foreach (string[] held in (string[][])[scopes, .. scopes.Select(scope => new[] { scope })])
+            {
+                using var program = api.As((await (realm == Realm.Platform ? platform : organization.Client).Make(realm == Realm.Platform ? Keys.PlatformPath : Keys.Path, held)).GetProperty("key").GetString()!);
+                Assert.Equal([], (await Faults(api, program, realm, held.Contains)).Select(fault => $"{fault} with {string.Join(' ', held)}"));
+            }
+        }
     }
 
     [Fact]

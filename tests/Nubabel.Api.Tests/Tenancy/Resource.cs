@@ -25,8 +25,12 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["DELETE /api/members/{userId}/suspension"] = new(Member, Personal: false),
         ["GET /api/invitations/{id}"] = new(Invitation, Personal: false),
         ["DELETE /api/invitations/{id}"] = new(Invitation, Personal: false),
+        ["GET /api/api-keys/{id}"] = new(ApiKey, Personal: false),
+        ["DELETE /api/api-keys/{id}"] = new(ApiKey, Personal: false),
+        ["POST /api/api-keys/{id}/rotation"] = new(ApiKey, new { overlapSeconds = 60 }, Personal: false),
     };
 
+    private const string OperatorKey = "an operators' key, which is the platform's";
     private const string Tenant = "an organization, which operators see and its members do not";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
@@ -40,6 +44,9 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["PATCH /api/admin/tenants/{id}"] = Tenant,
         ["PUT /api/admin/tenants/{id}/closure"] = Tenant,
         ["PUT /api/admin/tenants/{id}/suspension"] = Tenant,
+        ["DELETE /api/admin/api-keys/{id}"] = OperatorKey,
+        ["GET /api/admin/api-keys/{id}"] = OperatorKey,
+        ["POST /api/admin/api-keys/{id}/rotation"] = OperatorKey,
         ["DELETE /admin/feature-flags/{key}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/overrides/{organizationId}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/rules/{id}"] = Flag,
@@ -63,6 +70,13 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private static async Task<string> Invitation(TestTenant owner)
     {
         using var answer = await owner.Client.PostAsJsonAsync("/api/invitations", new { email = $"i{Guid.NewGuid():N}@{owner.Slug}.example", role = "member" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> ApiKey(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/api-keys", new { name = $"k{Guid.NewGuid():N}", scopes = new[] { "members:read" } });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }

@@ -4,10 +4,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
+using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
+using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
@@ -24,7 +26,11 @@ namespace Nubabel.Api.Tests.Tenancy;
 /// </summary>
 public sealed class WithoutPredicatesTests
 {
-    private static readonly string[] Ways = ["a stream", "a claim", "devices", "flags", "organizations", "sessions", "the audit trail", "a subject's key", "an idempotency record", "an append", "a claim's release"];
+    private static readonly string[] Ways =
+    [
+        "a stream", "a claim", "a scope of claims", "API keys", "a key's last use", "devices", "flags", "organizations", "sessions", "the audit trail", "a subject's key", "an idempotency record", "an append",
+        "a claim's release",
+    ];
 
     [Fact]
     public async Task Row_level_security_alone_keeps_every_way_shut()
@@ -32,7 +38,12 @@ public sealed class WithoutPredicatesTests
         var predicates = new TenantPredicates();
         await using var proxy = new PostgresProxy((await TestDatabase.Shared).ApiString, predicates.Remove);
         Assert.Equal([], await Reached(proxy.ConnectionString));
-        foreach (var part in new[] { "from events.mt_events", "update events.mt_streams", "nubabel.claims", "delete from nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.audit_v1", "read.devices_v1", "read.flags_v1", "read.organizations_v1", "read.sessions_v1" })
+        string[] parts =
+        [
+            "from events.mt_events", "update events.mt_streams", "nubabel.claims", "delete from nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.api_keys_v1", "nubabel.key_uses", "read.audit_v1",
+            "read.devices_v1", "read.flags_v1", "read.organizations_v1", "read.sessions_v1",
+        ];
+        foreach (var part in parts)
             Assert.Contains(predicates.Removed, sql => sql.Contains(part, StringComparison.Ordinal));
     }
 
@@ -62,8 +73,11 @@ public sealed class WithoutPredicatesTests
         var record = new IdempotencyRecord(victim.Id, "scope", Guid.NewGuid().ToString(), [1], 201);
         await IdempotencyRecord.Keep(api.Database.Database.Api, record, ct);
         var cipher = await owner.Seal(victim.Id, $"user-{victim.User}", "secret", ct);
-        foreach (var name in new[] { DeviceList.Name, FlagList.Name, OrganizationList.Name, SessionList.Name, AuditTrail.Name })
-            Assert.True((await api.Services.GetRequiredService<Store.Positions>().Reached(name, flag.Position, TimeSpan.FromSeconds(20), ct)).Item1);
+        var apiKey = new Id<ApiKey>(Guid.CreateVersion7());
+        var made = await owner.Journal(victim.Id, new Origin($"user:{victim.User}")).Create(apiKey, new MakeApiKey(ApiKeyName.Parse("nightly"), [Scope.Parse("members:read")], "h0", 0), ct);
+        await KeyUses.Write(api.Database.Database.Daemon, [(victim.Id, apiKey.Value, TimeProvider.System.GetUtcNow())], ct);
+        foreach (var name in new[] { ApiKeyList.Name, DeviceList.Name, FlagList.Name, OrganizationList.Name, SessionList.Name, AuditTrail.Name })
+            Assert.True((await api.Services.GetRequiredService<Store.Positions>().Reached(name, Math.Max(flag.Position, made.Position), TimeSpan.FromSeconds(20), ct)).Item1);
 
         await using var database = Database.Open("main", login, api.Database.DaemonString);
         var node = new Node(database, TestDatabase.Master, new Signal(), TimeProvider.System);
@@ -77,6 +91,9 @@ public sealed class WithoutPredicatesTests
 
         Note("a stream", (await journal.Read(stream, Until.End, ct)).Count > 0);
         Note("a claim", await journal.Holder(claim.Scope, claim.Value, ct) is not null);
+        Note("a scope of claims", (await journal.Claimed(ApiKey.SlotScope, ct)).Count > 0);
+        Note("API keys", (await ApiKeyList.Of(reader, TimeProvider.System.GetUtcNow(), null, 50, ct)).Rows.Count > 0);
+        Note("a key's last use", await KeyUses.Last(reader, apiKey.Value, ct) is not null);
         Note("devices", (await DeviceList.OfUser(reader, Id<User>.Parse(victim.User), null, 50, ct)).Rows.Count > 0);
         Note("flags", (await FlagList.Of(reader, archived: false, null, 50, ct)).Rows.Count > 0);
         Note("organizations", (await OrganizationList.Search(reader, new(victim.Slug), null, 50, ct)).Rows.Count > 0);

@@ -50,7 +50,7 @@ public sealed class AuditTrailTests
         var secret = EventCatalog.All.SelectMany(e => Members(e.Type)).Where(name => name.EndsWith("Hash", StringComparison.Ordinal) || name.EndsWith("Key", StringComparison.Ordinal)).ToHashSet();
         // What a device publishes is meant to be seen, and a flag's key is its name.
         secret.ExceptWith(["PublicKey", "Key"]);
-        Assert.Equal(["EmailKey", "PasswordHash", "TokenHash"], secret.Order(StringComparer.Ordinal));
+        Assert.Equal(["EmailKey", "PasswordHash", "SecretHash", "TokenHash"], secret.Order(StringComparer.Ordinal));
         Assert.Equal(AuditTrail.Hidden.Order(StringComparer.Ordinal), secret.Select(JsonNamingPolicy.CamelCase.ConvertName).Order(StringComparer.Ordinal));
     }
 

@@ -7,6 +7,7 @@ namespace Nubabel.Api.Host.OpenApi;
 internal static class Components
 {
     public const string Bearer = "bearer";
+    public const string ApiKey = "apiKey";
     public const string Problem = "Problem";
 
     public static void AddTo(OpenApiDocument document)
@@ -30,7 +31,8 @@ internal static class Components
         };
         components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
         {
-            [Bearer] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT", Description = "The `access_token` of a sign-in." },
+            [Bearer] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", BearerFormat = "JWT", Description = "The `access_token` of a sign-in; an API key too, where one may hold the permission." },
+            [ApiKey] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = Authentication.KeyHeader, Description = "An API key, instead of `Authorization`." },
         };
     }
 

@@ -137,13 +137,15 @@ internal static class Operations
     private static void AddSecurity(OpenApiOperation operation, OpenApiDocument document, Access? access)
     {
         // An empty requirement list says "none", where the document's own would otherwise hold.
-        operation.Security = access?.Permission is null
-            ? []
-            : [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(Components.Bearer, document)] = [] }];
+        operation.Security = [];
         if (access?.Permission is not { } permission) return;
+        operation.Security.Add(Requirement(Components.Bearer));
+        if (Permissions.Find(permission) is { ForKeys: true }) operation.Security.Add(Requirement(Components.ApiKey));
         var text = new StringBuilder(operation.Description);
         if (text.Length > 0) text.Append("\n\n");
         operation.Description = text.Append("Needs `").Append(permission).Append("`.").ToString();
+
+        OpenApiSecurityRequirement Requirement(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
     }
 
     private static JsonNode? SampleOfRequest(OpenApiOperationTransformerContext context) =>

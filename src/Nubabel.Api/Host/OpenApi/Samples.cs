@@ -26,6 +26,8 @@ internal static class Samples
         ["Slug"] = "acme",
         ["DeviceName"] = "Ada's phone",
         ["PublicKey"] = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+        ["ApiKeyName"] = "nightly export",
+        ["Scope"] = "members:read",
         ["Reason"] = "Lost on a train",
         ["kty"] = "EC",
         ["crv"] = "P-256",
