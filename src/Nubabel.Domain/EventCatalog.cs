@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Operators;
@@ -72,5 +73,10 @@ public static class EventCatalog
 
         // Operators
         new("operator_added", typeof(OperatorAdded)),
+
+        // Attempts
+        new("attempt_denied", typeof(AttemptDenied)),
+        new("attempt_refused", typeof(AttemptRefused)),
+        new("attempt_overflowed", typeof(AttemptOverflowed)),
     ];
 }

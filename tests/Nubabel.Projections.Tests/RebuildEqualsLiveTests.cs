@@ -1,5 +1,6 @@
 using System.Globalization;
 using Nubabel.Domain;
+using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Operators;
@@ -82,6 +83,8 @@ public sealed class RebuildEqualsLiveTests
             await Sessions(journal, await Seal("192.0.2.7"));
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
+            await journal.Record(Streams.Named<Attempt>(subject),
+                [new RecordDenied("POST /api/devices", "devices:write", 1), new RecordRefused("PUT /api/devices/{id}/name", "device.revoked", 7), new RecordOverflow(2)], ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
 
             async Task<Personal> Seal(string plain) => new(subject, await keys.Seal(tenant, subject, plain, ct));

@@ -22,8 +22,9 @@ public static class Authentication
         if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
         // Ending a session that has ended needs no account that still lives.
         if (!access.EvenEnded) caller = await standings.Now(caller);
-        if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
+        // Known from here on, also to the record of who was denied what.
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
+        if (caller.Realm != access.Realm || !caller.May(permission)) throw PermissionDenied.Of(permission);
         await next(context);
     });
 

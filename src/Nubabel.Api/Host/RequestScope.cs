@@ -40,10 +40,13 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     public Ids Ids => ids ??= new Ids(this, node.Time);
 
     /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
-    public Journal JournalFor(string tenant, Actor actor)
+    public Journal JournalFor(string tenant, Actor actor) => Prepared(node.Journal(tenant, OriginOf(actor)));
+
+    /// <summary>This request as the origin of what an actor does in it.</summary>
+    public Origin OriginOf(Actor actor)
     {
         var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity.Id : null;
-        return Prepared(node.Journal(tenant, new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent)));
+        return new Origin(actor.ToString(), actor.Subject, Http.TraceIdentifier, null, trace, Ip, Agent);
     }
 
     public string? Ip => Http.Connection.RemoteIpAddress is { } ip ? (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString() : null;
