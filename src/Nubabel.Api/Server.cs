@@ -89,6 +89,8 @@ public static class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddHostedService<Background>();
+        services.AddSingleton<EvaluationFlush>();
+        services.AddHostedService(sp => sp.GetRequiredService<EvaluationFlush>());
         services.AddSingleton<RefusedAttempts>();
         services.AddHostedService(sp => sp.GetRequiredService<RefusedAttempts>());
 

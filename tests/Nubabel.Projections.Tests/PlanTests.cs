@@ -75,7 +75,7 @@ public sealed class LargeTables : IAsyncLifetime
         var (now, nobody) = (TimeProvider.System.GetUtcNow(), new Id<User>(Guid.Empty));
         var device = new DeviceRow(default, DeviceName.Parse("phone"), DeviceType.Mobile, nobody, DeviceStatus.Active, null, null, now, null);
         var session = new SessionRow(default, null, now, "user:x", null, now, now, null, null, now);
-        var flag = new FlagRow(FlagKey.Parse("a"), [], null, FlagStatus.Active, true, now, now, [], null, null);
+        var flag = new FlagRow(FlagKey.Parse("a"), [], FlagStatus.Active, true, now, now, [], null, null);
         var entry = new AuditRow(now, default, null, "user:x", "device.renamed", "device-x", null, "succeeded", null, 1, null, null);
         await Insert("insert into read.flags_v1 (tenant_id, key, version, position, doc, archived) select tenant, 'flag-' || gen_random_uuid(), 1, n, $1, n % 10 > 0 from rows", flag);
         // A user has every fortieth row of a tenant; sessions end after a while, so most of a list is over.
