@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 using Nubabel.Api.ApiKeys;
+using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
 using Nubabel.Api.Devices;
@@ -61,6 +62,7 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
+        app.Use(app.Services.GetRequiredService<RefusedAttempts>().Invoke);
         app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<ApiKeyCheck>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
@@ -109,6 +111,10 @@ public static class Server
         services.AddSingleton<Closures>();
         services.AddHostedService(sp => sp.GetRequiredService<Closures>());
         services.AddHostedService(sp => sp.GetRequiredService<LastUses>());
+        services.AddSingleton<EvaluationFlush>();
+        services.AddHostedService(sp => sp.GetRequiredService<EvaluationFlush>());
+        services.AddSingleton<RefusedAttempts>();
+        services.AddHostedService(sp => sp.GetRequiredService<RefusedAttempts>());
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
+using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -92,5 +93,10 @@ public static class EventCatalog
         // Operators
         new("operator_added", typeof(OperatorAdded)),
         new("operator_removed", typeof(OperatorRemoved)),
+
+        // Attempts
+        new("attempt_denied", typeof(AttemptDenied)),
+        new("attempt_refused", typeof(AttemptRefused)),
+        new("attempt_overflowed", typeof(AttemptOverflowed)),
     ];
 }

@@ -136,6 +136,20 @@ public static class Handling
             return step.Outcome;
         }
 
+        /// <summary>
+        /// Handles commands that record each time, on a stream that none of them looks at: nothing is loaded and no version is asked for, so it costs the same
+        /// however long the stream is. An idempotency key takes no part in it.
+        /// </summary>
+        public async Task Record<T>(StreamName<T> stream, IReadOnlyList<Command<T>> commands, CancellationToken ct) where T : IAggregate<T>
+        {
+            if (commands.Any(c => c is not IRecordsEachTime)) throw new ArgumentException("A decision that looks at the state needs the state.", nameof(commands));
+            var at = journal.Now();
+            var context = new Context(at, ParseActor(journal.Origin.Actor));
+            var events = commands.SelectMany(c => T.Decide(T.Initial, c, context)).ToArray();
+            if (await journal.Append(at, [new StreamAppend(stream.Value, T.Kind, StreamAppend.Any, events, [], [])], ct) is not Appended.Done)
+                throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
+        }
+
         /// <summary>Handles several commands on several streams of the tenant, together or not at all.</summary>
         public async Task Commit(IReadOnlyList<Step> steps, CancellationToken ct)
         {

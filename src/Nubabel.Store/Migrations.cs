@@ -101,7 +101,7 @@ public static class Migrations
             grant select, insert, update on nubabel.subject_keys to {daemon};
             grant select on nubabel.signing_keys, nubabel.schema_migrations, nubabel.stamps to {api}, {daemon};
             grant insert, update on nubabel.signing_keys, nubabel.stamps to {daemon};
-            grant select, insert, update, delete on nubabel.parked to {daemon};
+            grant select, insert, update, delete on nubabel.parked, nubabel.flag_counts to {daemon};
             grant select on nubabel.key_uses to {api};
             grant select, insert, update on nubabel.key_uses to {daemon};
             revoke execute on all functions in schema nubabel from public;
@@ -113,8 +113,9 @@ public static class Migrations
 
     private static void RequireNumbered(IReadOnlyList<Step> steps)
     {
-        for (var i = 0; i < steps.Count; i++)
-            if (steps[i].Number != i + 1) throw new InvalidOperationException($"Migration {i + 1:0000} is missing or doubled.");
+        // A number may be left out: it was reserved for a change that needed no step after all.
+        for (var i = 1; i < steps.Count; i++)
+            if (steps[i].Number <= steps[i - 1].Number) throw new InvalidOperationException($"Migration {steps[i].Number:0000} is there twice.");
     }
 
     private static List<MigrationStatus> Compare(Dictionary<int, (string Name, string Checksum, DateTimeOffset At)> applied)
@@ -122,7 +123,7 @@ public static class Migrations
         var status = Steps.Select(step => applied.TryGetValue(step.Number, out var a)
             ? new MigrationStatus(step.Number, step.Name, a.Checksum == step.Checksum ? "applied" : "drifted", a.At)
             : new MigrationStatus(step.Number, step.Name, "pending", null)).ToList();
-        status.AddRange(applied.Where(a => a.Key > Steps.Length).OrderBy(a => a.Key).Select(a => new MigrationStatus(a.Key, a.Value.Name, "unknown", a.Value.At)));
+        status.AddRange(applied.Where(a => Steps.All(s => s.Number != a.Key)).OrderBy(a => a.Key).Select(a => new MigrationStatus(a.Key, a.Value.Name, "unknown", a.Value.At)));
         return status;
     }
 

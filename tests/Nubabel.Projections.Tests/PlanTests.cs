@@ -84,7 +84,7 @@ public sealed class LargeTables : IAsyncLifetime
         var (now, nobody) = (TimeProvider.System.GetUtcNow(), new Id<User>(Guid.Empty));
         var device = new DeviceRow(default, DeviceName.Parse("phone"), DeviceType.Mobile, nobody, DeviceStatus.Active, null, null, now, null);
         var session = new SessionRow(default, null, now, "user:x", null, now, now, null, null, now);
-        var flag = new FlagRow(FlagKey.Parse("a"), [], null, FlagStatus.Active, true, now, now, [], null, null);
+        var flag = new FlagRow(FlagKey.Parse("a"), [], FlagStatus.Active, true, now, now, [], null, null);
         var entry = new AuditRow(now, default, null, "user:x", "device.renamed", "device-x", null, "succeeded", null, 1, null, null);
         await Insert("insert into read.flags_v1 (tenant_id, key, version, position, doc, archived) select tenant, 'flag-' || gen_random_uuid(), 1, n, $1, n % 10 > 0 from rows", flag);
         var (email, role) = (new Personal("user-x", "AAAA"), Role.Member);
@@ -125,7 +125,7 @@ public sealed class LargeTables : IAsyncLifetime
         await Insert($"""
             insert into read.audit_v1 (tenant_id, position, ordinal, doc, at, actor, action, object, version)
             select tenant, t * 1000000 + n, 0, $1, now() - n * interval '1 minute', 'user:00000000-0000-7000-8000-' || lpad((n % {Users})::text, 12, '0'),
-                   case when n % 50 = 0 then 'device.revoked' else 'device.renamed' end, 'device-00000000-0000-7000-a000-' || lpad((n / 10)::text, 12, '0'), n % 10 + 1 from rows
+                   case when n % 50 = 0 then 'device.revoked' when n % 40 = 1 then 'attempt.refused' when n % 40 = 2 then 'attempt.denied' else 'device.renamed' end, 'device-00000000-0000-7000-a000-' || lpad((n / 10)::text, 12, '0'), n % 10 + 1 from rows
             """, entry);
         await database.Run("analyze");
     }
@@ -157,6 +157,8 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
         { "object", new(Object: Object) }, { "from", new(From: From) }, { "to", new(To: To) }, { "from and to", new(From: From, To: To) },
         { "actor and action", new(Actor: Actor, Action: "device.revoked") }, { "actor and object", new(Actor: Actor, Object: Object) }, { "actor, from and to", new(Actor: Actor, From: From, To: To) },
         { "action, from and to", new(Action: "device.revoked", From: From, To: To) }, { "all", new(Actor, "device.renamed", Object, From, To) },
+        { "refused", new(Outcome: "refused") }, { "denied and actor", new(Actor: Actor, Outcome: "denied") }, { "refused, from and to", new(From: From, To: To, Outcome: "refused") },
+        { "succeeded", new(Outcome: "succeeded") }, { "succeeded, actor and to", new(Actor: Actor, To: To, Outcome: "succeeded") },
     };
 
     [Fact]

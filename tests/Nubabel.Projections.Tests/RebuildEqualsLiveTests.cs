@@ -1,6 +1,7 @@
 using System.Globalization;
 using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
+using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -95,6 +96,8 @@ public sealed class RebuildEqualsLiveTests
             await ApiKeys(journal, 0);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
+            await journal.Record(Streams.Named<Attempt>(subject),
+                [new RecordDenied("POST /api/devices", "devices:write", 1), new RecordRefused("PUT /api/devices/{id}/name", "device.revoked", 7), new RecordOverflow(2)], ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
             await journal.Handle(organization, new ScheduleClosure(journal.Now().AddSeconds(1), Reason.Parse("over"), ByOperator: true), ct);
             await JournalOf(tenant, new Origin("system:closures"), new MinutesLater()).Handle(organization, new CloseOrganization(), ct);

@@ -129,7 +129,7 @@ public static partial class Rules
     [GeneratedRegex(@"^\s*create\s+(unique\s+)?index\b", RegexOptions.IgnoreCase)]
     private static partial Regex CreateIndex();
 
-    [GeneratedRegex(@"\bPlatformReader\b|\.Daemon\b|\bNubabelDaemon\b")]
+    [GeneratedRegex(@"\bPlatform(Reader|Writer)\b|\.Daemon\b|\bNubabelDaemon\b")]
     private static partial Regex Platform();
 
     [GeneratedRegex("^src/Nubabel.Api/([^/]+)/")]

@@ -28,7 +28,7 @@ public static class AuditApi
 
     private static async Task<IResult> List(
         Paging page, Caller caller, Reader db, Freshness fresh, CancellationToken ct,
-        string? actor = null, string? action = null, string? @object = null, string? from = null, string? to = null)
+        string? actor = null, string? action = null, string? @object = null, string? from = null, string? to = null, string? outcome = null)
     {
         var own = caller.Actor.ToString();
         if (!caller.May("audit:read"))
@@ -37,9 +37,12 @@ public static class AuditApi
             actor = own;
         }
         await fresh.Of(AuditTrail.Name, ct);
-        var entries = await AuditTrail.Search(db, new AuditTrail.Filter(actor, action, @object, Time(nameof(from), from), Time(nameof(to), to)), page.After, page.Limit, ct);
+        var entries = await AuditTrail.Search(db, new AuditTrail.Filter(actor, action, @object, Time(nameof(from), from), Time(nameof(to), to), Outcome(outcome)), page.After, page.Limit, ct);
         return page.Answer(await Page.Open(db, entries, page.Limit, Show, entry => entry.Place, ct));
     }
+
+    internal static string? Outcome(string? text) =>
+        text is null || AuditTrail.Outcomes.Contains(text) ? text : throw Problem.At("outcome", "query.invalid", $"An outcome is one of {string.Join(", ", AuditTrail.Outcomes)}.");
 
     internal static DateTimeOffset? Time(string name, string? text) =>
         text is null ? null

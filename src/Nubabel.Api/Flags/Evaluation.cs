@@ -19,7 +19,7 @@ public readonly record struct FlagValue(bool Enabled, FlagReason Reason);
 /// </summary>
 public sealed class Evaluation(Node node) : ITailSubscriber
 {
-    private readonly EvaluationCounts counts = new(node.Time.GetUtcNow());
+    private readonly EvaluationCounts counts = new();
 
     // Touched by the tail's loop alone.
     private Dictionary<string, Known> streams = [];
@@ -43,8 +43,12 @@ public sealed class Evaluation(Node node) : ITailSubscriber
         return value;
     }
 
-    /// <summary>What this node has counted of a flag.</summary>
-    public FlagCounts Counts(FlagKey key) => counts.Of(key);
+    /// <summary>The same without being counted.</summary>
+    public FlagValue Peek(string key, Guid organization) =>
+        flags is { } known && known.TryGetValue(key, out var flag) ? flag.Evaluate(organization, node.Time, counts, -1) : new FlagValue(false, FlagReason.Unknown);
+
+    /// <summary>What this node has counted.</summary>
+    internal EvaluationCounts Counts => counts;
 
     public async Task<long> Load(CancellationToken ct)
     {

@@ -35,6 +35,14 @@ public static class FlagAdminApi
         {"version":2,"at":"2026-11-21T08:20:11.004210Z","actor":"operator:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","action":"flag.enabled","change":{},"requestId":"0199a0d4-7c1e"}
         """;
 
+    private const string Evaluated = """
+        {"key":"dark-mode","from":"2026-10-23","to":"2026-11-21","enabled":4,"disabled":27,"lastEvaluatedAt":"2026-11-21T08:20:11.004210Z","days":[{"day":"2026-11-21","enabled":4,"disabled":27}],
+        "organizations":[{"organizationId":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","enabled":4,"disabled":27,"lastEvaluatedAt":"2026-11-21T08:20:11.004210Z"}],"isComplete":true}
+        """;
+
+    /// <summary>Days of evaluations that are shown where none are named.</summary>
+    private const int DaysShown = 30;
+
     public static void MapFlagAdmin(this IEndpointRouteBuilder app)
     {
         var flags = app.MapGroup("/admin/feature-flags").WithTags("Flags");
@@ -44,6 +52,7 @@ public static class FlagAdminApi
         flags.MapPatch("/{key}", Patch).Needs("platform:flags-write").Answers200<FlagRow>().WithExample("""{"enabled":true}""", Example);
         flags.MapDelete("/{key}", Archive).Needs("platform:flags-write").Answers204();
         flags.MapGet("/{key}/history", History).Needs("platform:flags-read").Paged<FlagChange>().WithExample(response: $$"""{"items":[{{Change}}],"next":null}""");
+        flags.MapGet("/{key}/evaluations", Evaluations).Needs("platform:flags-read").Answers200<FlagEvaluations>().WithExample(response: Evaluated);
         flags.MapPost("/{key}/rules", AddRule).Needs("platform:flags-write").Answers201<FlagRow>().WithExample(Rule, Example);
         flags.MapPut("/{key}/rules", ReplaceRules).Needs("platform:flags-write").Answers200<FlagRow>().WithExample($$"""{"rules":[{{Rule}}]}""", Example);
         flags.MapDelete("/{key}/rules/{id}", RemoveRule).Needs("platform:flags-write").Answers204();
@@ -64,12 +73,10 @@ public static class FlagAdminApi
         return await answers.Created(flag, Row(flag), PathOf(body.Value.Key.Value), ct);
     }
 
-    private static async Task<IResult> Get(string key, HttpContext http, Journal journal, Evaluation evaluation, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(string key, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
     {
         var flag = await journal.Load(StreamOf(key), ct);
-        // The counts go on without the flag having changed, so an If-None-Match is not answered by 304 here.
-        http.Request.Headers.IfNoneMatch = default;
-        return await answers.Found(http, flag, Row(flag) is { } row ? row with { Counts = evaluation.Counts(row.Key) } : null, Missing(), ct);
+        return await answers.Found(http, flag, Row(flag), Missing(), ct);
     }
 
     private static async Task<IResult> Patch(string key, Body<ChangeFlag> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
@@ -90,6 +97,21 @@ public static class FlagAdminApi
         return page.Answer(Page.Cut(
             changes, page.Limit, change => JsonSerializer.SerializeToUtf8Bytes(change, StoredJson.Options), change => [change.Version.ToString(CultureInfo.InvariantCulture)]));
     }
+
+    /// <summary>How often the flag is asked for: what tells a flag that is in use from one that can go.</summary>
+    private static async Task<IResult> Evaluations(
+        string key, Node node, Journal journal, CancellationToken ct, Id<Organization>? organization = null, string? from = null, string? to = null)
+    {
+        if ((await journal.Load(StreamOf(key), ct)).State.Key is not { } known) throw Missing();
+        var last = Day(nameof(to), to) ?? DateOnly.FromDateTime(node.Time.GetUtcNow().UtcDateTime);
+        var first = Day(nameof(from), from) ?? last.AddDays(1 - DaysShown);
+        return Results.Json(await FlagCounts.Of(node.Everyones, known, organization, first, last, ct), Json.Options);
+    }
+
+    private static DateOnly? Day(string name, string? text) =>
+        text is null ? null
+        : DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day) && day.Year is > 1 and < 9999 ? day
+        : throw Problem.At(name, "query.invalid", "A day is written as 2026-01-31.");
 
     private static async Task<IResult> AddRule(string key, Body<WantedRule> body, HttpRequest request, Ids ids, Journal journal, Answers answers, CancellationToken ct)
     {

@@ -26,9 +26,10 @@ public static class Authentication
         if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
         // Ending a session that has ended needs no account that still lives.
         if (!access.EvenEnded) caller = await standings.Now(caller);
+        // Known from here on, also to the record of who was denied what.
+        context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         var needed = access.Of(caller, context.Request.RouteValues) ?? permission;
         if (caller.Realm != access.Realm || !caller.May(needed)) throw PermissionDenied.Of(needed);
-        context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         await next(context);
     });
 

@@ -21,6 +21,9 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     /// <summary>For what every node keeps about all tenants, and for operators.</summary>
     public PlatformReader Everyones { get; } = new(database);
 
+    /// <summary>For what every node adds to what is kept about all tenants beside the log.</summary>
+    public PlatformWriter EveryonesWriter { get; } = new(database);
+
     public TenantDirectory Directory { get; } = new(database.Api);
 
     public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time);

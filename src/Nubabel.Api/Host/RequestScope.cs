@@ -42,6 +42,10 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
     public Journal JournalFor(string tenant, Actor actor) => Prepared(node.Journal(tenant, Origin(actor, actor.Subject)));
 
+    /// <summary>A journal of a caller who says why, for the audit trail: also an operator's, who acts in an organization.</summary>
+    public Journal JournalFor(string tenant, Actor actor, Reason? reason) =>
+        Prepared(node.Journal(tenant, Origin(actor, actor.Subject) with { Reason = reason?.Value }));
+
     /// <summary>A journal for what is recorded beside the request's own command: a refusal. It takes no part in the request's idempotency.</summary>
     /// <param name="subject">Whose key seals the address and the agent.</param>
     public Journal JournalBeside(string tenant, Actor actor, string subject) => node.Journal(tenant, Origin(actor, subject));
@@ -56,10 +60,6 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     public string? Ip => Http.Connection.RemoteIpAddress is { } ip ? (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString() : null;
 
     public string? Agent => Http.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent[..Math.Min(agent.Length, MostAgent)] : null;
-
-    /// <summary>A journal of a caller who says why, for the audit trail: also an operator's, who acts in an organization.</summary>
-    public Journal JournalFor(string tenant, Actor actor, Reason? reason) =>
-        Prepared(node.Journal(tenant, JournalFor(tenant, actor).Origin with { Reason = reason?.Value }));
 
     /// <summary>From here on commands are answered from what the record's request did.</summary>
     public void Answer(IdempotencyRecord record)

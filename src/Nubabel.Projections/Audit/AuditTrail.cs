@@ -1,13 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
 using Nubabel.Domain;
+using Nubabel.Domain.Attempts;
 using Nubabel.Store;
 
 namespace Nubabel.Projections.Audit;
 
 /// <summary>What an entry of the audit trail is found by and shows without the event itself.</summary>
 /// <param name="Object">The stream id.</param>
-/// <param name="Outcome"><c>succeeded</c>, or <c>refused</c> for what was recorded because it was not let through.</param>
+/// <param name="Reason">Why: as the actor gave it, or what refused an attempt: the code, or the permission that was missing.</param>
+/// <param name="Outcome">One of <see cref="AuditTrail.Outcomes"/>.</param>
 /// <param name="Version">The event's place in the object's stream: with it the entry finds its event.</param>
 public sealed record AuditRow(
     DateTimeOffset At, Guid Id, Personal? Ip, string? Actor, string Action, string Object, string? Reason, string Outcome, string? TraceId, long Version, string? RequestId, Personal? UserAgent);
@@ -27,7 +29,29 @@ public sealed class AuditTrail : IRows<AuditRow>
     // A reason belongs to its event alone: that of another one was not replaced by it.
     private static readonly string[] NotBefore = [.. Hidden, "reason"];
 
-    private static readonly HashSet<string> Refusals = ["session_refresh_reused"];
+    private const string Succeeded = "succeeded", Refused = "refused", Denied = "denied";
+
+    /// <summary>
+    /// What was recorded because it was not let through, by alias, with the entry's action. An alias belongs here from its first event on: the outcome stands
+    /// in the entries, and the search goes by the actions.
+    /// </summary>
+    private static readonly Dictionary<string, (string Action, string Outcome)> NotLetThrough = new()
+    {
+        ["attempt_denied"] = ("attempt.denied", Denied),
+        ["attempt_refused"] = ("attempt.refused", Refused),
+        ["attempt_overflowed"] = ("attempt.overflowed", Refused),
+        ["session_refresh_reused"] = ("session.refresh_reused", Refused),
+        ["sign_in_failed"] = ("sign_in.failed", Refused),
+        ["sign_in_locked"] = ("sign_in.locked", Refused),
+    };
+
+    private static readonly string[] Refusals = [.. NotLetThrough.Values.Select(n => n.Action)];
+
+    /// <summary>Kinds of two words whose streams are named by a key, where no length tells the kind from the key.</summary>
+    private static readonly string[] KeyedKinds = ["sign-in"];
+
+    /// <summary>How an entry can have ended: <c>succeeded</c>, or what was recorded because it was not let through.</summary>
+    public static IReadOnlyList<string> Outcomes { get; } = [Succeeded, Refused, Denied];
 
     public static string Name => "audit";
     public static int Version => 1;
@@ -50,7 +74,7 @@ public sealed class AuditTrail : IRows<AuditRow>
     {
         using var headers = e.Headers is null ? null : JsonDocument.Parse(e.Headers);
         yield return new AuditRow(
-            e.At, e.Id, PersonalHeader("ip"), e.Actor, ActionOf(e.Type, e.Stream), e.Stream, Header("reason"), Refusals.Contains(e.Type) ? "refused" : "succeeded",
+            e.At, e.Id, PersonalHeader("ip"), e.Actor, ActionOf(e.Type, e.Stream), e.Stream, ReasonOf(e.Data) ?? Header("reason"), NotLetThrough.GetValueOrDefault(e.Type).Outcome ?? Succeeded,
             TraceId(Header("traceparent")), e.Version, e.CorrelationId, PersonalHeader("user_agent"));
 
         string? Header(string name) => headers is not null && headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
@@ -66,8 +90,9 @@ public sealed class AuditTrail : IRows<AuditRow>
     /// </summary>
     public static string ActionOf(string alias, string stream)
     {
-        // Named by an id, the stream's kind is all before it, hyphens included; named by a key, it is one word.
-        return Cut(stream.Length - 37) ?? Cut(stream.IndexOf('-', StringComparison.Ordinal)) ?? alias;
+        // Named by an id, the stream's kind is all before it, hyphens included; named by a key, it is one word or one of a few.
+        var keyed = KeyedKinds.FirstOrDefault(kind => stream.StartsWith(kind + "-", StringComparison.Ordinal));
+        return Cut(stream.Length - 37) ?? Cut(keyed?.Length ?? stream.IndexOf('-', StringComparison.Ordinal)) ?? alias;
 
         string? Cut(int at) =>
             at > 0 && stream[at] == '-' && alias.Length > at + 1 && alias[at] == '_' && alias.StartsWith(stream[..at].Replace('-', '_'), StringComparison.Ordinal)
@@ -75,8 +100,15 @@ public sealed class AuditTrail : IRows<AuditRow>
                 : null;
     }
 
+    private static string? ReasonOf(object? data) => data switch
+    {
+        AttemptDenied denied => denied.Required,
+        AttemptRefused refused => refused.Code,
+        _ => null,
+    };
+
     /// <summary>What the caller asks the trail for; null means any.</summary>
-    public sealed record Filter(string? Actor = null, string? Action = null, string? Object = null, DateTimeOffset? From = null, DateTimeOffset? To = null);
+    public sealed record Filter(string? Actor = null, string? Action = null, string? Object = null, DateTimeOffset? From = null, DateTimeOffset? To = null, string? Outcome = null);
 
     /// <summary>One entry of a page: the row, the event's data and the values of the same members before it.</summary>
     public sealed record Entry(long Position, AuditRow Row, JsonElement? After, JsonElement? Before)
@@ -84,18 +116,40 @@ public sealed class AuditTrail : IRows<AuditRow>
         public IReadOnlyList<string> Place => [Row.At.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), Position.ToString(CultureInfo.InvariantCulture)];
     }
 
-    /// <summary>A page of the tenant's trail, newest first, one entry more than <paramref name="limit"/> where there are more.</summary>
+    /// <summary>
+    /// A page of the tenant's trail, newest first, one entry more than <paramref name="limit"/> where there are more. What was not let through has changed
+    /// nothing, so nothing was there before it.
+    /// </summary>
     public static Task<IReadOnlyList<Entry>> Search(Reader db, Filter filter, IReadOnlyList<string>? after, int limit, CancellationToken ct) => db.Query($"""
         select a.position, a.doc, e.data - {Hidden.ToArray()},
                (select jsonb_object_agg(b.key, b.value) from (
                   select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(p.data) m
-                   where p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
+                   where a.action <> all({Refusals}) and p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
                      and jsonb_exists(e.data, m.key) and m.key <> all({NotBefore})
                    order by m.key, p.version desc) b)
-          from (select * from read.audit_v1 where tenant_id = {db.Tenant} {Where(filter)} {After(after)} order by at desc, position desc limit {limit + 1}) a
+          from ({Found(db, filter, after, limit + 1)}) a
           left join events.mt_events e on e.tenant_id = a.tenant_id and e.stream_id = a.object and e.version = a.version
          order by a.at desc, a.position desc
         """, row => new Entry(row.GetInt64(0), StoredJson.Read<AuditRow>(row.GetFieldValue<byte[]>(1)), Element(row, 2), Element(row, 3)), ct);
+
+    /// <summary>
+    /// The rows that are asked for. An outcome is a few actions, and each of them is looked up by itself in the index on actions, as many as a page holds: one
+    /// look at the tenant's whole trail would grow with everything that succeeded.
+    /// </summary>
+    private static Sql Found(Reader db, Filter filter, IReadOnlyList<string>? after, int rows)
+    {
+        if (filter.Outcome is null or Succeeded)
+        {
+            var others = filter.Outcome is null ? Sql.None : Sql.Of($"and action <> all({Refusals})");
+            return Sql.Of($"select * from read.audit_v1 where tenant_id = {db.Tenant} {Where(filter)} {others} {After(after)} order by at desc, position desc limit {rows}");
+        }
+        var actions = NotLetThrough.Values.Where(n => n.Outcome == filter.Outcome).Select(n => n.Action).ToArray();
+        return Sql.Of($"""
+            select r.* from unnest({actions}) n (action) cross join lateral (
+              select * from read.audit_v1 v where tenant_id = {db.Tenant} and v.action = n.action {Where(filter)} {After(after)} order by at desc, position desc limit {rows}) r
+             order by r.at desc, r.position desc limit {rows}
+            """);
+    }
 
     private static JsonElement? Element(Npgsql.NpgsqlDataReader row, int column) =>
         row.IsDBNull(column) ? null : JsonElement.Parse(row.GetFieldValue<byte[]>(column));

@@ -1,28 +1,17 @@
 using System.Text.Json;
 using Nubabel.Domain;
 using Nubabel.Domain.Flags;
-using Nubabel.Domain.Organizations;
 using Nubabel.Store;
 
 namespace Nubabel.Projections.Flags;
 
 /// <summary>A flag as operators see it. The members stand in the order in which <c>jsonb</c> keeps them.</summary>
-/// <param name="Counts">What the answering node has counted; filled in when one flag is read.</param>
 public sealed record FlagRow(
-    FlagKey Key, IReadOnlyList<FlagRule> Rules, FlagCounts? Counts, FlagStatus Status, bool Enabled, DateTimeOffset ChangedAt, DateTimeOffset CreatedAt,
+    FlagKey Key, IReadOnlyList<FlagRule> Rules, FlagStatus Status, bool Enabled, DateTimeOffset ChangedAt, DateTimeOffset CreatedAt,
     IReadOnlyList<FlagOverride> Overrides, DateTimeOffset? ArchivedAt, FlagDescription? Description)
 {
     internal Flag State => new(Status, Key, Enabled, Description, Rules, Overrides);
 }
-
-/// <summary>How often a flag was evaluated on one node, by value.</summary>
-/// <param name="Since">When the node began to count.</param>
-/// <param name="Organizations">Those that asked most, most first.</param>
-/// <param name="IsComplete">Whether every organization that asked is among them.</param>
-public sealed record FlagCounts(DateTimeOffset Since, long Enabled, long Disabled, IReadOnlyList<OrganizationCount> Organizations, bool IsComplete);
-
-/// <summary>How often one organization got which value.</summary>
-public sealed record OrganizationCount(Id<Organization> OrganizationId, long Enabled, long Disabled);
 
 /// <summary>One event of a flag, as its history shows it.</summary>
 /// <param name="Change">What the event says.</param>
@@ -79,7 +68,7 @@ public sealed class FlagList : IDocument<FlagRow>
     }
 
     private static FlagRow Row(Flag flag, DateTimeOffset created, DateTimeOffset changed) => new(
-        flag.Key ?? throw new InvalidOperationException("A flag without a key."), flag.Rules, null, flag.Status, flag.Enabled, changed, created, flag.Overrides,
+        flag.Key ?? throw new InvalidOperationException("A flag without a key."), flag.Rules, flag.Status, flag.Enabled, changed, created, flag.Overrides,
         flag.Status == FlagStatus.Archived ? changed : null, flag.Description);
 
     private static Sql After(IReadOnlyList<string>? place) => place is [var key] ? Sql.Of($"and key > {key}") : Sql.None;

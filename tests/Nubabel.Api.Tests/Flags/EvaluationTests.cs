@@ -15,7 +15,7 @@ public sealed class EvaluationTests
     private static readonly DateTimeOffset Noon = new(2026, 1, 5, 12, 0, 0, TimeSpan.Zero);
     private static readonly Id<Organization> Acme = new(new Guid("019a2b3c-4d5e-7f60-8123-456789abcdef"));
     private static readonly Id<Organization> Bolt = new(new Guid("019a2b3c-4d5e-7f60-8123-456789abcdee"));
-    private static readonly EvaluationCounts Counts = new(Noon);
+    private static readonly EvaluationCounts Counts = new();
 
     public static TheoryData<string, string, int> Vectors()
     {
@@ -87,7 +87,7 @@ public sealed class EvaluationTests
     [Fact]
     public void An_evaluation_allocates_nothing()
     {
-        var counts = new EvaluationCounts(Noon, 64);
+        var counts = new EvaluationCounts(64);
         var flag = new CompiledFlag(Row("dark-mode", Block(Bolt), Share(5_000)) with { Overrides = [new FlagOverride(Bolt, true, Noon.AddDays(1))] }, counts.TallyOf(FlagKey.Parse("dark-mode")));
         var time = new At(Noon);
         Evaluate(100);
@@ -110,26 +110,73 @@ public sealed class EvaluationTests
     [Fact]
     public async Task Every_evaluation_is_counted_once_also_by_many_at_a_time()
     {
-        var counts = new EvaluationCounts(Noon, 1_024);
+        var counts = new EvaluationCounts(1_024);
         var tally = counts.TallyOf(FlagKey.Parse("a"));
         await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(() =>
         {
             for (var i = 0; i < 20_000; i++) counts.Add(tally, counts.Find(tally, new Guid(i % 20, 0, 0, new byte[8])), i % 4 == 0);
         })));
-        var seen = counts.Of(FlagKey.Parse("a"));
-        Assert.Equal((40_000, 120_000, 20, true), (seen.Enabled, seen.Disabled, seen.Organizations.Count, seen.IsComplete));
-        Assert.All(seen.Organizations, o => Assert.Equal(8_000, o.Enabled + o.Disabled));
+        var seen = counts.Take();
+        Assert.Equal((40_000, 120_000, 20), (seen.Sum(e => e.Enabled), seen.Sum(e => e.Disabled), seen.Count));
+        Assert.All(seen, e => Assert.Equal(("a", 8_000), (e.Flag, e.Enabled + e.Disabled)));
     }
 
     [Fact]
-    public void What_finds_no_room_is_in_the_totals()
+    public void What_finds_no_room_is_counted_without_its_organization()
     {
-        var counts = new EvaluationCounts(Noon, 16);
+        var counts = new EvaluationCounts(16);
         var tally = counts.TallyOf(FlagKey.Parse("a"));
         for (var i = 0; i < 100; i++) counts.Add(tally, counts.Find(tally, new Guid(i, 0, 0, new byte[8])), true);
-        var seen = counts.Of(FlagKey.Parse("a"));
-        Assert.Equal((100, 0, 16, false), (seen.Enabled, seen.Disabled, seen.Organizations.Count, seen.IsComplete));
-        Assert.Equal((0, 0), (counts.Of(FlagKey.Parse("b")).Enabled, counts.Of(FlagKey.Parse("b")).Organizations.Count));
+        var seen = counts.Take();
+        Assert.Equal((100, 17, 84), (seen.Sum(e => e.Enabled), seen.Count, seen.Single(e => e.Tenant == "*DEFAULT*").Enabled));
+    }
+
+    [Fact]
+    public void What_is_settled_is_not_taken_again_and_what_is_not_is()
+    {
+        var counts = new EvaluationCounts(16);
+        var tally = counts.TallyOf(FlagKey.Parse("a"));
+        Count(40);
+        Assert.Equal(40, Taken());
+        Assert.Equal(40, Taken());
+        Count(7);
+        // Counted after the take, so it is with the next one.
+        counts.Settle();
+        Assert.Equal(7, Taken());
+        counts.Settle();
+        Assert.Empty(counts.Take());
+        counts.Settle();
+        Count(1);
+        Assert.Equal(1, Taken());
+
+        void Count(int times)
+        {
+            for (var i = 0; i < times; i++) counts.Add(tally, counts.Find(tally, new Guid(i, 0, 0, new byte[8])), i % 2 == 0);
+        }
+
+        long Taken() => counts.Take().Sum(e => e.Enabled + e.Disabled);
+    }
+
+    [Fact]
+    public async Task Nothing_is_lost_between_takes_while_others_count()
+    {
+        var counts = new EvaluationCounts(64);
+        var tally = counts.TallyOf(FlagKey.Parse("a"));
+        var kept = 0L;
+        var counting = Task.WhenAll(Enumerable.Range(0, 4).Select(worker => Task.Run(() =>
+        {
+            for (var i = 0; i < 50_000; i++) counts.Add(tally, counts.Find(tally, new Guid(i % 200, 0, 0, new byte[8])), true);
+        })));
+        while (!counting.IsCompleted) Keep();
+        await counting;
+        Keep();
+        Assert.Equal(200_000, kept);
+
+        void Keep()
+        {
+            kept += counts.Take().Sum(e => e.Enabled);
+            counts.Settle();
+        }
     }
 
     private static FlagValue Of(FlagRow row, Guid? organization = null)
@@ -142,7 +189,7 @@ public sealed class EvaluationTests
         return value;
     }
 
-    private static FlagRow Row(string key, params FlagRule[] rules) => new(FlagKey.Parse(key), rules, null, FlagStatus.Active, true, Noon, Noon, [], null, null);
+    private static FlagRow Row(string key, params FlagRule[] rules) => new(FlagKey.Parse(key), rules, FlagStatus.Active, true, Noon, Noon, [], null, null);
     private static FlagRule Allow(Id<Organization> organization) => new(default, FlagRuleType.Allow, [organization]);
     private static FlagRule Block(Id<Organization> organization) => new(default, FlagRuleType.Block, [organization]);
     private static FlagRule Share(int hundredths) => new(default, FlagRuleType.Percentage, null, Percentage.Of(hundredths / 100m));

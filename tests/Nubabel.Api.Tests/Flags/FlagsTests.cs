@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Tests.Slices;
+using Nubabel.Domain.Users;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Flags;
@@ -127,6 +128,27 @@ public sealed class FlagsTests
         Assert.True(evaluation.IsLoaded);
         Assert.Equal(new FlagValue(false, FlagReason.Disabled), evaluation.Evaluate("a", Guid.Empty));
     }
+
+    [Theory]
+    [InlineData(Role.Owner)]
+    [InlineData(Role.Admin)]
+    [InlineData(Role.Member)]
+    [InlineData(Role.Viewer)]
+    public async Task Every_role_reads_flags_and_none_sets_them(Role role)
+    {
+        var api = await TestApi.Shared;
+        var acme = await api.SignUp();
+        using var platform = await api.Operator();
+        var key = Key();
+        await platform.Post("/admin/feature-flags", new { key, enabled = true }).Json(HttpStatusCode.Created);
+        var client = role == Role.Owner ? acme.Client : (await acme.Colleague(role)).Client;
+        await Sees(client, key, true, "default");
+        await client.Post("/admin/feature-flags", new { key = key + "-b", enabled = true }).Refused(403, "permission.denied");
+    }
+
+    /// <summary>Scopes are names of this table; a key is let through where its scopes hold the permission.</summary>
+    [Fact]
+    public void An_api_key_may_hold_the_permission_to_read_flags() => Assert.True(Nubabel.Api.Host.Permissions.Find("flags:read")!.ForKeys);
 
     private static string Key() => $"f{Guid.NewGuid():N}";
 

@@ -51,6 +51,7 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["DELETE /admin/feature-flags/{key}/overrides/{organizationId}"] = Flag,
         ["DELETE /admin/feature-flags/{key}/rules/{id}"] = Flag,
         ["GET /admin/feature-flags/{key}"] = Flag,
+        ["GET /admin/feature-flags/{key}/evaluations"] = Flag,
         ["GET /admin/feature-flags/{key}/history"] = Flag,
         ["PATCH /admin/feature-flags/{key}"] = Flag,
         ["POST /admin/feature-flags/{key}/overrides"] = Flag,

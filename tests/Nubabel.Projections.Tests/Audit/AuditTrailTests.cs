@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 using Nubabel.Domain;
+using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Sessions;
 using Nubabel.Projections.Audit;
@@ -29,6 +30,27 @@ public sealed class AuditTrailTests
     [Fact]
     public void What_was_not_let_through_is_told_as_refused() =>
         Assert.Equal("refused", AuditTrail.Project(Given.Event(Session, new SessionRefreshReused(0))).Single().Outcome);
+
+    [Fact]
+    public void An_attempt_says_what_was_asked_for_in_vain_and_why()
+    {
+        const string stream = "attempt-user-0198aaaa-0000-7000-8000-000000000002";
+        var denied = AuditTrail.Project(Given.Event(stream, new AttemptDenied("POST /api/devices", "devices:write", 1))).Single();
+        Assert.Equal(("attempt.denied", "denied", "devices:write", stream), (denied.Action, denied.Outcome, denied.Reason, denied.Object));
+        var refused = AuditTrail.Project(Given.Event(stream, new AttemptRefused("POST /api/devices", "device.name_taken", 3))).Single();
+        Assert.Equal(("attempt.refused", "refused", "device.name_taken"), (refused.Action, refused.Outcome, refused.Reason));
+        Assert.Equal("refused", AuditTrail.Project(Given.Event(stream, new AttemptOverflowed(3))).Single().Outcome);
+    }
+
+    [Theory]
+    [InlineData("sign_in_failed", "sign_in.failed")]
+    [InlineData("sign_in_locked", "sign_in.locked")]
+    public void A_failed_sign_in_is_refused(string alias, string action)
+    {
+        var failed = new Recorded { Position = 1, Tenant = "t", Stream = "sign-in-0a1b2c3d4e5f", Version = 1, Type = alias, Data = null, At = Given.Noon };
+        var entry = AuditTrail.Project(failed).Single();
+        Assert.Equal((action, "refused"), (entry.Action, entry.Outcome));
+    }
 
     /// <summary>A stock Marten or a newer build may write to the log, too; the trail leaves none of it out.</summary>
     [Theory]

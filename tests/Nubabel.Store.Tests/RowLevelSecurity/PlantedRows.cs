@@ -34,6 +34,7 @@ internal static class PlantedRows
         "jsonb" => "'{}'",
         "bytea" => "'\\x00'",
         "boolean" => "true",
+        "date" => "current_date",
         "timestamp with time zone" => "now()",
         _ when type.EndsWith("[]", StringComparison.Ordinal) => "'{}'",
         _ => throw new InvalidOperationException($"Say what a planted {type} is."),
