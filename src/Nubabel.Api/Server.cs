@@ -7,6 +7,7 @@ using Nubabel.Api.Devices;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
+using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
@@ -57,7 +58,9 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
-        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
+        var limits = app.Services.GetRequiredService<RateLimits>();
+        app.Use(limits.Invoke);
+        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>(), limits);
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
         Routes(app);
@@ -78,6 +81,8 @@ public static class Server
         services.AddSingleton<Refreshes>();
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
+        services.AddSingleton<RateLimits>();
+        services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);

@@ -38,6 +38,13 @@ public sealed partial record Settings
     private static readonly Setting UrlBytes = Number("Limits:UrlBytes", 256, 64 * 1024, 8 * 1024, "Longest path and query in bytes (414).");
     private static readonly Setting HeaderBytes = Number("Limits:HeaderBytes", 1024, 256 * 1024, 16 * 1024, "Largest headers in bytes, all together (431).");
     private static readonly Setting RequestSeconds = Number("Limits:RequestSeconds", 1, 600, 30, "Longest request in seconds, streams apart (504).");
+    private static readonly Setting UserRate = Rate("Limits:UserRequestsPerMinute", 1200, "Requests per minute of each user, operator and API key; 0: no limit.");
+    private static readonly Setting UserBurst = Number("Limits:UserBurst", 1, 1_000_000, 300, "How many of them may come at once.");
+    private static readonly Setting OrganizationRate = Rate("Limits:OrganizationRequestsPerMinute", 6000, "Requests per minute of an organization's users and keys together; 0: no limit.");
+    private static readonly Setting OrganizationBurst = Number("Limits:OrganizationBurst", 1, 1_000_000, 1500, "How many of them may come at once.");
+    private static readonly Setting AddressRate = Rate("Limits:AddressRequestsPerMinute", 300, "Requests per minute without a credential from one address (of IPv6, from one /64); 0: no limit.");
+    private static readonly Setting AddressBurst = Number("Limits:AddressBurst", 1, 1_000_000, 300, "How many of them may come at once.");
+    private static readonly Setting WrongRate = Rate("Limits:WrongCredentialsPerMinute", 300, "Wrong credentials per minute from one address that are answered with 401, then with 429; 0: no limit.");
     private static readonly Setting TrustedProxies = Networks("Proxy:TrustedNetworks", "Networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, separated by commas.");
     private static readonly Setting Daemon = Choice("Daemon:Enabled", ["true", "false"], "true", "Whether this node runs projections and messages.");
 
@@ -45,7 +52,8 @@ public sealed partial record Settings
     public static IReadOnlyList<Setting> All { get; } =
     [
         ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
-        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, TrustedProxies, Daemon,
+        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds,
+        UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Daemon,
     ];
 
     public required string EnvironmentStamp { get; init; }
