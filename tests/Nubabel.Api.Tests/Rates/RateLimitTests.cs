@@ -182,6 +182,38 @@ public sealed class RateLimitTests
         }
     }
 
+    /// <summary>Counted where the api login's statements pass on their way to PostgreSQL.</summary>
+    [Fact]
+    public async Task A_refused_request_asks_the_database_nothing()
+    {
+        var database = await TestDatabase.Shared;
+        var statements = 0;
+        await using var proxy = new PostgresProxy(database.ApiString, sql =>
+        {
+            Interlocked.Increment(ref statements);
+            return sql;
+        });
+        await using var api = await TestApi.Start(database, settings =>
+        {
+            settings["ConnectionStrings:Nubabel"] = proxy.ConnectionString;
+            (settings["Limits:UserRequestsPerMinute"], settings["Limits:UserBurst"]) = ("60", "1");
+            (settings["Limits:WrongCredentialsPerMinute"], settings["Limits:AddressRequestsPerMinute"], settings["Limits:AddressBurst"]) = ("1", "60", "2");
+        }, time: new StillTime());
+        var tenant = await api.SignUp();
+        Assert.Equal(401, await Status(api.Client, "/api/user"));
+        Assert.Equal(200, await Status(tenant.Client, "/api/devices"));
+        Assert.NotEqual(0, Volatile.Read(ref statements));
+        // The address has one request left; it is let in, tried, and answered as too many wrong ones.
+        Assert.Equal((429, "limit.address"), await SignIn(api));
+        var before = Volatile.Read(ref statements);
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal((429, 429), (await Status(tenant.Client, "/api/devices"), await Status(api.Client, "/api/user")));
+            Assert.Equal((429, "limit.address"), await SignIn(api));
+        }
+        Assert.Equal(before, Volatile.Read(ref statements));
+    }
+
     [Fact]
     public async Task A_limit_of_0_is_none()
     {

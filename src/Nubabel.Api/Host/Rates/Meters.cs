@@ -17,14 +17,12 @@ internal sealed class Meters(string name, Func<long> clock, int bound = Meters.B
     private readonly ConcurrentQueue<Meter> untold = new();
     private int count;
     private long nextSweep = long.MinValue;
-    private long charged;
     private long rounds;
 
     public string Name => name;
     public int Count => Volatile.Read(ref count);
 
-    /// <summary>How many keys other nodes have told of, and how often this one has told, since the start.</summary>
-    public long Charged => Interlocked.Read(ref charged);
+    /// <summary>How often this node has told others, since the start.</summary>
     public long Rounds => Interlocked.Read(ref rounds);
 
     public Taken Take(UInt128 id, in Allowance allowance)
@@ -37,11 +35,7 @@ internal sealed class Meters(string name, Func<long> clock, int bound = Meters.B
 
     public void Return(UInt128 id, in Allowance allowance) => Of(id).Return(allowance);
 
-    public void Charge(UInt128 id, long ticks)
-    {
-        Of(id).Charge(ticks, clock());
-        Interlocked.Increment(ref charged);
-    }
+    public void Charge(UInt128 id, long ticks) => Of(id).Charge(ticks, clock());
 
     /// <summary>Nothing would pass now.</summary>
     public bool IsSpent(UInt128 id, in Allowance allowance) => !allowance.IsOff && meters.TryGetValue(id, out var meter) && meter.IsSpent(allowance, clock());
