@@ -113,7 +113,13 @@ internal sealed class FlagsBench : IBench
             foreach (var e in Events(key))
                 evaluation.OnEvent(new Recorded
                 {
-                    Position = 0, Tenant = Node.Platform, Stream = $"flag-{key}", Version = ++version, Type = "", Data = e, At = TimeProvider.System.GetUtcNow(),
+                    Position = 0,
+                    Tenant = Node.Platform,
+                    Stream = $"flag-{key}",
+                    Version = ++version,
+                    Type = "",
+                    Data = e,
+                    At = TimeProvider.System.GetUtcNow(),
                 });
         }
         evaluation.CaughtUp();
@@ -148,7 +154,7 @@ internal sealed class FlagsBench : IBench
             var list = key.StartsWith("allow", StringComparison.Ordinal) ? "Users" : key.StartsWith("block", StringComparison.Ordinal) ? "Exclusion:Users" : null;
             for (var i = 0; list is not null && i < Listed; i++) settings[$"{audience}:{list}:{i}"] = organizations[i].ToString();
         }
-        return new FeatureManager(new ConfigurationFeatureDefinitionProvider(new ConfigurationBuilder().AddInMemoryCollection(settings).Build())) 
+        return new FeatureManager(new ConfigurationFeatureDefinitionProvider(new ConfigurationBuilder().AddInMemoryCollection(settings).Build()))
         {
             FeatureFilters = [new ContextualTargetingFilter()],
             // As AddFeatureManagement() sets it up; without it the settings are parsed at each evaluation.

@@ -36,7 +36,7 @@ internal sealed class NoisyBench : IBench
         var beginning = await b.Run(WarmUp, ct);
         await begin;
 
-        var (alone, beside, noise) = (new List<PacedCalls.Result>(), new List<PacedCalls.Result>(), new List<PacedCalls.Result>());
+        var (alone, beside, noise) = (new List<PacedCalls.Answered>(), new List<PacedCalls.Answered>(), new List<PacedCalls.Answered>());
         var cpu = (Alone: TimeSpan.Zero, Beside: TimeSpan.Zero);
         // Fewer where the machine is so busy that the start took long.
         for (var i = 0; i < Rounds && TimeProvider.System.GetElapsedTime(started) < Report.Longest - Round * 4; i++)
@@ -54,7 +54,7 @@ internal sealed class NoisyBench : IBench
         return Told(alone, beside, beginning, noise, cpu);
     }
 
-    private static Report Told(List<PacedCalls.Result> alone, List<PacedCalls.Result> beside, PacedCalls.Result beginning, List<PacedCalls.Result> noise, (TimeSpan Alone, TimeSpan Beside) cpu)
+    private static Report Told(List<PacedCalls.Answered> alone, List<PacedCalls.Answered> beside, PacedCalls.Answered beginning, List<PacedCalls.Answered> noise, (TimeSpan Alone, TimeSpan Beside) cpu)
     {
         var refused = noise.Sum(r => r.Statuses.GetValueOrDefault(429));
         var (quietP50, quietP99) = (Percentile(alone, 50), Percentile(alone, 99));
@@ -66,13 +66,20 @@ internal sealed class NoisyBench : IBench
                 Row("as A begins", [beginning], null)],
             new Dictionary<string, double>
             {
-                ["alone/p50_ms"] = quietP50, ["alone/p99_ms"] = quietP99, ["beside/p50_ms"] = noisyP50, ["beside/p99_ms"] = noisyP99,
-                ["p99_ratio"] = noisyP99 / quietP99, ["median_round_p99_ratio"] = Rounds99(beside) / Rounds99(alone), ["a/refused_per_second"] = refused / noisyTotal, ["beginning/p99_ms"] = Percentile([beginning], 99), ["a/missed"] = noise.Sum(r => r.Missed),
+                ["alone/p50_ms"] = quietP50,
+                ["alone/p99_ms"] = quietP99,
+                ["beside/p50_ms"] = noisyP50,
+                ["beside/p99_ms"] = noisyP99,
+                ["p99_ratio"] = noisyP99 / quietP99,
+                ["median_round_p99_ratio"] = Rounds99(beside) / Rounds99(alone),
+                ["a/refused_per_second"] = refused / noisyTotal,
+                ["beginning/p99_ms"] = Percentile([beginning], 99),
+                ["a/missed"] = noise.Sum(r => r.Missed),
             },
             $"A: {Report.Number(noise.Sum(r => r.Milliseconds.Count) / noisyTotal, "0")} requests a second, of which {Report.Number(refused / noisyTotal, "0")} got 429 (p50 {Report.Number(Percentile(noise, 50))} ms, p99 {Report.Number(Percentile(noise, 99))} ms); {noise.Sum(r => r.Missed)} were not sent in time.",
             $"As A begins: its burst of 1,500 requests is let in within a second, which is work like any other; {WarmUp.TotalSeconds:0} s.");
 
-        string[] Row(string name, List<PacedCalls.Result> results, TimeSpan? spent) =>
+        string[] Row(string name, List<PacedCalls.Answered> results, TimeSpan? spent) =>
         [
             name, $"{results.Sum(r => r.Milliseconds.Count)}", $"{results.Sum(r => r.Statuses.Where(s => s.Key != 200).Sum(s => s.Value))}",
             Report.Number(Percentile(results, 50)), Report.Number(Percentile(results, 99)), Report.Number(Rounds99(results)),
@@ -80,9 +87,9 @@ internal sealed class NoisyBench : IBench
         ];
     }
 
-    private static double Rounds99(List<PacedCalls.Result> results) => results.Select(r => Percentile([r], 99)).Order().ElementAt(results.Count / 2);
+    private static double Rounds99(List<PacedCalls.Answered> results) => results.Select(r => Percentile([r], 99)).Order().ElementAt(results.Count / 2);
 
-    private static double Percentile(IEnumerable<PacedCalls.Result> results, int percent)
+    private static double Percentile(IEnumerable<PacedCalls.Answered> results, int percent)
     {
         double[] sorted = [.. results.SelectMany(r => r.Milliseconds).Order()];
         return sorted.Length == 0 ? 0 : sorted[Math.Min(sorted.Length - 1, sorted.Length * percent / 100)];

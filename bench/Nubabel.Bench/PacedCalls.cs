@@ -17,7 +17,7 @@ internal sealed class PacedCalls(Uri address, string path, string token, int per
     private readonly List<TcpClient> clients = [];
 
     /// <summary>What came back: how many of each status, and the time of each in milliseconds.</summary>
-    public sealed record Result(IReadOnlyDictionary<int, int> Statuses, IReadOnlyList<double> Milliseconds, int Missed);
+    public sealed record Answered(IReadOnlyDictionary<int, int> Statuses, IReadOnlyList<double> Milliseconds, int Missed);
 
     public async Task Connect(CancellationToken ct)
     {
@@ -29,7 +29,7 @@ internal sealed class PacedCalls(Uri address, string path, string token, int per
         }
     }
 
-    public async Task<Result> Run(TimeSpan time, CancellationToken ct)
+    public async Task<Answered> Run(TimeSpan time, CancellationToken ct)
     {
         var start = TimeProvider.System.GetTimestamp();
         var total = (int)(perSecond * time.TotalSeconds);
@@ -38,7 +38,7 @@ internal sealed class PacedCalls(Uri address, string path, string token, int per
         var times = new List<double>(total);
         var gate = new Lock();
         await Task.WhenAll(clients.Select(client => Task.Run(() => Worker(client), ct)));
-        return new Result(statuses, times, total - times.Count);
+        return new Answered(statuses, times, total - times.Count);
 
         async Task Worker(TcpClient client)
         {
