@@ -72,7 +72,7 @@ run_tests() {
   on_end remove_work
   # The server's user must pass through on its way to the cluster.
   chmod 711 -- "$work"
-  if [[ -z ${NUBABEL_TEST_POSTGRES:-} ]] && ! start_test_server; then
+  if [[ -z ${NUBABEL_TEST_POSTGRES:-} ]] && ! start_test_server "$test_settings"; then
     failed=1
     return 0
   fi
@@ -107,6 +107,7 @@ add_results() {
   skipped=$(( skipped + total - executed ))
 }
 
+# start_test_server SETTINGS: in the directory $work, until the script ends.
 start_test_server() {
   local password cluster=$work/postgres
   if ! pg_provide "$cluster"; then
@@ -115,7 +116,7 @@ start_test_server() {
   fi
   password=$(random_hex)
   say 'Starting a throw-away PostgreSQL …'
-  pg_init "$cluster" "$password" "$test_settings" --no-sync || return 1
+  pg_init "$cluster" "$password" "$1" --no-sync || return 1
   pg_start "$cluster" "$work/postgres.log" || return 1
   export NUBABEL_TEST_POSTGRES="Host=127.0.0.1;Port=$pg_port;Username=postgres;Password=$password;Database=postgres"
 }

@@ -10,6 +10,7 @@ using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Host.OpenApi;
+using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
 using Nubabel.Api.Members;
@@ -62,8 +63,11 @@ public static class Server
 
         var app = builder.Build();
         app.UseEdge();
+        var limits = app.Services.GetRequiredService<RateLimits>();
+        app.Use(limits.Invoke);
         app.Use(app.Services.GetRequiredService<RefusedAttempts>().Invoke);
-        app.UseAuthentication(app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<ApiKeyCheck>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>());
+        app.UseAuthentication(
+            app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<ApiKeyCheck>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>(), limits);
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
         Routes(app);
@@ -92,6 +96,8 @@ public static class Server
         services.AddSingleton<Standings>();
         services.AddSingleton<LastUses>();
         services.AddSingleton<ApiKeyCheck>();
+        services.AddSingleton<RateLimits>();
+        services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton(ReadModels.All);

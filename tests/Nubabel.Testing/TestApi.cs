@@ -51,6 +51,11 @@ public sealed class TestApi : IAsyncDisposable
             ["URLS"] = "http://127.0.0.1:0",
             ["Tokens:Issuer"] = "http://nubabel.test",
             ["Logging:LogLevel:Default"] = "None",
+            // A suite is one address with thousands of requests; the limits have tests with servers of their own.
+            ["Limits:UserRequestsPerMinute"] = "0",
+            ["Limits:OrganizationRequestsPerMinute"] = "0",
+            ["Limits:AddressRequestsPerMinute"] = "0",
+            ["Limits:WrongCredentialsPerMinute"] = "0",
         };
         configure?.Invoke(settings);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Development });

@@ -143,7 +143,7 @@ public sealed partial class DeliveryTests
     {
         var script = Text("dev");
         var help = HelpVerb().Matches(script).Select(m => m.Groups[1].Value).ToArray();
-        Assert.Equal(["run", "test", "check", "build", "format", "contracts", "psql", "nubabel"], help);
+        Assert.Equal(["run", "test", "check", "bench", "build", "format", "contracts", "psql", "nubabel"], help);
         string[] files = [.. Sources.OfKind(".md").Select(f => f.Text), .. Directory.EnumerateFiles(Repository.At("scripts")).Select(File.ReadAllText), Text(".ci", "run"), script];
         Assert.All(files.SelectMany(f => Used(f, DevVerb())), v => Assert.Contains(v, help));
     }

@@ -14,6 +14,9 @@ public sealed record Access(string? Permission, bool EvenEnded = false, string? 
         OnOneself is not null && !caller.IsKey && caller.Realm == Realm && path["userId"] is string user && user == caller.Id.ToString("D") ? OnOneself : Permission;
 }
 
+/// <summary>A route that no rate limit keeps away from: a load balancer must always hear how a node is.</summary>
+public sealed record Unlimited;
+
 /// <summary>The caller is known and may not.</summary>
 public static class PermissionDenied
 {
@@ -35,6 +38,9 @@ public static class AccessRoutes
 
     /// <summary>The caller must have been signed in; whether the session still lives does not matter.</summary>
     public static TBuilder NeedsEvenEnded<TBuilder>(this TBuilder route, string permission) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(permission, EvenEnded: true));
+
+    /// <summary>Never answered with 429, and never counted.</summary>
+    public static TBuilder WithoutRateLimit<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Unlimited());
 
     /// <summary>Open to anybody.</summary>
     public static TBuilder Anonymous<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(null));

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 
 namespace Nubabel.Api.Host;
@@ -12,7 +13,7 @@ public static class Authentication
     /// <summary>Where an API key may stand instead of in <c>Authorization</c>.</summary>
     public const string KeyHeader = "X-Api-Key";
 
-    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, ApiKeyCheck keys, RevokedSessions revoked, Standings standings) => app.Use(async (context, next) =>
+    public static void UseAuthentication(this WebApplication app, AccessTokens tokens, ApiKeyCheck keys, RevokedSessions revoked, Standings standings, RateLimits limits) => app.Use(async (context, next) =>
     {
         // No endpoint: the 404 for unknown paths is the same for everyone.
         if (context.GetEndpoint() is not { } endpoint || endpoint.Metadata.GetMetadata<Access>() is not { Permission: { } permission } access)
@@ -25,7 +26,18 @@ public static class Authentication
         if (!revoked.IsLoaded) throw Problem.RetryLater("service.unavailable", "The server is starting.", 1);
         if (!access.EvenEnded && revoked.Contains(caller.Session)) throw Unauthorized("credential.revoked", "The session has ended.");
         // Ending a session that has ended needs no account that still lives.
-        if (!access.EvenEnded) caller = await standings.Now(caller);
+        try
+        {
+            if (!access.EvenEnded) caller = await standings.Now(caller);
+        }
+        catch (Problem stopped) when (stopped.Status == StatusCodes.Status403Forbidden)
+        {
+            // Who is suspended is known all the same, and asks no oftener than others.
+            if (!await limits.Admit(context, caller)) return;
+            throw;
+        }
+        // Charged once it is certain who calls: a wrong credential spends nobody's limit.
+        if (!await limits.Admit(context, caller)) return;
         // Known from here on, also to the record of who was denied what.
         context.RequestServices.GetRequiredService<RequestScope>().Caller = caller;
         var needed = access.Of(caller, context.Request.RouteValues) ?? permission;

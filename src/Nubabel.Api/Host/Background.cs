@@ -1,9 +1,10 @@
+using Nubabel.Api.Host.Rates;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
-/// <summary>Runs what runs beside requests: the projections, the live tail, and the expiry of idempotency records.</summary>
-public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, ILogger<Background> log) : BackgroundService
+/// <summary>Runs what runs beside requests: the projections, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
+public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
 {
     private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
 
@@ -13,6 +14,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         tail.Start();
+        exchange.Start();
         if (settings.DaemonEnabled) daemon.Start();
         await base.StartAsync(cancellationToken);
         // The server listens when this returns: then it knows who has been signed out.
@@ -23,6 +25,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
     {
         await base.StopAsync(cancellationToken);
         if (settings.DaemonEnabled) await daemon.Stop();
+        await exchange.DisposeAsync();
         await tail.DisposeAsync();
     }
 

@@ -15,7 +15,7 @@ internal sealed class Cors(IReadOnlyList<string> origins, bool development)
     private const string RequestHeaders =
         "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Nubabel-Min-Position, X-Api-Key, X-Request-ID, traceparent, tracestate";
 
-    private const string AnswerHeaders = "ETag, Location, Nubabel-Position, X-Request-ID, Retry-After, Link";
+    private const string AnswerHeaders = "ETag, Location, Nubabel-Position, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Link";
 
     private readonly FrozenSet<string> allowed = origins.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 

@@ -41,6 +41,7 @@ public static partial class ProblemCodes
         new("credential.missing", 401, "Not signed in", "The route needs a credential and there is none."),
         new("permission.denied", 403, "Permission denied", "The credential lacks the permission that `required` names."),
         new("limit.exceeded", 429, "Too many requests", "A rate limit is spent; `Retry-After` says when to come back."),
+        new("limit.address", 429, "Too many wrong credentials", "Too many wrong credentials came from this address; `Retry-After` says when to come back. Valid credentials are not affected."),
         new("database.unavailable", 503, "Database unavailable", "The database cannot be reached or is overloaded. Nothing is known to be lost; retry after `Retry-After`."),
         new("outcome.unknown", 503, "Outcome unknown", "The connection broke while the change was being committed. Retry with the same `Idempotency-Key`, or read before repeating."),
         new("projection.lagging", 503, "Read model lagging", "The read model did not reach `Nubabel-Min-Position` in time; `have` and `want` say how far it is."),

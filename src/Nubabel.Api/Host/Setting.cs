@@ -28,6 +28,8 @@ public sealed record Setting(string Name, string Type, string Default, bool Secr
             text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least && n <= most
                 ? null : $"a whole number from {least} to {most}");
 
+    public static Setting Rate(string name, int @default, string description) => Number(name, 0, 1_000_000, @default, description);
+
     public static Setting Choice(string name, string[] choices, string @default, string description) =>
         new(name, string.Join(" | ", choices), @default, false, description,
             text => choices.Contains(text, StringComparer.Ordinal) ? null : "one of " + string.Join(", ", choices));

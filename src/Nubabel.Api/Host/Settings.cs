@@ -42,6 +42,13 @@ public sealed partial record Settings
     private static readonly Setting RequestSeconds = Number("Limits:RequestSeconds", 1, 600, 30, "Longest request in seconds, streams apart (504).");
     private static readonly Setting FailedSignIns = Number("Limits:FailedSignIns", 3, 1000, 10, "Failed sign-ins per organization and e-mail address within the window, after which it is locked (429).");
     private static readonly Setting SignInWindow = Number("Limits:SignInWindowSeconds", 10, 3600, 900, "How long a failed sign-in counts, and how long the lock lasts, in seconds.");
+    private static readonly Setting UserRate = Rate("Limits:UserRequestsPerMinute", 1200, "Requests per minute of each user, operator and API key; 0: no limit.");
+    private static readonly Setting UserBurst = Number("Limits:UserBurst", 1, 1_000_000, 300, "How many of them may come at once.");
+    private static readonly Setting OrganizationRate = Rate("Limits:OrganizationRequestsPerMinute", 6000, "Requests per minute of an organization's users and keys together; 0: no limit.");
+    private static readonly Setting OrganizationBurst = Number("Limits:OrganizationBurst", 1, 1_000_000, 1500, "How many of them may come at once.");
+    private static readonly Setting AddressRate = Rate("Limits:AddressRequestsPerMinute", 300, "Requests per minute without a credential from one address (of IPv6, from one /64); 0: no limit.");
+    private static readonly Setting AddressBurst = Number("Limits:AddressBurst", 1, 1_000_000, 300, "How many of them may come at once.");
+    private static readonly Setting WrongRate = Rate("Limits:WrongCredentialsPerMinute", 300, "Wrong credentials per minute from one address that are answered with 401, then with 429; 0: no limit.");
     private static readonly Setting TrustedProxies = Networks("Proxy:TrustedNetworks", "Networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, separated by commas.");
     private static readonly Setting MailHost = Text("Mail:Host", "(none)", "The mail server. Without one Development writes mail to files under `NUBABEL_DATA`, and elsewhere none is sent.");
     private static readonly Setting MailPort = Number("Mail:Port", 1, 65_535, 587, "Its port; with `tls` usually 465.");
@@ -56,7 +63,8 @@ public sealed partial record Settings
     public static IReadOnlyList<Setting> All { get; } =
     [
         ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
-        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, OrganizationsGrace, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow, TrustedProxies, Daemon,
+        TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, OrganizationsGrace, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow,
+        UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Daemon,
         MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase,
     ];
 

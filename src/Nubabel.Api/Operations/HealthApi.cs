@@ -28,9 +28,9 @@ public static class HealthApi
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
         app.MapGet("/health/live", (TimeProvider time) => new Health("healthy", "nubabel-backend", Version, new Dictionary<string, Component>(), time.GetUtcNow()))
-            .WithTags("Health").Anonymous().Answers200<Health>();
-        app.MapGet("/health/ready", Ready).WithTags("Health").Anonymous().Answers200<Health>();
-        app.MapGet("/health", Ready).WithTags("Health").Anonymous().Answers200<Health>();
+            .WithTags("Health").Anonymous().WithoutRateLimit().Answers200<Health>();
+        app.MapGet("/health/ready", Ready).WithTags("Health").Anonymous().WithoutRateLimit().Answers200<Health>();
+        app.MapGet("/health", Ready).WithTags("Health").Anonymous().WithoutRateLimit().Answers200<Health>();
     }
 
     private static async Task<IResult> Ready(HttpContext context, Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, CancellationToken ct)

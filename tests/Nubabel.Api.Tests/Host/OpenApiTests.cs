@@ -100,10 +100,10 @@ public sealed class OpenApiTests : IAsyncLifetime
     public void Problems_headers_and_security_are_said_once_and_referred_to()
     {
         var add = Operation("/api/things", "post");
-        foreach (var status in new[] { "400", "401", "403", "409", "413", "415", "422", "default" })
+        foreach (var status in new[] { "400", "401", "403", "409", "413", "415", "422", "429", "default" })
             Assert.Equal("#/components/responses/Problem", (string)add["responses"]![status]!["$ref"]!);
         Assert.NotNull(document["components"]!["responses"]!["Problem"]!["content"]!["application/problem+json"]);
-        Assert.Equal(["X-Request-ID", "ETag", "Location", "Nubabel-Position"], add["responses"]!["201"]!["headers"]!.AsObject().Select(h => h.Key));
+        Assert.Equal(["X-Request-ID", "ETag", "Location", "Nubabel-Position", "RateLimit", "RateLimit-Policy"], add["responses"]!["201"]!["headers"]!.AsObject().Select(h => h.Key));
         Assert.NotNull(add["security"]![0]!["bearer"]);
         Assert.Contains("devices:write", (string)add["description"]!, StringComparison.Ordinal);
         Assert.Empty(Operation("/open", "post")["security"]?.AsArray() ?? []);

@@ -32,6 +32,8 @@ internal sealed class NodeProcess : IAsyncDisposable
                 ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
                 ["ASPNETCORE_ENVIRONMENT"] = "Development",
                 ["Tokens__Issuer"] = "http://nubabel.test",
+                ["Limits__UserRequestsPerMinute"] = "0",
+                ["Limits__AddressRequestsPerMinute"] = "0",
             },
         };
         var address = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
+using Nubabel.Api.Host.Rates;
 
 namespace Nubabel.Api.Host.OpenApi;
 
@@ -43,6 +44,8 @@ internal static class Components
         ["ETag"] = "The resource's version, strong; for `If-Match` and `If-None-Match`.",
         ["Location"] = "The path of what was created.",
         [Positions.Header] = "Where the change stands in the log; a read with it as `Nubabel-Min-Position` shows the change.",
+        [RateHeaders.Header] = "Of each limit that the request met: `r` requests may still come within the next `t` seconds (draft-ietf-httpapi-ratelimit-headers-11).",
+        [RateHeaders.PolicyHeader] = "The same limits: `q` requests at once, and that many again in each window of `w` seconds.",
         ["Link"] = "`rel=\"next\"`: the next page; absent on the last.",
     };
 

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using Nubabel.Api.Host.Rates;
 using Nubabel.Domain;
 
 namespace Nubabel.Api.Host.OpenApi;
@@ -114,6 +115,7 @@ internal static class Operations
             if (conditional) names.Add("ETag");
             if (status == "201") names.Add("Location");
             if (method is not ("GET" or "HEAD")) names.Add(Positions.Header);
+            if (!endpoint.OfType<Unlimited>().Any()) names.AddRange([RateHeaders.Header, RateHeaders.PolicyHeader]);
             response.Headers = names.ToDictionary(n => n, n => (IOpenApiHeader)new OpenApiHeaderReference(n, document));
         }
     }
@@ -127,6 +129,7 @@ internal static class Operations
         if (method is not ("GET" or "HEAD")) statuses.Add("409");
         if (method is "PUT" or "PATCH" or "DELETE") statuses.Add("412");
         if (operation.RequestBody is not null) statuses.AddRange(["413", "415", "422"]);
+        if (!endpoint.OfType<Unlimited>().Any()) statuses.Add("429");
         if (endpoint.OfType<PagingMetadata>().Any()) statuses.Add("503");
         statuses.Add("default");
         operation.Responses ??= [];
