@@ -81,46 +81,11 @@ public static class Server
         services.AddSingleton(node.Time);
         services.AddSingleton(keys);
         services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
-        services.AddSingleton(new RefreshTokens(node.Master));
-        services.AddSingleton(new InvitationTokens(node.Master));
-        services.AddSingleton<InvitationMail>();
-        services.AddSingleton(new ApiKeyTexts(node.Master));
-        services.AddSingleton<AccessTokens>();
-        services.TryAddSingleton(new Passwords());
-        services.AddSingleton<SignIns>();
-        services.AddSingleton<Refreshes>();
-        services.AddSingleton<LiveSessions>();
-        services.AddSingleton<LockOut>();
-        services.AddSingleton<PasswordResets>();
-        services.AddSingleton<RevokedSessions>();
-        services.AddSingleton<Standings>();
-        services.AddSingleton<LastUses>();
-        services.AddSingleton<ApiKeyCheck>();
-        services.AddSingleton<RateLimits>();
-        services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
-        services.AddSingleton<Evaluation>();
         services.AddSingleton<Idempotency>();
-        services.AddSingleton(ReadModels.All);
-        services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
-        services.AddSingleton(sp => new ProjectionDaemon(
-            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
-        services.AddSingleton(sp => new Tail(
-            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()], log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
-        services.TryAddSingleton<ICarrier>(
-            settings.Mail.Host is not null ? new SmtpCarrier(settings.Mail) : settings.IsDevelopment ? new FileCarrier(Path.Combine(settings.DataDirectory, "mail"), node.Time) : new NoCarrier());
-        services.AddSingleton(sp => new Post(settings.Mail, sp.GetRequiredService<ICarrier>(), node.Time, sp.GetRequiredService<ILogger<Post>>()));
-        // Before all that writes letters: stopped in the opposite order, it still takes what they send.
-        services.AddHostedService(sp => sp.GetRequiredService<Post>());
-        services.AddSingleton<Chores>();
-        services.AddHostedService(sp => sp.GetRequiredService<Chores>());
-        services.AddHostedService<Background>();
-        services.AddSingleton<Closures>();
-        services.AddHostedService(sp => sp.GetRequiredService<Closures>());
-        services.AddHostedService(sp => sp.GetRequiredService<LastUses>());
-        services.AddSingleton<EvaluationFlush>();
-        services.AddHostedService(sp => sp.GetRequiredService<EvaluationFlush>());
-        services.AddSingleton<RefusedAttempts>();
-        services.AddHostedService(sp => sp.GetRequiredService<RefusedAttempts>());
+        services.AddSingleton<Evaluation>();
+        Access(services, node);
+        Engine(services, node, settings);
+        Beside(services, node, settings);
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -129,6 +94,60 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
         services.AddScoped<Freshness>();
+    }
+
+    /// <summary>Who gets in, and how often.</summary>
+    private static void Access(IServiceCollection services, Node node)
+    {
+        services.AddSingleton(new RefreshTokens(node.Master));
+        services.AddSingleton(new InvitationTokens(node.Master));
+        services.AddSingleton(new ApiKeyTexts(node.Master));
+        services.AddSingleton<AccessTokens>();
+        services.AddSingleton<ApiKeyCheck>();
+        services.TryAddSingleton(new Passwords());
+        services.AddSingleton<SignIns>();
+        services.AddSingleton<Refreshes>();
+        services.AddSingleton<LiveSessions>();
+        services.AddSingleton<LockOut>();
+        services.AddSingleton<PasswordResets>();
+        services.AddSingleton<InvitationMail>();
+        services.AddSingleton<RevokedSessions>();
+        services.AddSingleton<Standings>();
+        services.AddSingleton<RateLimits>();
+    }
+
+    private static void Engine(IServiceCollection services, Node node, Settings settings)
+    {
+        services.AddSingleton(ReadModels.All);
+        services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
+        services.AddSingleton(sp => new ProjectionDaemon(
+            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
+        services.AddSingleton(sp => new Tail(
+            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
+            log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
+    }
+
+    /// <summary>What runs beside requests. It is stopped in the opposite order.</summary>
+    private static void Beside(IServiceCollection services, Node node, Settings settings)
+    {
+        services.TryAddSingleton<ICarrier>(
+            settings.Mail.Host is not null ? new SmtpCarrier(settings.Mail) : settings.IsDevelopment ? new FileCarrier(Path.Combine(settings.DataDirectory, "mail"), node.Time) : new NoCarrier());
+        services.AddSingleton(sp => new Post(settings.Mail, sp.GetRequiredService<ICarrier>(), node.Time, sp.GetRequiredService<ILogger<Post>>()));
+        // Before all that writes letters: stopped after them, it still takes what they send.
+        services.AddHostedService(sp => sp.GetRequiredService<Post>());
+        Run<Chores>();
+        services.AddHostedService<Background>();
+        Run<Closures>();
+        Run<LastUses>();
+        Run<EvaluationFlush>();
+        Run<RefusedAttempts>();
+
+        void Run<T>() where T : class, IHostedService
+        {
+            services.AddSingleton<T>();
+            services.AddHostedService(sp => sp.GetRequiredService<T>());
+        }
     }
 
     private static void Routes(WebApplication app)

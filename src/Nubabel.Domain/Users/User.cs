@@ -86,7 +86,10 @@ public sealed record User(
         UserPasswordResetRequested r => state with { Reset = new PasswordReset(r.TokenHash, r.ExpiresAt, Used: false) },
         UserPasswordReset r => state with
         {
-            PasswordHash = r.PasswordHash, Reset = new PasswordReset(r.TokenHash, default, Used: true), PasswordNumber = state.PasswordNumber + 1, Kept = null,
+            PasswordHash = r.PasswordHash,
+            Reset = new PasswordReset(r.TokenHash, default, Used: true),
+            PasswordNumber = state.PasswordNumber + 1,
+            Kept = null,
         },
         _ => state,
     };

@@ -1,6 +1,6 @@
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.AspNetCore.Builder;
 using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Privacy;
 using Nubabel.Api.Tests.Slices;

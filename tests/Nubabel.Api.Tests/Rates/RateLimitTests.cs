@@ -244,7 +244,7 @@ public sealed class RateLimitTests
 
     private static async Task<(int, string?)> SignIn(TestApi api)
     {
-        using var answer = await api.Client.PostAsJsonAsync("/api/auth/sign-in", new { organization = "no-such", email = "nobody@example.com", password = "wrong wrong wrong" });
+        using var answer = await api.Client.PostAsJsonAsync("/api/auth/sign-in", new { organization = "no-such", email = $"nobody-{Guid.NewGuid():N}@example.com", password = "wrong wrong wrong" });
         return ((int)answer.StatusCode, await Code(answer));
     }
 

@@ -11,7 +11,13 @@ public sealed class SmtpTests
 
     private static MailSettings Settings(SmtpServer server, MailSecurity security, string? user = null, string? password = null) => new()
     {
-        Host = "localhost", Port = server.Port, Security = security, User = user, Password = password, From = new Mailbox("Nubabel", "no-reply@nubabel.example"), LinkBase = "https://app.example.com",
+        Host = "localhost",
+        Port = server.Port,
+        Security = security,
+        User = user,
+        Password = password,
+        From = new Mailbox("Nubabel", "no-reply@nubabel.example"),
+        LinkBase = "https://app.example.com",
     };
 
     private static Task Carry(SmtpServer server, MailSettings settings, Letter? letter = null, bool trusted = true) =>
