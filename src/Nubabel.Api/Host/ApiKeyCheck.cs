@@ -3,7 +3,9 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Nubabel.Api.Host.Tokens;
+using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
+using Nubabel.Domain.Operators;
 using Nubabel.Domain.Sessions;
 
 namespace Nubabel.Api.Host;
@@ -35,9 +37,14 @@ public sealed class ApiKeyCheck(Node node, Standings standings, LastUses uses)
         if (state.Status != ApiKeyStatus.Active || state.IsExpired(now) || (isReplaced && now >= replaced!.ValidUntil))
             throw Authentication.Unauthorized("credential.revoked", "The API key is revoked, has expired, or was replaced.");
         var realm = text.Tenant == Node.Platform ? Realm.Platform : Realm.Organization;
+        if (realm == Realm.Platform && !await IsServing(state.Maker)) throw Authentication.Unauthorized("credential.revoked", "The operator who made the API key is gone.");
         uses.Note(text.Tenant, text.Key.Value, now);
-        return new Caller(realm, text.Tenant, text.Key.Value, default(Domain.Id<Session>), Role, scopes.GetValue(state, Held));
+        return new Caller(realm, text.Tenant, text.Key.Value, default(Id<Session>), Role, scopes.GetValue(state, Held));
     }
+
+    /// <summary>An organization's key is the organization's. An operator's ends with the operator: its removal revokes it, and this one made at the same moment.</summary>
+    private async ValueTask<bool> IsServing(string maker) =>
+        Id<Operator>.TryParse(maker.AsSpan(maker.IndexOf(':', StringComparison.Ordinal) + 1), null, out var id) && (await standings.Of(Node.Platform, id)).Status == OperatorStatus.Active;
 
     private static Problem Invalid() => Authentication.Unauthorized("credential.invalid", "The API key is not valid.");
 

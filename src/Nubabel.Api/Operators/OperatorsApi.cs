@@ -4,6 +4,7 @@ using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Sessions;
 using Nubabel.Domain;
+using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Sessions;
 using Nubabel.Projections;
@@ -63,14 +64,26 @@ public static class OperatorsApi
         return id;
     }
 
-    /// <summary>Removes the operator with this address: every node refuses the account within a second. Only from the command line.</summary>
+    /// <summary>Removes the operator with this address: every node refuses the account, and the keys that it made, within a second. Only from the command line.</summary>
     /// <exception cref="Refused"><c>operator.missing</c>.</exception>
     public static async Task<Id<Operator>> Remove(Node node, SignIns signIns, Email email, CancellationToken ct)
     {
         var journal = CommandLine(node);
         var holder = await journal.Holder("operator-email", signIns.EmailKey(Node.Platform, email), ct);
-        var removed = await journal.Handle(Id<Operator>.TryParse(holder?["operator-".Length..], null, out var id) ? id : default, new RemoveOperator(), ct);
-        return removed.Id;
+        Id<Operator> id = Id<Operator>.TryParse(holder?["operator-".Length..], null, out var found) ? found : default;
+        var removed = new Step<Operator>(id, new RemoveOperator());
+        await journal.Commit([.. await KeysOf(Actor.Operator(id.Value), journal, ct), removed], ct);
+        return removed.Outcome.Id;
+    }
+
+    /// <summary>Ends the keys that the operator made: whoever goes must not have left a way in.</summary>
+    private static async Task<IEnumerable<Step>> KeysOf(Actor maker, Journal journal, CancellationToken ct)
+    {
+        var streams = new List<string>();
+        foreach (var slot in await journal.Claimed(ApiKey.SlotScope, ct))
+            if (await journal.Holder(ApiKey.SlotScope, slot, ct) is { } stream) streams.Add(stream);
+        return (await journal.Read(streams, _ => Until.End, ct)).Where(key => Streams.Fold<ApiKey>(key.Value).Maker == maker.ToString())
+            .Select(key => new Step<ApiKey>(new StreamName<ApiKey>(key.Key), new RevokeApiKey()));
     }
 
     /// <summary>Every operator with the address in the clear; null where it has been erased.</summary>

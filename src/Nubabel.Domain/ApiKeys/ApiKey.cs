@@ -5,7 +5,7 @@ namespace Nubabel.Domain.ApiKeys;
 
 /// <summary>A key was made.</summary>
 /// <param name="SecretHash">Of the secret of generation 0; the secret itself is nowhere.</param>
-/// <param name="Maker">The actor who made it, <c>user:&lt;id&gt;</c> or <c>operator:&lt;id&gt;</c>. The key is the tenant's and outlives its maker's account.</param>
+/// <param name="Maker">The actor who made it, <c>user:&lt;id&gt;</c> or <c>operator:&lt;id&gt;</c>. An organization's key outlives its maker's account; an operator's ends with the operator.</param>
 /// <param name="Slot">Which of the tenant's places for keys it takes: no two keys hold the same one, so their number is exact.</param>
 public sealed record ApiKeyMade(ApiKeyName Name, IReadOnlyList<Scope> Scopes, string SecretHash, string Maker, int Slot, DateTimeOffset? ExpiresAt = null) : Event<ApiKey>
 {

@@ -33,6 +33,9 @@ public sealed class InvitationsTests
         Assert.False(listed.TryGetProperty("token", out _));
         Assert.Equal(304, (await Reply.To(acme.Client, "GET", $"/api/invitations/{id}", ifNoneMatch: "\"1\"")).Status);
 
+        // The password is not what everybody knows: the address, the organization.
+        foreach (var obvious in new[] { email, $"Acme {acme.Slug}" })
+            Assert.Equal("password.too_obvious", (await Reply.To(acme.Api.Client, "POST", "/api/invitations/accept", new { token = invited.Text("token"), name = "Bob", password = obvious })).Code);
         var accepted = await Accept(acme, invited.Text("token"));
         Assert.Equal(201, accepted.Status);
         using var bob = acme.Api.As(accepted.Text("access_token"));

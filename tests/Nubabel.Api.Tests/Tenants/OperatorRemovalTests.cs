@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
 using Nubabel.Api.Operators;
+using Nubabel.Api.Tests.ApiKeys;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Domain;
 using Nubabel.Testing;
@@ -20,10 +21,14 @@ public sealed class OperatorRemovalTests(TwoNodes nodes)
         var tokens = (await SignIn()).Json;
         var clients = new[] { nodes.A, nodes.B }.Select(node => node.As(tokens.GetProperty("access_token").GetString()!)).ToArray();
         foreach (var client in clients) Assert.Equal(200, (await Reply.To(client, "GET", "/api/admin/tenants")).Status);
+        var key = await clients[0].Make(Keys.PlatformPath, ["platform:tenants-read"]);
+        using var machine = nodes.B.As(key.GetProperty("key").GetString()!);
+        Assert.Equal(200, (await Reply.To(machine, "GET", "/api/admin/tenants")).Status);
 
         Assert.Equal(id, await Remove());
         foreach (var client in clients)
             await Burst.Until("the operator is refused", TimeSpan.FromSeconds(5), async () => await Reply.To(client, "GET", "/api/admin/tenants") is { Status: 401, Code: "credential.revoked" });
+        await Burst.Until("the key is refused", TimeSpan.FromSeconds(5), async () => await Reply.To(machine, "GET", "/api/admin/tenants") is { Status: 401, Code: "credential.revoked" });
         Assert.Equal("session.invalid_grant", (await Reply.To(nodes.B.Client, "POST", "/admin/auth/refresh", new { refresh_token = tokens.GetProperty("refresh_token").GetString() })).Code);
         Assert.Equal("sign_in.failed", (await SignIn()).Code);
         Assert.Equal("operator.missing", (await Assert.ThrowsAsync<Refused>(Remove)).Code);
