@@ -1,0 +1,104 @@
+using System.Reflection;
+using Nubabel.Api.Flags;
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.Mail;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Operations;
+
+/// <summary>
+/// Looks whether this node can do its work. A part that is slow or optional degrades, only what makes requests fail is unhealthy. Whoever asks within a
+/// moment is told what was seen last: the routes have no rate limit, and must not be a way to keep the database busy.
+/// </summary>
+public sealed class Readiness(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post)
+{
+    /// <summary>From this lag on a read model counts as degraded.</summary>
+    private const double LagSeconds = 5;
+
+    private static readonly TimeSpan TailSilence = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+
+    private static readonly string Version = typeof(Readiness).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+
+    private readonly Lock turn = new();
+    private Task<Health>? last;
+    private long begun;
+
+    public Task<Health> Look()
+    {
+        lock (turn)
+        {
+            // By the clock that is never set; a look that is still under way is everybody's.
+            if (last is { } seen && (!seen.IsCompleted || System.Diagnostics.Stopwatch.GetElapsedTime(begun) < Moment)) return seen;
+            begun = System.Diagnostics.Stopwatch.GetTimestamp();
+            return last = Task.Run(LookNow);
+        }
+    }
+
+    /// <summary>The answer of each of the health routes.</summary>
+    internal static Health Told(string status, Dictionary<string, Component> components, TimeProvider time) => new(status, "nubabel-backend", Version, components, time.GetUtcNow());
+
+    private async Task<Health> LookNow()
+    {
+        using var limit = new CancellationTokenSource(ProbeLimit);
+        var components = new Dictionary<string, Component>
+        {
+            ["database"] = await Database(limit.Token),
+            ["projections"] = await Projections(settings.DaemonEnabled, limit.Token),
+            ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
+            ["mail"] = Mailing(),
+        };
+        var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";
+        return Told(worst, components, node.Time);
+    }
+
+    private async Task<Component> Database(CancellationToken ct)
+    {
+        try
+        {
+            await using var command = node.Database.Api.CreateCommand("select 1");
+            await command.ExecuteScalarAsync(ct);
+            return new Component("healthy");
+        }
+        catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)
+        {
+            return new Component("unhealthy", "The database does not answer.");
+        }
+    }
+
+    private async Task<Component> Projections(bool enabled, CancellationToken ct)
+    {
+        DaemonStatus status;
+        try
+        {
+            status = await daemon.Status(ct);
+        }
+        catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)
+        {
+            return new Component("degraded", "The state of the read models cannot be read.");
+        }
+        var lag = status.Projections.Max(p => p.Lag);
+        var seconds = status.Projections.Max(p => p.LagSeconds);
+        string? detail = enabled && !status.Alive ? "A loop of this node's daemon has ended."
+            : status.Waiting is { } gap ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders.Select(Named))}"
+            : status.Projections.FirstOrDefault(p => p.State is ProjectionState.Stopped or ProjectionState.Parked or ProjectionState.Failing) is { } bad ? $"{bad.Name} is {bad.State.ToString().ToLowerInvariant()}."
+            : seconds > LagSeconds ? "Read models are behind."
+            : null;
+        return new Component(detail is null ? "healthy" : "degraded", detail, lag, Math.Round(seconds, 3));
+    }
+
+    // What an operator needs to find the session, and nothing of what it does.
+    private static string Named(Holder holder) =>
+        holder.Pid is { } pid ? $"pid {pid} ({holder.ApplicationName ?? "no name"}), open for {holder.Age?.TotalSeconds ?? 0:0} s" : $"prepared transaction {holder.Gid}";
+
+    private Component Mailing() =>
+        !post.IsConfigured ? new Component("degraded", "Mail is not configured: Mail__Host is not set.")
+        : post.Fault is { } fault ? new Component("degraded", $"The last letter was not delivered: {fault}")
+        : new Component("healthy");
+
+    private Component Tailing(bool loaded) =>
+        !loaded ? new Component("unhealthy", "The live tail has not loaded yet.")
+        : tail.Status is var status && (!status.Alive || status.SilentFor > TailSilence) ? new Component("degraded", "The live tail does not hear the log.")
+        : new Component("healthy");
+}
