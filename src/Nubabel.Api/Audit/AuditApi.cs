@@ -19,7 +19,7 @@ public sealed record AuditEntry(
 public static class AuditApi
 {
     public static void MapAudit(this IEndpointRouteBuilder app) =>
-        app.MapGet("/api/audit-logs", List).WithTags("Audit").Needs("audit:read-own").Paged<AuditEntry>()
+        app.MapGet("/api/audit-logs", List).WithTags("Audit").NeedsOr("audit:read-own", "audit:read").Paged<AuditEntry>()
             .WithExample(response: """
                 {"items":[{"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e56","position":42,"at":"2026-11-21T08:15:30.123456Z","actor":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","action":"device.renamed",
                 "object":"device-01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","outcome":"succeeded","ip":"203.0.113.7","userAgent":"curl/8.5.0","requestId":"01936d5e-7c29-7000-8000-0123456789ab",

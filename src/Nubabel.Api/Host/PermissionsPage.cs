@@ -47,7 +47,7 @@ public static class PermissionsPage
     }
 
     private static string Needs(Access access) =>
-        access.Permission is not { } needed ? "nothing: open to anybody" : access.OnOneself is { } own ? $"`{needed}`, on oneself `{own}`" : $"`{needed}`";
+        access.Permission is not { } needed ? "nothing: open to anybody" : access.OnOneself is { } own ? $"`{needed}`, on oneself `{own}`" : access.Or is { } wider ? $"`{needed}` or `{wider}`" : $"`{needed}`";
 
     private static string Mark(bool holds) => holds ? "yes" : "";
 }

@@ -85,15 +85,15 @@ public sealed record Organization(
     public static IReadOnlyList<Event<Organization>> Decide(Organization state, Command<Organization> command, Context at) => command switch
     {
         FoundOrganization c => state.Found(c),
-        RenameOrganization c => state.Exists().Name == c.Name ? [] : [new OrganizationRenamed(c.Name)],
-        AddOwner c => state.Exists().Owners.Contains(c.Owner) ? [] : [new OrganizationOwnerAdded(c.Owner)],
-        RemoveOwner c => state.Exists().Remove(c),
-        SuspendOrganization c => state.Exists().Status == OrganizationStatus.Suspended ? [] : [new OrganizationSuspended(c.Reason)],
-        ReactivateOrganization => state.Exists().Status == OrganizationStatus.Active ? [] : [new OrganizationReactivated()],
-        ScheduleClosure c => state.Exists().Schedule(c, at),
-        CancelClosure c => state.Exists().Cancel(c),
+        RenameOrganization c => state.Exists(at).Name == c.Name ? [] : [new OrganizationRenamed(c.Name)],
+        AddOwner c => state.Exists(at).Owners.Contains(c.Owner) ? [] : [new OrganizationOwnerAdded(c.Owner)],
+        RemoveOwner c => state.Exists(at).Remove(c),
+        SuspendOrganization c => state.Exists(at).Status == OrganizationStatus.Suspended ? [] : [new OrganizationSuspended(c.Reason)],
+        ReactivateOrganization => state.Exists(at).Status == OrganizationStatus.Active ? [] : [new OrganizationReactivated()],
+        ScheduleClosure c => state.Exists(at).Schedule(c, at),
+        CancelClosure c => state.Exists(at).Cancel(c),
         CloseOrganization => state.Close(at),
-        ChangeTerms c => state.Exists().Change(c),
+        ChangeTerms c => state.Exists(at).Change(c),
         _ => throw new NotSupportedException(command.GetType().Name),
     };
 
@@ -138,10 +138,11 @@ public sealed record Organization(
     private Event<Organization>[] Close(Context at) =>
         Status is OrganizationStatus.Active or OrganizationStatus.Suspended && ClosesAt <= at.Now ? [new OrganizationClosed()] : [];
 
-    private Organization Exists() => Status switch
+    // Whom nobody gets into any more is closed, also in the minute until that is recorded: nothing brings it back.
+    private Organization Exists(Context at) => Status switch
     {
         OrganizationStatus.None => throw new Refused(RefusalKind.Missing, "organization.missing", "There is no such organization."),
-        OrganizationStatus.Closed => throw new Refused(RefusalKind.Denied, "organization.closed", "The organization is closed."),
+        _ when Status == OrganizationStatus.Closed || ClosesAt <= at.Now => throw new Refused(RefusalKind.Denied, "organization.closed", "The organization is closed."),
         _ => this,
     };
 }

@@ -10,7 +10,11 @@ namespace Nubabel.Projections.Organizations;
 /// <param name="ClosesByOperator">Whether the platform wants that, and not an owner.</param>
 public sealed record OrganizationRow(
     Id<Organization> Id, OrganizationName Name, Plan? Plan, Slug Slug, OrganizationLimits? Limits, OrganizationStatus Status, DateTimeOffset? ClosedAt, DateTimeOffset? ClosesAt,
-    DateTimeOffset FoundedAt, DateTimeOffset? SuspendedAt, Reason? ClosureReason, bool? ClosesByOperator, Reason? SuspensionReason);
+    DateTimeOffset FoundedAt, DateTimeOffset? SuspendedAt, Reason? ClosureReason, bool? ClosesByOperator, Reason? SuspensionReason)
+{
+    /// <summary>As of a time: one whose closing time has come is closed, recorded or not.</summary>
+    public OrganizationRow At(DateTimeOffset now) => Status != OrganizationStatus.Closed && ClosesAt <= now ? this with { Status = OrganizationStatus.Closed, ClosedAt = ClosesAt } : this;
+}
 
 /// <summary>All organizations. Its rows are the platform's, so that no organization sees another in it.</summary>
 public sealed class OrganizationList : IDocument<OrganizationRow>

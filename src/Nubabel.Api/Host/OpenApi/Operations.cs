@@ -124,13 +124,13 @@ internal static class Operations
     private static void AddProblems(OpenApiOperation operation, OpenApiDocument document, IList<object> endpoint, string method, Access? access, bool conditional)
     {
         var statuses = new List<string> { "400" };
-        if (access?.Permission is not null) statuses.AddRange(["401", "403"]);
+        if (access?.Permission is not null || method == "POST") statuses.AddRange(["401", "403"]);
         if (HasPath(operation)) statuses.Add("404");
         if (method is not ("GET" or "HEAD")) statuses.Add("409");
         if (method is "PUT" or "PATCH" or "DELETE") statuses.Add("412");
         if (operation.RequestBody is not null) statuses.AddRange(["413", "415", "422"]);
         if (!endpoint.OfType<Unlimited>().Any()) statuses.Add("429");
-        if (endpoint.OfType<PagingMetadata>().Any()) statuses.Add("503");
+        if (endpoint.OfType<PagingMetadata>().Any() || endpoint.OfType<Unlimited>().Any()) statuses.Add("503");
         statuses.Add("default");
         operation.Responses ??= [];
         foreach (var status in statuses) operation.Responses.TryAdd(status, new OpenApiResponseReference(Components.Problem, document));
@@ -146,7 +146,10 @@ internal static class Operations
         if (Permissions.Find(permission) is { ForKeys: true }) operation.Security.Add(Requirement(Components.ApiKey));
         var text = new StringBuilder(operation.Description);
         if (text.Length > 0) text.Append("\n\n");
-        operation.Description = text.Append("Needs `").Append(permission).Append("`.").ToString();
+        text.Append("Needs `").Append(permission).Append('`');
+        if (access.Or is { } wider) text.Append(" or `").Append(wider).Append('`');
+        if (access.OnOneself is { } own) text.Append("; on oneself `").Append(own).Append('`');
+        operation.Description = text.Append('.').ToString();
 
         OpenApiSecurityRequirement Requirement(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
     }
