@@ -20,7 +20,7 @@ public static class FirstOperator
         var path = Path.Combine(settings.DataDirectory, FileName);
         if (File.Exists(path)) return path;
         var email = Email.Parse(Address);
-        var credentials = new Credentials(Address, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12)));
+        var credentials = new Credentials(Address, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)));
         if (await node.Journal(Node.Platform, new Store.Origin("system:start")).Holder("operator-email", signIns.EmailKey(Node.Platform, email), ct) is not null)
             credentials = credentials with { Email = $"operator-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(3))}@nubabel.localhost" };
         // The operator first: a file whose operator does not exist would be worse than an operator whose password nobody knows.

@@ -18,7 +18,7 @@ public sealed record Password : IValue<Password>
 
     // Each with digits and signs around it, repeated, and with the usual substitutions: the head of every list of leaked passwords.
     private static readonly string[] Words =
-        ["password", "passwort", "qwerty", "qwertz", "azerty", "letmein", "welcome", "iloveyou", "admin", "administrator", "changeme", "trustno", "football", "baseball", "princess", "sunshine", "superman", "dragon", "monkey"];
+        ["password", "passwort", "qwerty", "qwertz", "azerty", "letmein", "welcome", "iloveyou", "admin", "administrator", "changeme", "trustno", "nubabel", "football", "baseball", "princess", "sunshine", "superman", "dragon", "monkey"];
 
     // Rows of keyboards and the alphabets, forwards; a password that walks along one of them is a sequence.
     private static readonly string[] Rows =

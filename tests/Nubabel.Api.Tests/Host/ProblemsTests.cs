@@ -17,11 +17,16 @@ public sealed class ProblemsTests
         await (await probe.Http.GetAsync("/nowhere")).IsProblem(404, "route.unknown");
     }
 
-    [Fact]
-    public async Task A_wrong_method_is_a_problem_that_names_the_right_ones()
+    [Theory]
+    [InlineData("DELETE")]
+    [InlineData("TRACE")] // would show a caller the headers that a proxy adds
+    [InlineData("OPTIONS")]
+    [InlineData("PROPFIND")]
+    public async Task A_wrong_method_is_a_problem_that_names_the_right_ones(string method)
     {
         await using var probe = await Probe.Start(app => app.MapGet("/thing", () => "ok"));
-        var answer = await probe.Http.DeleteAsync("/thing");
+        using var request = new HttpRequestMessage(new HttpMethod(method), "/thing");
+        var answer = await probe.Http.SendAsync(request);
         await answer.IsProblem(405, "route.method_not_allowed");
         Assert.Equal(["GET"], answer.Content.Headers.Allow);
     }

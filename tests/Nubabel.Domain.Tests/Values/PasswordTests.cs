@@ -30,6 +30,7 @@ public sealed class PasswordTests
     [InlineData("P@ssw0rd!!!!", "password.too_common")]
     [InlineData("!Passw0rd1234!", "password.too_common")]
     [InlineData("Administrator1", "password.too_common")]
+    [InlineData("Nubabel-2026!", "password.too_common")] // the product
     [InlineData("qwerty123456", "password.too_common")]
     [InlineData("Chocolate2026!", "password.too_common")]
     [InlineData("2026-butterfly-7", "password.too_common")]
