@@ -116,6 +116,8 @@ public static class InvitationsApi
         await MemberLimit.CheckAccepting(node, standings, tenant, ct);
         // The address was the invitation's; from now on it is the user's, under the user's own key.
         var email = await node.Open(tenant, invitation.Email!, ct) ?? throw Invitation.TokenInvalid();
+        var organization = await standings.Of(tenant, Id<Organization>.Parse(tenant));
+        wish.Password.Unlike([organization.Name?.Value, organization.Slug?.Value, .. Email.TryParse(email, out var address) ? Password.KnownOf(address) : []]);
         Id<User> user = scope.Ids.New<User>();
         var caller = new Caller(Realm.Organization, tenant, user.Value, scope.Ids.New<Session>(), Permissions.Name(invitation.Role));
         var hash = await passwords.Hash(wish.Password, ct);
