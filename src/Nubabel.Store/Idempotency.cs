@@ -5,7 +5,7 @@ namespace Nubabel.Store;
 /// <summary>The record of a command that was sent with an idempotency key, written in the command's own transaction.</summary>
 /// <param name="Tenant">Whose record it is: the tenant's, or the platform's where the caller was nobody yet.</param>
 /// <param name="Scope">Whose key, on what: actor, method and path.</param>
-/// <param name="RequestHash">SHA-256 of the body; another body under the same key is a mismatch.</param>
+/// <param name="RequestHash">A keyed hash of the body; another body under the same key is a mismatch.</param>
 /// <param name="Status">The status of the first answer.</param>
 /// <param name="Answer">The sealed answer where it holds secrets; otherwise it is rendered again from the streams.</param>
 public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, byte[] RequestHash, int Status, byte[]? Answer = null)

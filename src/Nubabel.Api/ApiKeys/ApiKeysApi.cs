@@ -122,7 +122,8 @@ public static class ApiKeysApi
         for (var attempt = 0; ; attempt++)
         {
             var taken = await journal.Claimed(ApiKey.SlotScope, ct);
-            var free = Enumerable.Range(0, limit).Where(slot => !taken.Contains(slot.ToString(CultureInfo.InvariantCulture))).ToArray();
+            // No more than the limit leaves: places beyond a limit that was lowered may be taken too.
+            var free = Enumerable.Range(0, limit).Where(slot => !taken.Contains(slot.ToString(CultureInfo.InvariantCulture))).Take(limit - taken.Count).ToArray();
             // A repeated request is answered from its record, whatever is free by now.
             if (journal.Replay is null && (taken.Count >= limit || free.Length == 0)) throw TooMany();
             var step = make(free.Length == 0 ? 0 : free[Random.Shared.Next(free.Length)]);

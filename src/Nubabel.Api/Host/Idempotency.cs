@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http.Metadata;
 using Nubabel.Domain;
@@ -21,6 +22,7 @@ public sealed class Idempotency(Node node)
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(25);
     private readonly Dictionary<(string Tenant, string Scope, string Key), Gate> gates = [];
     private readonly AnswerSeal seal = new(node.Master);
+    private readonly byte[] bodyKey = node.Master.Derive("idempotent-body");
 
     public async Task Invoke(HttpContext context, RequestDelegate next)
     {
@@ -33,7 +35,9 @@ public sealed class Idempotency(Node node)
         var scope = context.RequestServices.GetRequiredService<RequestScope>();
         var tenant = scope.IsSignedIn ? scope.Caller.Tenant : Node.Platform;
         var actor = scope.IsSignedIn ? scope.Caller.Actor.ToString() : "anonymous";
-        var hash = (await RawBody.Read(context)).Hash;
+        var body = await RawBody.Read(context);
+        // Keyed: a body may hold a password, and a bare hash in the database would let it be guessed fast.
+        var hash = HMACSHA256.HashData(bodyKey, body.Bytes.Span);
         var record = new IdempotencyRecord(tenant, $"{actor} {request.Method} {PathOf(request)}", key, hash, StatusOf(context)) { Created = node.Time.GetUtcNow() };
         var place = (tenant, record.Scope, key);
         var gate = Enter(place);

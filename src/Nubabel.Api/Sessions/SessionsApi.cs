@@ -56,8 +56,9 @@ public static class SessionsApi
         var (wish, ids) = (body.Value, scope.Ids);
         var known = await node.Directory.Find(wish.Organization, ct);
         // Whatever is missing, the same is done: count the failures, look the address up somewhere, load an account, hash a password. So the time tells nothing.
+        // Of an unknown organization they count by the name as it was typed, because a known one is found by no other spelling either.
         using var attempt = known is null
-            ? await lockOut.Begin(Node.Platform, signIns.AddressKey($"organization {wish.Organization.ToLowerInvariant()}", wish.Email), ct)
+            ? await lockOut.Begin(Node.Platform, signIns.AddressKey($"organization {wish.Organization}", wish.Email), ct)
             : await lockOut.Begin(known.Organization, signIns.AddressKey(known.Organization, wish.Email), ct);
         var tenant = known?.Organization ?? Guid.CreateVersion7(node.Time.GetUtcNow()).ToString();
         var reader = node.Journal(tenant, new Origin("system:sign-in"));

@@ -49,6 +49,17 @@ public sealed class InvitationsTests
     }
 
     [Fact]
+    public async Task Whoever_accepts_takes_no_password_that_everybody_knows_of_the_account()
+    {
+        var acme = await (await TestApi.Shared).SignUp();
+        var email = $"christopher.long@{acme.Slug}.example";
+        var token = (await Invite(acme, email, "member")).Text("token");
+        foreach (var obvious in (string[])[email, "christopher.long", $"Acme {acme.Slug}"])
+            await acme.Api.Client.Post("/api/invitations/accept", new { token, name = "Bob", password = obvious }).Refused(422, "password.too_obvious");
+        Assert.Equal(201, (await Accept(acme, token)).Status);
+    }
+
+    [Fact]
     public async Task The_invitation_is_mailed_once_with_a_link_that_works()
     {
         var acme = await (await TestApi.Shared).SignUp();

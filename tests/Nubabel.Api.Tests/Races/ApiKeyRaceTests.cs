@@ -8,6 +8,18 @@ public sealed class ApiKeyRaceTests(TwoNodes nodes)
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
 
     [Fact]
+    public async Task A_limit_that_was_lowered_is_exact_too()
+    {
+        var acme = await nodes.A.SignUp();
+        for (var i = 0; i < 13; i++) await acme.Client.Make();
+        // The thirteen stand anywhere among a hundred places, so most of the places below the new limit are free.
+        await Keys.Limit(acme, 14, nodes.A, nodes.B);
+        using var onB = nodes.B.As(acme.AccessToken);
+        var made = await Burst.Of(60, i => Reply.To(i % 2 == 0 ? acme.Client : onB, "POST", Keys.Path, new { name = Keys.Name(), scopes = new[] { "organization:read" } }));
+        Assert.Equal((1, 59), (made.Count(r => r.Status == 201), made.Count(r => r.Code == "api_key.limit")));
+    }
+
+    [Fact]
     public async Task Thirty_rotations_at_once_get_one_successor()
     {
         var acme = await nodes.A.SignUp();

@@ -1,3 +1,9 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
+using Nubabel.Store;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Races;
@@ -6,6 +12,21 @@ namespace Nubabel.Api.Tests.Races;
 [Collection(TwoNodes.Name)]
 public sealed class IdempotencyRaceTests(TwoNodes nodes)
 {
+    [Fact]
+    public async Task What_is_kept_of_a_body_lets_nobody_guess_the_password_in_it()
+    {
+        var acme = await nodes.A.SignUp();
+        var (key, body) = ($"kept-{Guid.NewGuid():N}", JsonSerializer.SerializeToUtf8Bytes(new { organization = acme.Slug, email = acme.Email, password = TestTenant.Password }));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/auth/sign-in") { Content = new ByteArrayContent(body) };
+        request.Content.Headers.ContentType = new("application/json");
+        request.Headers.Add("Idempotency-Key", key);
+        Assert.Equal(HttpStatusCode.OK, (await nodes.A.Client.SendAsync(request)).StatusCode);
+        var database = nodes.A.Services.GetRequiredService<Node>().Database.Api;
+        var kept = await IdempotencyRecord.Find(database, Node.Platform, "anonymous POST /api/auth/sign-in", key, Idempotency.Hours, default);
+        Assert.NotNull(kept);
+        Assert.NotEqual(SHA256.HashData(body), kept.RequestHash);
+    }
+
     [Fact]
     public async Task Forty_registrations_with_one_key_register_one_device_and_all_get_the_same_answer()
     {

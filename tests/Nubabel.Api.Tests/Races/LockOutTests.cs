@@ -63,6 +63,19 @@ public sealed class LockOutTests(TwoNodes nodes)
     }
 
     [Fact]
+    public async Task Another_spelling_of_a_locked_organization_does_not_tell_whether_it_exists()
+    {
+        var acme = await nodes.A.SignUp();
+        var nobody = $"nobody-{Guid.NewGuid():N}@example.com";
+        foreach (var organization in (string[])[acme.Slug, $"x{acme.Slug}", acme.Id, Guid.NewGuid().ToString()])
+        {
+            for (var i = 0; i < 10; i++) Assert.Equal(401, (await SignIn(nodes.A, new { organization, email = nobody + organization, password = "wrong" })).Status);
+            Assert.Equal(429, (await SignIn(nodes.A, new { organization, email = nobody + organization, password = "wrong" })).Status);
+            Assert.Equal((organization, 401), (organization, (await SignIn(nodes.A, new { organization = organization.ToUpperInvariant(), email = nobody + organization, password = "wrong" })).Status));
+        }
+    }
+
+    [Fact]
     public async Task It_frees_itself_in_time_and_a_right_password_clears_the_count()
     {
         var acme = await nodes.A.SignUp();
