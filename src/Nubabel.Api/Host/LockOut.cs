@@ -88,7 +88,8 @@ public sealed class LockOut(Node node, Settings settings)
             var subject = Projections.Streams.Of(now);
             // A subject of its own has its key made now. So has an account's guard, though it is not used: or the time would tell which it was.
             await node.Subjects.Seal(tenant, subject, "", CancellationToken.None);
-            var journal = scope.JournalBeside(tenant, Actor.System("sign-in"), account ?? subject);
+            // Whoever guesses from inside a session is named by it.
+            var journal = scope.JournalBeside(tenant, scope.IsSignedIn ? scope.Caller.Actor : Actor.System("sign-in"), account ?? subject);
             var fail = new FailSignIn(limits.FailedSignIns, limits.SignInWindowSeconds, earlier.Counting(node.Time.GetUtcNow()), account);
             await journal.Handle(now, fail, CancellationToken.None);
         }

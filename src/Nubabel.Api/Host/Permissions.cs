@@ -33,6 +33,7 @@ public static class Permissions
         new("organization:close", "close the organization, and take that back", Owners, ForKeys: false),
         new("members:read", "see the organization's members", Everyone, ForKeys: true),
         new("members:write", "change roles, suspend and remove members who are no owners", Admins, ForKeys: true),
+        new("admins:write", "make admins: no key can, or it would soon hold more than its scopes", Admins, ForKeys: false),
         new("owners:write", "make owners, and demote, suspend or remove them", Owners, ForKeys: false),
         new("invitations:read", "see open invitations", Admins, ForKeys: true),
         new("invitations:write", "invite, and withdraw invitations", Admins, ForKeys: true),

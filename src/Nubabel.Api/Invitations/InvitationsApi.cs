@@ -69,7 +69,8 @@ public static class InvitationsApi
         Body<NewInvitation> body, RequestScope scope, Node node, Standings standings, SignIns signIns, InvitationTokens tokens, InvitationMail mail, Answers answers, CancellationToken ct)
     {
         var (wish, caller, journal) = (body.Value, scope.Caller, scope.Journal);
-        if (wish.Role == Role.Owner && !caller.May("owners:write")) throw PermissionDenied.Of("owners:write");
+        var making = wish.Role switch { Role.Owner => "owners:write", Role.Admin => "admins:write", _ => "invitations:write" };
+        if (!caller.May(making)) throw PermissionDenied.Of(making);
         var id = scope.Ids.New<Invitation>();
         var key = signIns.EmailKey(caller.Tenant, wish.Email);
         var token = tokens.Of(caller.Tenant, id);

@@ -16,7 +16,7 @@ public static class MembersApi
     /// <summary>How often a change is decided anew because the account has changed meanwhile.</summary>
     private const int Attempts = 12;
 
-    private const string Owners = "owners:write";
+    private const string Owners = "owners:write", Admins = "admins:write";
 
     private const string Example = """
         {"id":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","name":"Ada Lovelace","role":"owner","email":"ada@example.com","status":"active","joinedAt":"2026-11-21T08:14:00Z"}
@@ -55,6 +55,7 @@ public static class MembersApi
         Id<User> userId, Body<ChangeRole> body, HttpRequest request, RequestScope scope, Answers answers, CancellationToken ct)
     {
         var role = body.Value.Role;
+        if (role == Role.Admin && !scope.Caller.May(Admins)) throw PermissionDenied.Of(Admins);
         var user = await Commit(userId, request, scope, member => new Change(body.Value, member.Role == Role.Owner || role == Role.Owner,
             member.Role != Role.Owner && role == Role.Owner && member.Status == UserStatus.Active ? new AddOwner(userId)
             : member.Role == Role.Owner && role != Role.Owner ? new RemoveOwner(userId)

@@ -57,7 +57,8 @@ public static class PasswordsApi
     }
 
     private static async Task<IResult> Confirm(
-        Body<ConfirmReset> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, LiveSessions live, PasswordResets resets, Chores chores, Answers answers, CancellationToken ct)
+        Body<ConfirmReset> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, LiveSessions live, Standings standings, PasswordResets resets, Chores chores,
+        Answers answers, CancellationToken ct)
     {
         // What is no token at all is refused as one that nobody has.
         var token = ResetToken.Parse(body.Value.Token) ?? new ResetToken(Guid.Empty.ToString(), default, "");
@@ -70,6 +71,7 @@ public static class PasswordsApi
         {
             // Before anything is hashed: a guess costs its sender more than us.
             User.Decide(account, new ResetPassword(token.Hash, ""), new Context(journal.Now(), actor));
+            if (await standings.Organization(token.Tenant) is { } stopped) throw stopped;
             hash = await passwords.Hash(await Judged(body.Value.Password, node, journal, account, ct), ct);
             with = [.. LiveSessions.Ending(await live.Of(token.Tenant, actor, except: null, ct), SessionEnd.PasswordReset), .. lockOut.Free(account.EmailKey)];
         }

@@ -31,7 +31,8 @@ public sealed record Email : IValue<Email>
         if (clean is null || Encoding.UTF8.GetByteCount(clean) is < MinimumBytes or > MaximumBytes) throw Invalid();
         var at = clean.IndexOf('@', StringComparison.Ordinal);
         if (at < 1 || !IsLocal(clean.AsSpan(0, at)) || !IsDomain(clean.AsSpan(at + 1))) throw Invalid();
-        return new Email(string.Concat(clean.AsSpan(0, at), "@", clean[(at + 1)..].ToLowerInvariant().Normalize()));
+        var domain = clean[(at + 1)..].ToLowerInvariant().Normalize();
+        return HasWireForm(domain) ? new Email(string.Concat(clean.AsSpan(0, at), "@", domain)) : throw Invalid();
     }
 
     public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out Email? email) => Attempt.Parse(text, out email);
@@ -59,6 +60,20 @@ public sealed record Email : IValue<Email>
                 if (rune.Value != '-' && !Rune.IsLetterOrDigit(rune) && !(rune.Value > 127 && IsMarkOrJoiner(rune))) return false;
         }
         return true;
+    }
+
+    /// <summary>Whether mail can be sent there: an internationalised domain has an ASCII form (RFC 5891), and within the bounds.</summary>
+    private static bool HasWireForm(string domain)
+    {
+        if (System.Text.Ascii.IsValid(domain)) return true;
+        try
+        {
+            return new System.Globalization.IdnMapping().GetAscii(domain).Length <= MaximumBytes;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
     }
 
     private static bool IsMarkOrJoiner(Rune rune) =>

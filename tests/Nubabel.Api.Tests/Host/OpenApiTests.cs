@@ -107,7 +107,8 @@ public sealed class OpenApiTests : IAsyncLifetime
         Assert.NotNull(add["security"]![0]!["bearer"]);
         Assert.Contains("devices:write", (string)add["description"]!, StringComparison.Ordinal);
         Assert.Empty(Operation("/open", "post")["security"]?.AsArray() ?? []);
-        Assert.Null(Operation("/open", "post")["responses"]!["401"]);
+        // What is posted without a credential carries one in its body: a password, a token.
+        Assert.NotNull(Operation("/open", "post")["responses"]!["401"]);
     }
 
     [Fact]

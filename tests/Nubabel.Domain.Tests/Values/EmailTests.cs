@@ -42,6 +42,7 @@ public sealed class EmailTests
     [InlineData("ann\u0000@example.com")]
     [InlineData("ann@ex\u2028ample.com")]
     [InlineData("ann@exam\u200Bple.com")]
+    [InlineData("ann@exam\u200Dple.com")]
     public void Anything_else_is_refused(string text)
     {
         Assert.Equal("email.invalid", Assert.Throws<Refused>(() => Email.Parse(text)).Code);
