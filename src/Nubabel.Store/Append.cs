@@ -96,6 +96,7 @@ internal static class Append
     // looked at (and, where it exists, locked) before the claims, so that a stale version leaves the claims alone. A claim that this very
     // stream holds already counts as taken by it: a repeated append meets its own claims. What is released goes last, so that two streams
     // swapping values both find them taken instead of waiting for each other.
+    // Where nothing is released the delete is not begun: on a table without statistics its plan reads all claims (measured: a quarter of the rate).
     private const string Claims = """
         c as (
           insert into nubabel.claims as h (tenant_id, scope, value, stream_id)
@@ -107,7 +108,7 @@ internal static class Append
     private const string ReleaseAndAnswer = """
         , d as (
           delete from nubabel.claims h using unnest($17, $18) u (scope, value)
-           where h.tenant_id = $1 and h.scope = u.scope and h.value = u.value and h.stream_id = $2 and exists (select from s))
+           where cardinality($17) > 0 and h.tenant_id = $1 and h.scope = u.scope and h.value = u.value and h.stream_id = $2 and exists (select from s))
         select (select version from s), (select array_agg(seq_id order by seq_id) from e),
                case when not exists (select from s) and ($14 or (select count(*) from c) > 0) then nubabel.refuse('NB001', $2) end
         """;
