@@ -21,7 +21,6 @@ internal sealed partial class AppendBench : IBench
 
     /// <summary>What pgbench does per transaction: a stream row and an event row, as the append writes them.</summary>
     private const string Script = """
-        \set unused random(1, 2)
         begin;
         select set_config('app.current_organization_id', '{tenant}', true);
         with s as (insert into events.mt_streams (tenant_id, id, type, version, timestamp, created) values ('{tenant}', 'device-' || gen_random_uuid(), 'device', 1, now(), now()) returning tenant_id, id)

@@ -1,11 +1,10 @@
 using System.Buffers;
-using System.Security.Cryptography;
 
 namespace Nubabel.Api.Host;
 
 /// <summary>
 /// The body of a request as bytes, read once within its bound and kept for whoever needs it: the binder, and the idempotency check, which
-/// compares its hash. The buffer is pooled and goes back when the request ends, so don't keep <see cref="Bytes"/>.
+/// keeps a keyed hash of it. The buffer is pooled and goes back when the request ends, so don't keep <see cref="Bytes"/>.
 /// </summary>
 public sealed class RawBody : IDisposable
 {
@@ -16,9 +15,6 @@ public sealed class RawBody : IDisposable
     private RawBody(byte[] buffer) => this.buffer = buffer;
 
     public ReadOnlyMemory<byte> Bytes => buffer.AsMemory(0, length);
-
-    /// <summary>SHA-256 of the body; of an absent body that of no bytes.</summary>
-    public byte[] Hash => field ??= SHA256.HashData(Bytes.Span);
 
     /// <summary>Reads the body unless that has been done. A body over the bound is 413, whether announced or streamed.</summary>
     public static ValueTask<RawBody> Read(HttpContext context)

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -20,7 +21,7 @@ public sealed class JsonTests : IAsyncLifetime
         app.MapPost("/hash", async (HttpContext context, Body<Order> body) =>
         {
             var raw = await RawBody.Read(context);
-            return $"{Convert.ToHexStringLower(raw.Hash)} {raw.Bytes.Length} {body.Value.Count}";
+            return $"{Convert.ToHexStringLower(SHA256.HashData(raw.Bytes.Span))} {raw.Bytes.Length} {body.Value.Count}";
         });
     }, limits: new Limits { BodyBytes = 64 * 1024 });
 
