@@ -99,7 +99,7 @@ public sealed class LeaseTests : IAsyncLifetime
         var before = await node.Table("tallies");
 
         // A process that slept through the loss of its lease and believes that nothing has happened since.
-        var zombie = new Shard(node.Projections.Find("tallies")!);
+        var zombie = new Runner(node.Projections.Find("tallies")!);
         zombie.LeaseIs(true);
         zombie.Found(0);
         await new PageFeed(database.Daemon, Tallies.Types).Next([zombie], last, 100, default);
@@ -115,15 +115,15 @@ public sealed class LeaseTests : IAsyncLifetime
         await using var node = DaemonNode.On(database);
         await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
         var last = await node.Log.Append(TallyLog.NewStream(), new TallyOpened("sheep"), new TallyRaised(2));
-        var shards = node.Projections.All.Select(p => new Shard(p)).ToArray();
+        var runners = node.Projections.All.Select(p => new Runner(p)).ToArray();
         var feed = new PageFeed(database.Daemon, Tallies.Types);
-        foreach (var shard in shards) shard.LeaseIs(true);
-        await feed.LoadCheckpoints(shards, default);
+        foreach (var runner in runners) runner.LeaseIs(true);
+        await feed.LoadCheckpoints(runners, default);
         await database.Execute("update events.mt_event_progression set last_seq_id = 1 where name = 'tallies:All'");
 
-        await feed.Next(shards, last, 100, default);
+        await feed.Next(runners, last, 100, default);
 
-        Assert.Equal([false, true, true], shards.Select(s => s.Held));
+        Assert.Equal([false, true, true], runners.Select(s => s.Held));
         Assert.Equal("", await node.Table("tallies"));
         Assert.Contains("tally_raised", await node.Table("tally_trail"), StringComparison.Ordinal);
     }

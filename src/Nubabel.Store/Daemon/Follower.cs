@@ -3,7 +3,7 @@ using Npgsql;
 namespace Nubabel.Store;
 
 /// <summary>Follows the mark with the projections that this process holds: those that stand at the same place go together, those far behind on their own.</summary>
-internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadOnlyList<Shard> shards, Signal signal, Positions positions, DaemonOptions options)
+internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadOnlyList<Runner> runners, Signal signal, Positions positions, DaemonOptions options)
 {
     /// <summary>Who is further behind than this, while others are not, catches up beside them.</summary>
     private const long Far = 5_000;
@@ -23,7 +23,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     {
         var hint = signal.Next;
         // A process that owns nothing leaves the mark to those who do.
-        if (!shards.Any(s => s.Held))
+        if (!runners.Any(s => s.Held))
         {
             await Loop.Wait(hint, options.Poll, ct);
             return;
@@ -38,7 +38,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     }
 
     /// <summary>A page for everybody who is behind. True when there is more.</summary>
-    private async Task<bool> Pages(List<Shard> ready, long mark, CancellationToken ct)
+    private async Task<bool> Pages(List<Runner> ready, long mark, CancellationToken ct)
     {
         var full = false;
         var ahead = ready.Count == 0 ? 0 : ready.Max(s => s.Checkpoint);
@@ -52,25 +52,25 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
 
     /// <summary>Waits for what catches up beside the others; they end with the loop's token.</summary>
     public async Task CaughtUp() =>
-        await Task.WhenAll(shards.Select(s => s.CatchingUp ?? Task.CompletedTask)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(runners.Select(s => s.CatchingUp ?? Task.CompletedTask)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task<List<Shard>> Ready(CancellationToken ct)
+    private async Task<List<Runner>> Ready(CancellationToken ct)
     {
-        var runnable = shards.Where(s => s.IsRunnable && s.CatchingUp is null or { IsCompleted: true }).ToList();
+        var runnable = runners.Where(s => s.IsRunnable && s.CatchingUp is null or { IsCompleted: true }).ToList();
         var unknown = runnable.Where(s => !s.CheckpointIsKnown).ToList();
         if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct);
         return [.. runnable.Where(s => s.CheckpointIsKnown)];
     }
 
     /// <summary>True when the page was full, so that there may be more below the mark.</summary>
-    private async Task<bool> Page(List<Shard> group, long mark, int pageLimit, CancellationToken ct)
+    private async Task<bool> Page(List<Runner> group, long mark, int pageLimit, CancellationToken ct)
     {
         await feed.Next(group, mark, pageLimit, ct);
-        foreach (var shard in group.Where(s => s.CheckpointIsKnown)) positions.Moved(shard.Projection.ProgressionName, shard.Checkpoint);
+        foreach (var runner in group.Where(s => s.CheckpointIsKnown)) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);
         return group.Any(s => s.IsRunnable && s.Checkpoint < mark);
     }
 
-    private void StartCatchingUp(List<Shard> group, long mark, CancellationToken ct)
+    private void StartCatchingUp(List<Runner> group, long mark, CancellationToken ct)
     {
         var task = Task.Run(async () =>
         {
@@ -87,14 +87,14 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
             }
             catch (Exception failure) when (!ct.IsCancellationRequested)
             {
-                foreach (var shard in group) shard.Fail($"{failure.GetType().Name}: {failure.GetBaseException().Message}");
+                foreach (var runner in group) runner.Fail($"{failure.GetType().Name}: {failure.GetBaseException().Message}");
             }
             finally
             {
                 signal.Heard();
             }
         }, CancellationToken.None);
-        foreach (var shard in group) shard.CatchingUp = task;
+        foreach (var runner in group) runner.CatchingUp = task;
     }
 
     /// <summary>Most gaps are filled within milliseconds; one that stays is looked at less often.</summary>

@@ -14,24 +14,24 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
 
     private readonly EventPages pages = new(daemon, types);
 
-    /// <summary>One page for shards with equal checkpoints. Returns how many events it had.</summary>
-    public async Task<int> Next(IReadOnlyList<Shard> shards, long mark, int limit, CancellationToken ct)
+    /// <summary>One page for runners with equal checkpoints. Returns how many events it had.</summary>
+    public async Task<int> Next(IReadOnlyList<Runner> runners, long mark, int limit, CancellationToken ct)
     {
-        var wanted = shards.Any(s => s.Projection.Types is null) ? null : shards.SelectMany(s => s.Projection.Types!).ToHashSet();
-        var page = await pages.Read(shards[0].Checkpoint, mark, limit, wanted, ct);
-        if (shards.Count == 1)
+        var wanted = runners.Any(s => s.Projection.Types is null) ? null : runners.SelectMany(s => s.Projection.Types!).ToHashSet();
+        var page = await pages.Read(runners[0].Checkpoint, mark, limit, wanted, ct);
+        if (runners.Count == 1)
         {
-            await Alone(page, shards[0], ct);
+            await Alone(page, runners[0], ct);
             return page.Events.Count;
         }
         try
         {
-            await Together(page, shards, ct);
+            await Together(page, runners, ct);
         }
         catch (PostgresException refused) when (!refused.IsTransient)
         {
             // Nothing was written. Whose fault it is shows when each goes alone.
-            foreach (var shard in shards) await Alone(page, shard, ct);
+            foreach (var runner in runners) await Alone(page, runner, ct);
         }
         return page.Events.Count;
     }
@@ -40,15 +40,15 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     /// Reads the checkpoints that are not known, and makes those of new projections. A projection that had stopped as a whole begins anew:
     /// this build may get over the event; if not, it stops again and says so again.
     /// </summary>
-    public async Task LoadCheckpoints(IReadOnlyList<Shard> shards, CancellationToken ct)
+    public async Task LoadCheckpoints(IReadOnlyList<Runner> runners, CancellationToken ct)
     {
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
-        var names = shards.Select(s => s.Projection.ProgressionName).ToArray();
+        var names = runners.Select(s => s.Projection.ProgressionName).ToArray();
         var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) select n, 0 from unnest($1::varchar[]) n on conflict do nothing");
         make.AddArray(names, NpgsqlDbType.Varchar);
         batch.BatchCommands.Add(make);
-        foreach (var whole in shards.Select(s => s.Projection).Where(p => p.StopsAsAWhole))
+        foreach (var whole in runners.Select(s => s.Projection).Where(p => p.StopsAsAWhole))
         {
             var anew = new NpgsqlBatchCommand("delete from nubabel.parked where name = $1 and version = $2 and key = $3");
             anew.Add(whole.Name);
@@ -62,35 +62,35 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         await using var reader = await batch.ExecuteReaderAsync(ct);
         var stored = new Dictionary<string, long>();
         while (await reader.ReadAsync(ct)) stored[reader.GetString(0)] = reader.GetInt64(1);
-        foreach (var shard in shards) shard.Found(stored[shard.Projection.ProgressionName]);
+        foreach (var runner in runners) runner.Found(stored[runner.Projection.ProgressionName]);
     }
 
-    private async Task Alone(EventPage page, Shard shard, CancellationToken ct)
+    private async Task Alone(EventPage page, Runner runner, CancellationToken ct)
     {
         try
         {
-            await Together(page, [shard], ct);
+            await Together(page, [runner], ct);
         }
         catch (PostgresException refused) when (refused.SqlState == FenceState)
         {
-            shard.Fenced();
+            runner.Fenced();
         }
         catch (PostgresException refused) when (IsFaultOfValues(refused))
         {
-            await UnitByUnit(page, shard, ct);
+            await UnitByUnit(page, runner, ct);
         }
         catch (PostgresException refused) when (!refused.IsTransient)
         {
-            shard.Fail($"{refused.SqlState}: {refused.MessageText}");
+            runner.Fail($"{refused.SqlState}: {refused.MessageText}");
         }
     }
 
-    private async Task Together(EventPage page, IReadOnlyList<Shard> shards, CancellationToken ct)
+    private async Task Together(EventPage page, IReadOnlyList<Runner> runners, CancellationToken ct)
     {
         await using var connection = await daemon.OpenConnectionAsync(ct);
-        var work = await Folded(connection, page, shards, ct);
+        var work = await Folded(connection, page, runners, ct);
         await using var batch = new NpgsqlBatch(connection);
-        foreach (var (shard, fold) in work) batch.BatchCommands.Add(Fence(shard, fold.UpTo));
+        foreach (var (runner, fold) in work) batch.BatchCommands.Add(Fence(runner, fold.UpTo));
         foreach (var (_, fold) in work)
         {
             fold.AddWrites(batch, fold.Units);
@@ -103,7 +103,7 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         catch (Exception failure) when (failure is not PostgresException)
         {
             // The connection went during the commit: it may have happened.
-            foreach (var shard in shards) shard.Forget();
+            foreach (var runner in runners) runner.Forget();
             throw;
         }
         Settle(work);
@@ -113,14 +113,14 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     /// PostgreSQL refused a value of the page, and a savepoint around each unit finds out which: its key is parked or its projection stops,
     /// the others are written, all in one transaction under the fence.
     /// </summary>
-    private async Task UnitByUnit(EventPage page, Shard shard, CancellationToken ct)
+    private async Task UnitByUnit(EventPage page, Runner runner, CancellationToken ct)
     {
         await using var connection = await daemon.OpenConnectionAsync(ct);
-        var work = await Folded(connection, page, [shard], ct);
+        var work = await Folded(connection, page, [runner], ct);
         var fold = work[0].Fold;
         await using var transaction = await connection.BeginTransactionAsync(ct);
         // The fence to the same place takes the lock first; where the checkpoint goes is known only at the end.
-        await Run(connection, batch => batch.BatchCommands.Add(Fence(shard, shard.Checkpoint)), ct);
+        await Run(connection, batch => batch.BatchCommands.Add(Fence(runner, runner.Checkpoint)), ct);
         foreach (var unit in fold.Units)
         {
             await transaction.SaveAsync("unit", ct);
@@ -138,15 +138,15 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         await Run(connection, batch =>
         {
             fold.AddStop(batch);
-            batch.BatchCommands.Add(Fence(shard, fold.UpTo));
+            batch.BatchCommands.Add(Fence(runner, fold.UpTo));
         }, ct);
         await transaction.CommitAsync(ct);
         Settle(work);
     }
 
-    private static async Task<List<(Shard Shard, Fold Fold)>> Folded(NpgsqlConnection connection, EventPage page, IReadOnlyList<Shard> shards, CancellationToken ct)
+    private static async Task<List<(Runner Runner, Fold Fold)>> Folded(NpgsqlConnection connection, EventPage page, IReadOnlyList<Runner> runners, CancellationToken ct)
     {
-        var work = shards.Select(s => (Shard: s, Fold: s.Projection.Begin(page))).ToList();
+        var work = runners.Select(s => (Runner: s, Fold: s.Projection.Begin(page))).ToList();
         await using var loads = new NpgsqlBatch(connection);
         foreach (var (_, fold) in work) fold.AddLoads(loads);
         if (loads.BatchCommands.Count > 0)
@@ -158,20 +158,20 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         return work;
     }
 
-    private static void Settle(List<(Shard Shard, Fold Fold)> work)
+    private static void Settle(List<(Runner Runner, Fold Fold)> work)
     {
-        foreach (var (shard, fold) in work)
+        foreach (var (runner, fold) in work)
         {
-            shard.Stored(fold.UpTo);
-            if (fold.StoppedBy is { } reason) shard.Stop(reason);
+            runner.Stored(fold.UpTo);
+            if (fold.StoppedBy is { } reason) runner.Stop(reason);
         }
     }
 
-    private static NpgsqlBatchCommand Fence(Shard shard, long to)
+    private static NpgsqlBatchCommand Fence(Runner runner, long to)
     {
         var fence = new NpgsqlBatchCommand("select nubabel.fence($1, $2, $3)");
-        fence.Add(shard.Projection.ProgressionName);
-        fence.Add(shard.Checkpoint);
+        fence.Add(runner.Projection.ProgressionName);
+        fence.Add(runner.Checkpoint);
         fence.Add(to);
         return fence;
     }

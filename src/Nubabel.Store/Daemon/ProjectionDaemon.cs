@@ -35,7 +35,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Leases leases;
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
-    private readonly IReadOnlyList<Shard> shards;
+    private readonly IReadOnlyList<Runner> runners;
     private readonly Loop[] loops;
 
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
@@ -48,10 +48,10 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         (this.daemon, this.projections, this.signal, this.positions, this.options) = (daemon, projections, signal, positions, options ?? new DaemonOptions());
         log ??= NullLogger.Instance;
         direct = DirectConnections.To(connectionString, this.options.Node);
-        shards = [.. projections.All.Select(p => new Shard(p))];
+        runners = [.. projections.All.Select(p => new Runner(p))];
         leases = new Leases(direct);
         wakeUps = new WakeUps(direct, signal, log);
-        follower = new Follower(daemon, projections.Types, shards, signal, positions, this.options);
+        follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
         loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log)];
     }
 
@@ -92,7 +92,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
-            var known = shards.Select(s => new ProjectionStatus(s.Projection.Name, s.Projection.Version, ProjectionState.Waiting, Math.Max(0, s.Checkpoint), 0, 0, 0, null, null));
+            var known = runners.Select(s => new ProjectionStatus(s.Projection.Name, s.Projection.Version, ProjectionState.Waiting, Math.Max(0, s.Checkpoint), 0, 0, 0, null, null));
             status = new DaemonStatus(Mark.Mark, Mark.HighestVisible, null, true, [$"database: {failure.Message}"], [.. known]);
         }
         var failed = loops.Concat(wakeUps.Loops).Where(l => !l.IsAlive).Select(l => $"the loop {l.Name} has ended");
@@ -102,7 +102,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
             Waiting = Mark.Waiting,
             Alive = loops.All(l => l.IsAlive),
             Errors = [.. status.Errors, .. failed, .. errors],
-            Projections = [.. status.Projections.Select(p => shards.First(s => s.Projection.Name == p.Name).Describe(p))],
+            Projections = [.. status.Projections.Select(p => runners.First(s => s.Projection.Name == p.Name).Describe(p))],
         };
     }
 
@@ -110,12 +110,12 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     {
         try
         {
-            var held = await leases.Renew([.. shards.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            var held = await leases.Renew([.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
             var isNew = false;
-            foreach (var shard in shards)
+            foreach (var runner in runners)
             {
-                isNew |= shard.LeaseIs(held.Contains(shard.Projection.ProgressionName));
-                if (!shard.Held) positions.Disown(shard.Projection.ProgressionName);
+                isNew |= runner.LeaseIs(held.Contains(runner.Projection.ProgressionName));
+                if (!runner.Held) positions.Disown(runner.Projection.ProgressionName);
             }
             if (isNew) signal.Heard();
         }
@@ -129,10 +129,10 @@ public sealed class ProjectionDaemon : IAsyncDisposable
 
     private void Disown()
     {
-        foreach (var shard in shards)
+        foreach (var runner in runners)
         {
-            shard.LeaseIs(false);
-            positions.Disown(shard.Projection.ProgressionName);
+            runner.LeaseIs(false);
+            positions.Disown(runner.Projection.ProgressionName);
         }
     }
 }

@@ -37,20 +37,20 @@ public static class Rebuild
         await TakeLease(lease, daemon, projections, projection, ct);
 
         await Empty(daemon, projection, ct);
-        var shard = new Shard(projection);
-        shard.LeaseIs(true);
+        var runner = new Runner(projection);
+        runner.LeaseIs(true);
         var feed = new PageFeed(daemon, projections.Types);
-        await feed.LoadCheckpoints([shard], ct);
+        await feed.LoadCheckpoints([runner], ct);
         var mark = await new HighWater(daemon).Advance(ct);
         var events = 0L;
-        while (shard.Checkpoint < mark && shard.StoppedBy is null)
+        while (runner.Checkpoint < mark && runner.StoppedBy is null)
         {
-            events += await feed.Next([shard], mark, PageSize, ct);
-            if (!shard.CheckpointIsKnown) throw new RebuildRefused($"The rebuild of {name} was cut off: {shard.Error}.");
-            progress(new RebuildProgress(shard.Checkpoint, mark, events));
+            events += await feed.Next([runner], mark, PageSize, ct);
+            if (!runner.CheckpointIsKnown) throw new RebuildRefused($"The rebuild of {name} was cut off: {runner.Error}.");
+            progress(new RebuildProgress(runner.Checkpoint, mark, events));
         }
         var status = (await DaemonStatus.Read(daemon, projections, ct)).Projections.First(p => p.Name == name);
-        return new RebuildResult(shard.Checkpoint, events, status.ParkedKeys, shard.StoppedBy);
+        return new RebuildResult(runner.Checkpoint, events, status.ParkedKeys, runner.StoppedBy);
     }
 
     private static async Task TakeLease(NpgsqlConnection lease, NpgsqlDataSource daemon, ProjectionSet projections, Projection projection, CancellationToken ct)

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Nubabel.Store;
 
 /// <summary>A projection as this process runs it: its lease, its checkpoint, what went wrong.</summary>
-internal sealed class Shard(Projection projection)
+internal sealed class Runner(Projection projection)
 {
     private const long Unknown = -1;
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
