@@ -6,6 +6,7 @@ using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
+using Nubabel.Domain.Projections;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -93,6 +94,14 @@ public static class EventCatalog
         // Operators
         new("operator_added", typeof(OperatorAdded)),
         new("operator_removed", typeof(OperatorRemoved)),
+
+        // Projections
+        new("projection_paused", typeof(ProjectionPaused)),
+        new("projection_resumed", typeof(ProjectionResumed)),
+        new("projection_event_skipped", typeof(ProjectionEventSkipped)),
+        new("projection_key_retried", typeof(ProjectionKeyRetried)),
+        new("projection_rebuild_started", typeof(ProjectionRebuildStarted)),
+        new("projection_rebuild_ended", typeof(ProjectionRebuildEnded)),
 
         // Attempts
         new("attempt_denied", typeof(AttemptDenied)),

@@ -7,6 +7,7 @@ using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
+using Nubabel.Domain.Projections;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -66,6 +67,7 @@ public sealed class RebuildEqualsLiveTests
             await Task.WhenAll(Organization(), Organization());
             await Operator();
             await Flags();
+            await Control();
             await ApiKeys(JournalOf(Projection.PlatformTenant, new Origin($"operator:{Guid.Empty}")), seed * 10);
             // A new event type is added to what happens here.
             Assert.Equal([], EventCatalog.All.Select(e => e.Alias).Except(await database.Scalar<string[]>("select array_agg(distinct type::text) from events.mt_events")));
@@ -202,6 +204,18 @@ public sealed class RebuildEqualsLiveTests
                 ];
                 foreach (var command in end is null ? commands : [.. commands, end]) await journal.Handle(stream, command, ct);
             }
+        }
+
+        /// <summary>What operators do with the very projections that are looked at.</summary>
+        private async Task Control()
+        {
+            var journal = JournalOf(Projection.PlatformTenant, new Origin("operator:test"));
+            Command<ProjectionControl>[] commands =
+            [
+                new PauseProjection(1, Reason.Parse("for the test")), new ResumeProjection(1), new SkipEvent(1, "none", "none", 0, Reason.Parse("nothing stands there")),
+                new RetryKey(1), new StartRebuild(2, RebuildKind.Version), new EndRebuild(2, RebuildOutcome.Failed, 0, 0),
+            ];
+            foreach (var command in commands) await journal.Handle(Streams.Named<ProjectionControl>("devices"), command, CancellationToken.None);
         }
 
         private Journal JournalOf(string tenant, Origin origin, TimeProvider? time = null) =>

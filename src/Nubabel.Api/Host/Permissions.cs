@@ -54,6 +54,7 @@ public static class Permissions
         new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),
         new("platform:migrations", "see schema migrations", Operators, ForKeys: true),
         new("platform:projections", "see projections", Operators, ForKeys: true),
+        new("platform:projections-write", "pause, resume and rebuild projections, retry and skip parked events", Operators, ForKeys: true),
     ];
 
     private static readonly FrozenDictionary<string, FrozenSet<string>> ByRole = Everyone.Append(Operator)
