@@ -54,7 +54,8 @@ public sealed class ProjectionControlSpecs : Spec<ProjectionControl>
     {
         Given().When(new StartRebuild(1, RebuildKind.Same, Forced: true)).ThenRefusedAgain("projection.rebuilding", new ProjectionRebuildStarted(1, RebuildKind.Same, Forced: true));
         Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(new StartRebuild(1, RebuildKind.Same)).Refused("projection.rebuilding", RefusalKind.Conflict);
-        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(new StartRebuild(2, RebuildKind.Version)).Then(new ProjectionRebuildStarted(2, RebuildKind.Version));
+        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(new StartRebuild(2, RebuildKind.Version))
+            .ThenRefusedAgain("projection.rebuilding", new ProjectionRebuildStarted(2, RebuildKind.Version));
         Given(new ProjectionRebuildStarted(1, RebuildKind.Same), new ProjectionRebuildEnded(1, RebuildOutcome.Failed, 0, 0))
             .When(new StartRebuild(1, RebuildKind.Same)).ThenRefusedAgain("projection.rebuilding", new ProjectionRebuildStarted(1, RebuildKind.Same));
     }
