@@ -102,6 +102,7 @@ public static class Migrations
             grant select on nubabel.signing_keys, nubabel.schema_migrations, nubabel.stamps to {api}, {daemon};
             grant insert, update on nubabel.signing_keys, nubabel.stamps to {daemon};
             grant select, insert, update, delete on nubabel.parked, nubabel.flag_counts to {daemon};
+            grant select, insert, update, delete on nubabel.nodes to {daemon};
             grant select on nubabel.key_uses to {api};
             grant select, insert, update on nubabel.key_uses to {daemon};
             revoke execute on all functions in schema nubabel from public;

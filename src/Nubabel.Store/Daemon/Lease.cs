@@ -7,7 +7,7 @@ namespace Nubabel.Store;
 /// Which projections this process may run: a session advisory lock for each, all on one direct connection. An optimisation only, so that two
 /// processes do not do the same work; what keeps the tables right is the fence on the checkpoint.
 /// </summary>
-internal sealed class Leases(NpgsqlDataSource direct) : IAsyncDisposable
+internal sealed class Leases(NpgsqlDataSource direct, string node, string[] announced) : IAsyncDisposable
 {
     private readonly HashSet<string> held = [];
     private NpgsqlConnection? connection;
@@ -24,6 +24,7 @@ internal sealed class Leases(NpgsqlDataSource direct) : IAsyncDisposable
         try
         {
             connection ??= await direct.OpenConnectionAsync(ct);
+            await Announce(connection, ct);
             var given = await Release(connection, await Awaited(connection, ct), ct);
             await Take(connection, [.. wanted.Where(n => !held.Contains(n) && !given.Contains(n))], ct);
             await Release(connection, [.. held.Where(n => !wanted.Contains(n))], ct);
@@ -36,12 +37,33 @@ internal sealed class Leases(NpgsqlDataSource direct) : IAsyncDisposable
         }
     }
 
+    /// <summary>Gives everything back and takes this node's name off the list.</summary>
+    public async Task Leave()
+    {
+        try
+        {
+            if (connection is not null) await Nodes.Leave(connection, node, CancellationToken.None);
+        }
+        catch (NpgsqlException)
+        {
+            // Whoever cannot say good-bye is missed after a few seconds.
+        }
+        await DisposeAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         held.Clear();
         if (connection is not { } gone) return;
         connection = null;
         await gone.DisposeAsync();
+    }
+
+    private async Task Announce(NpgsqlConnection on, CancellationToken ct)
+    {
+        await using var batch = new NpgsqlBatch(on);
+        Nodes.Announce(batch, node, announced);
+        await batch.ExecuteNonQueryAsync(ct);
     }
 
     /// <summary>Held leases that somebody stands in line for. Nodes only try; whoever waits means it.</summary>

@@ -29,7 +29,7 @@ public sealed partial class NodeNotes : IAsyncDisposable
     public NodeNotes(string connectionString, string channel, TimeSpan every, Func<IEnumerable<string>> outgoing, Action<string> incoming, ILogger? log = null)
     {
         if (!ChannelName().IsMatch(channel)) throw new ArgumentException("A channel is lower-case letters and underscores.", nameof(channel));
-        direct = DirectConnections.To(connectionString, new DaemonOptions().Node);
+        direct = DirectConnections.To(connectionString, Nodes.Process);
         (this.channel, this.every, this.outgoing, this.incoming) = (channel, every, outgoing, incoming);
         loop = new Loop($"notes {channel}", Round, log ?? NullLogger.Instance);
     }

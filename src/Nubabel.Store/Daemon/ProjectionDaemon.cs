@@ -8,7 +8,7 @@ namespace Nubabel.Store;
 public sealed record DaemonOptions
 {
     /// <summary>How this process is named to others: the application name of its direct connections.</summary>
-    public string Node { get; init; } = $"nubabel {Environment.MachineName}:{Environment.ProcessId}";
+    public string Node { get; init; } = Nodes.NewName();
 
     /// <summary>How long a hint may be missing before the log is looked at anyway.</summary>
     public TimeSpan Poll { get; init; } = TimeSpan.FromMilliseconds(500);
@@ -49,7 +49,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         log ??= NullLogger.Instance;
         direct = DirectConnections.To(connectionString, this.options.Node);
         runners = [.. projections.All.Select(p => new Runner(p))];
-        leases = new Leases(direct);
+        leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
         loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log)];
@@ -70,7 +70,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         foreach (var loop in loops.Reverse()) await loop.Stop();
         await follower.CaughtUp();
         Disown();
-        await leases.DisposeAsync();
+        await leases.Leave();
         await wakeUps.Stop();
     }
 

@@ -1,0 +1,48 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Nubabel.Store;
+
+/// <summary>
+/// The table of the processes that run a daemon. Only the database's clock counts: those of the nodes may be off by minutes.
+/// </summary>
+public static class Nodes
+{
+    /// <summary>A node counts as there for this long after its last heartbeat. As an SQL condition over the row <c>n</c>.</summary>
+    internal const string IsThere = "n.seen > clock_timestamp() - interval '5 seconds'";
+
+    /// <summary>The row of a node that was killed is kept this long, for whoever looks what has become of it.</summary>
+    private const string Remembered = "interval '1 hour'";
+
+    private static int inThisProcess;
+
+    /// <summary>How this process names its connections to an operator. Some digits are random: two containers may have one host name and process id 1 both.</summary>
+    internal static string Process { get; } =
+        $"nubabel {(Environment.MachineName.Length > 36 ? Environment.MachineName[..36] : Environment.MachineName)}:{Environment.ProcessId}-{Random.Shared.Next(0x10000):x4}";
+
+    /// <summary>A name that no other daemon has, of this process either.</summary>
+    internal static string NewName() => Interlocked.Increment(ref inThisProcess) is > 1 and var number ? $"{Process}.{number}" : Process;
+
+    /// <summary>Adds to the batch that this node is there and what its build runs, and forgets nodes that have long been gone.</summary>
+    internal static void Announce(NpgsqlBatch batch, string name, string[] progressions)
+    {
+        // Not waited for on disk: the next heartbeat says it again.
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('synchronous_commit', 'off', true)"));
+        var announce = new NpgsqlBatchCommand("""
+            insert into nubabel.nodes as n (name, progressions) values ($1, $2)
+            on conflict (name) do update set seen = excluded.seen, progressions = excluded.progressions
+            """);
+        announce.Add(name);
+        announce.AddArray(progressions, NpgsqlDbType.Varchar);
+        batch.BatchCommands.Add(announce);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand($"delete from nubabel.nodes where seen < clock_timestamp() - {Remembered}"));
+    }
+
+    /// <summary>This node stops in order: nobody needs to wonder where it is.</summary>
+    internal static async Task Leave(NpgsqlConnection connection, string name, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("delete from nubabel.nodes where name = $1", connection);
+        command.Add(name);
+        await command.ExecuteNonQueryAsync(ct);
+    }
+}
