@@ -17,7 +17,7 @@ public static class Verbs
     {
         var root = new RootCommand("Nubabel: tenants, sessions, devices and their audit trail as events over one PostgreSQL.")
         {
-            Config(), Migrate(), OperatorVerbs.All(), Keys(), Projections(), HealthVerb(),
+            Config(), Migrate(), OperatorVerbs.All(), Keys(), ProjectionVerbs.All(), HealthVerb(),
         };
         var serve = new Command("serve", "Serve the API (what happens without a verb, too).");
         serve.SetAction((_, ct) => Guarded(() => Server.Run(ct)));
@@ -69,29 +69,6 @@ public static class Verbs
             return 0;
         }));
         return new Command("keys", "The keys that sign access tokens.") { rotate };
-    }
-
-    private static Command Projections()
-    {
-        var list = new Command("list", "Show every read model: where it is and how far behind.");
-        list.SetAction((_, ct) => Guarded(async () =>
-        {
-            await using var node = await Opened.Open(ct);
-            var status = await DaemonStatus.Read(node.Node.Database.Daemon, ReadModels.All, ct);
-            Console.WriteLine($"{"name",-16} {"version",7} {"state",-8} {"position",12} {"lag",8} {"parked",7}  owner");
-            foreach (var p in status.Projections)
-                Console.WriteLine($"{p.Name,-16} {p.Version,7} {p.State.ToString().ToLowerInvariant(),-8} {p.Position,12} {p.Lag,8} {p.ParkedKeys,7}  {p.Owner ?? "(nobody)"}");
-            return 0;
-        }));
-        var name = new Argument<string>("name") { Description = "Which read model." };
-        var rebuild = new Command("rebuild", "Empty a read model and fold the log into it again. Readers see it grow meanwhile.") { name };
-        rebuild.SetAction((parsed, ct) => Guarded(async () =>
-        {
-            await using var node = await Opened.Open(ct);
-            if (ReadModels.All.Find(parsed.GetValue(name)!) is null) return Fail($"There is no read model named {parsed.GetValue(name)}.");
-            return await Rebuilding.Run(node, parsed.GetValue(name)!, ct);
-        }));
-        return new Command("projections", "The read models.") { list, rebuild };
     }
 
     private static Command HealthVerb()
