@@ -24,7 +24,7 @@ internal sealed class Leases(NpgsqlDataSource direct, string node, string[] anno
         try
         {
             connection ??= await direct.OpenConnectionAsync(ct);
-            await Announce(connection, ct);
+            await Announce(connection, wanted, ct);
             var given = await Release(connection, await Awaited(connection, ct), ct);
             await Take(connection, [.. wanted.Where(n => !held.Contains(n) && !given.Contains(n))], ct);
             await Release(connection, [.. held.Where(n => !wanted.Contains(n))], ct);
@@ -59,10 +59,10 @@ internal sealed class Leases(NpgsqlDataSource direct, string node, string[] anno
         await gone.DisposeAsync();
     }
 
-    private async Task Announce(NpgsqlConnection on, CancellationToken ct)
+    private async Task Announce(NpgsqlConnection on, IReadOnlyCollection<string> wanted, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(on);
-        Nodes.Announce(batch, node, announced);
+        Nodes.Announce(batch, node, announced, [.. wanted]);
         await batch.ExecuteNonQueryAsync(ct);
     }
 

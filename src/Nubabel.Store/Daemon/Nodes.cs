@@ -24,16 +24,17 @@ public static class Nodes
     internal static string NewName() => Interlocked.Increment(ref inThisProcess) is > 1 and var number ? $"{Process}.{number}" : Process;
 
     /// <summary>Adds to the batch that this node is there and what its build runs, and forgets nodes that have long been gone.</summary>
-    internal static void Announce(NpgsqlBatch batch, string name, string[] progressions)
+    internal static void Announce(NpgsqlBatch batch, string name, string[] progressions, string[] takes)
     {
         // Not waited for on disk: the next heartbeat says it again.
         batch.BatchCommands.Add(new NpgsqlBatchCommand("select set_config('synchronous_commit', 'off', true)"));
         var announce = new NpgsqlBatchCommand("""
-            insert into nubabel.nodes as n (name, progressions) values ($1, $2)
-            on conflict (name) do update set seen = excluded.seen, progressions = excluded.progressions
+            insert into nubabel.nodes as n (name, progressions, takes) values ($1, $2, $3)
+            on conflict (name) do update set seen = excluded.seen, progressions = excluded.progressions, takes = excluded.takes
             """);
         announce.Add(name);
         announce.AddArray(progressions, NpgsqlDbType.Varchar);
+        announce.AddArray(takes, NpgsqlDbType.Varchar);
         batch.BatchCommands.Add(announce);
         batch.BatchCommands.Add(new NpgsqlBatchCommand($"delete from nubabel.nodes where seen < clock_timestamp() - {Remembered}"));
     }

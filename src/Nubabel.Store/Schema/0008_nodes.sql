@@ -5,5 +5,6 @@ create table nubabel.nodes (
   started      timestamptz not null default clock_timestamp(),
   seen         timestamptz not null default clock_timestamp(),
   progressions varchar[]   not null, -- what its build runs: the progression names of its projections, whether it has their leases or not
+  takes        varchar[]   not null, -- those of them that it would run now: none while its loop does not go round
   constraint nodes_pkey primary key (name)
 ) with (fillfactor = 50); -- rewritten twice a second: room for the new row on the same page
