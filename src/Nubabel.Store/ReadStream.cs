@@ -5,10 +5,17 @@ namespace Nubabel.Store;
 /// <summary>How far a stream is read: to its end, a version, a position or a time.</summary>
 /// <param name="Version">The last version wanted.</param>
 /// <param name="Position">The last position wanted.</param>
-/// <param name="At">Events up to this time, in order.</param>
+/// <param name="At">
+/// The last time wanted. The stream is read in order up to the first event that is younger: clocks of two nodes may differ, and an event without those before it
+/// would be no history.
+/// </param>
 public readonly record struct Until(long? Version = null, long? Position = null, DateTimeOffset? At = null)
 {
     public static Until End => default;
+
+    /// <summary>Whether the event is still wanted; behind the first that is not, none is.</summary>
+    public bool Reaches(Recorded e) =>
+        e.Version <= (Version ?? long.MaxValue) && e.Position <= (Position ?? long.MaxValue) && e.At <= (At ?? DateTimeOffset.MaxValue);
 }
 
 /// <summary>Reads streams and decodes rows of the log.</summary>
@@ -39,11 +46,7 @@ internal static class ReadStream
             await reader.NextResultAsync(ct);
             var u = until(stream);
             var events = new List<Recorded>();
-            while (await reader.ReadAsync(ct))
-            {
-                var e = Decode(reader, types);
-                if (e.Position <= (u.Position ?? long.MaxValue) && e.At <= (u.At ?? DateTimeOffset.MaxValue)) events.Add(e);
-            }
+            while (await reader.ReadAsync(ct) && Decode(reader, types) is var e && u.Reaches(e)) events.Add(e);
             result[stream] = events;
         }
         return result;

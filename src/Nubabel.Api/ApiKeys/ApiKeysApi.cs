@@ -75,13 +75,14 @@ public static class ApiKeysApi
         return await answers.Created(made, Row(made) is { } row ? row with { Key = key.Text } : null, $"{(caller.Realm == Realm.Platform ? Platform : Own)}/{key.Key}", ct);
     }
 
-    private static async Task<IResult> Get(Id<ApiKey> id, HttpContext http, Node node, Reader db, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(Id<ApiKey> id, At at, HttpContext http, Node node, Reader db, Journal journal, Answers answers, CancellationToken ct)
     {
         var key = await journal.Load(id, ct);
-        var row = Row(key) is { } found ? found.At(node.Time.GetUtcNow(), await KeyUses.Last(db, id.Value, ct)) : null;
+        // Uses stand beside the log, so of an earlier time there are none to show.
+        var used = at.Until is null ? await KeyUses.Last(db, id.Value, ct) : null;
         // It is used and expires without a new version, so an If-None-Match is not answered by 304 here.
         http.Request.Headers.IfNoneMatch = default;
-        return await answers.Found(http, key, row, Missing(), ct);
+        return await answers.Found(http, key, at, shown => Row(shown)?.At(at.Moment(shown, node.Time), used), Missing(), ct);
     }
 
     private static async Task<IResult> Rotate(

@@ -39,11 +39,11 @@ public static class DevicesApi
         return await answers.Created(device, Row(device), $"/api/devices/{device.Id}", ct);
     }
 
-    private static async Task<IResult> Get(Id<Device> id, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(Id<Device> id, At at, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
     {
         var device = await journal.Load(id, ct);
         if (device.State.Owner != caller.User) throw Missing();
-        return await answers.Found(http, device, Row(device), Missing(), ct);
+        return await answers.Found(http, device, at, Row, Missing(), ct);
     }
 
     private static async Task<IResult> Rename(Id<Device> id, Body<RenameDevice> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>

@@ -73,10 +73,10 @@ public static class FlagAdminApi
         return await answers.Created(flag, Row(flag), PathOf(body.Value.Key.Value), ct);
     }
 
-    private static async Task<IResult> Get(string key, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(string key, At at, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
     {
         var flag = await journal.Load(StreamOf(key), ct);
-        return await answers.Found(http, flag, Row(flag), Missing(), ct);
+        return await answers.Found(http, flag, at, Row, Missing(), ct);
     }
 
     private static async Task<IResult> Patch(string key, Body<ChangeFlag> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>

@@ -25,6 +25,7 @@ public static partial class ProblemCodes
         new("etag.invalid", 400, "Invalid entity tag", "`If-Match` or `If-None-Match` is not `*` or a list of quoted entity tags."),
         new("resource.version_mismatch", 412, "Version mismatch", "`If-Match` names another version than the current one, which `ETag` shows."),
         new("resource.missing", 404, "Not found", "It does not exist for this caller."),
+        new("resource.not_yet", 404, "Not there yet", "It exists, but did not exist yet at the time or position that `at` names."),
         new("resource.conflict", 409, "Conflict", "The state does not allow it."),
         new("cors.origin_refused", 403, "Origin refused", "The request comes from a web origin that is not in `Cors:Origins`."),
         new("json.empty", 400, "Empty body", "The route needs a JSON body and there is none."),

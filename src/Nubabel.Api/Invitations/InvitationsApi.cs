@@ -59,10 +59,10 @@ public static class InvitationsApi
         return page.Answer(await InvitationList.Open(db, node.Time.GetUtcNow(), page.After, page.Limit, ct));
     }
 
-    private static async Task<IResult> Get(Id<Invitation> id, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(Id<Invitation> id, At at, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
     {
         var invitation = await journal.Load(id, ct);
-        return await answers.Found(http, invitation, Row(invitation), Missing(), ct);
+        return await answers.Found(http, invitation, at, Row, Missing(), ct);
     }
 
     private static async Task<IResult> Invite(

@@ -45,10 +45,10 @@ public static class MembersApi
         return page.Answer(await MemberList.Of(db, ofRole, ofStatus, page.After, page.Limit, ct));
     }
 
-    private static async Task<IResult> Get(Id<User> userId, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(Id<User> userId, At at, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
     {
         var user = await journal.Load(userId, ct);
-        return await answers.Found(http, user, Row(user), Missing(), ct);
+        return await answers.Found(http, user, at, Row, Missing(), ct);
     }
 
     private static async Task<IResult> PutRole(

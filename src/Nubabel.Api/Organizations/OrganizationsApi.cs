@@ -78,10 +78,10 @@ public static class OrganizationsApi
         return signIns.Answer(StatusCodes.Status201Created, answer, Math.Max(registered.Outcome.Position, opened.Outcome.Position));
     }
 
-    private static async Task<IResult> Get(HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(At at, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
     {
         var loaded = await journal.Load(Own(caller), ct);
-        return await answers.Found(http, loaded, loaded.Row<OrganizationProfile>(OrganizationProfile.Evolve), Missing(), ct);
+        return await answers.Found(http, loaded, at, organization => organization.Row<OrganizationProfile>(OrganizationProfile.Evolve), Missing(), ct);
     }
 
     private static async Task<IResult> Rename(Body<RenameOrganization> body, HttpRequest request, Caller caller, Journal journal, Answers answers, CancellationToken ct)

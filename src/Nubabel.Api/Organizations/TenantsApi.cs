@@ -63,10 +63,10 @@ public static class TenantsApi
         return page.Answer(await OrganizationList.Search(db, new OrganizationList.Filter(q, StatusOf(status), plan), page.After, page.Limit, ct));
     }
 
-    private static async Task<IResult> Get(Id<Organization> id, HttpContext http, RequestScope scope, TimeProvider time, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(Id<Organization> id, At at, HttpContext http, RequestScope scope, TimeProvider time, Answers answers, CancellationToken ct)
     {
         var organization = await JournalOf(id, scope).Load(id, ct);
-        return await answers.Found(http, organization, Row(organization)?.At(time.GetUtcNow()), OrganizationsApi.Missing(), ct);
+        return await answers.Found(http, organization, at, shown => Row(shown)?.At(at.Moment(shown, time)), OrganizationsApi.Missing(), ct);
     }
 
     private static async Task<IResult> Change(Id<Organization> id, Body<TenantChange> body, HttpRequest request, RequestScope scope, Answers answers, CancellationToken ct) =>

@@ -29,10 +29,10 @@ public static class UsersApi
         user.MapPatch("", Change).Needs("user:write").Answers200<UserProfile>().WithExample("""{"name":"Ada Lovelace"}""", Example);
     }
 
-    private static async Task<IResult> Get(HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(At at, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
     {
         var loaded = await journal.Load(caller.User, ct);
-        return await answers.Found(http, loaded, loaded.Row<UserProfile>(UserProfile.Evolve), Missing(), ct);
+        return await answers.Found(http, loaded, at, user => user.Row<UserProfile>(UserProfile.Evolve), Missing(), ct);
     }
 
     private static async Task<IResult> Change(Body<ProfileChange> body, HttpRequest request, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct)

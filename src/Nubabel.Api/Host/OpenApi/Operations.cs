@@ -86,6 +86,7 @@ internal static class Operations
             }));
             operation.Parameters.Add(Query("cursor", "`next` of the page before.", new OpenApiSchema { Type = JsonSchemaType.String }));
         }
+        if (endpoint.OfType<AtMetadata>().Any()) operation.Parameters.Add(Query(At.Name, At.Meaning, new OpenApiSchema { Type = JsonSchemaType.String }));
         var declared = operation.Parameters.Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var name in endpoint.OfType<QueryNames>().SelectMany(q => q.Names).Where(n => declared.Add(n)))
             operation.Parameters.Add(Query(name, null, new OpenApiSchema { Type = JsonSchemaType.String }));
@@ -125,7 +126,7 @@ internal static class Operations
     {
         var statuses = new List<string> { "400" };
         if (access?.Permission is not null || method == "POST") statuses.AddRange(["401", "403"]);
-        if (HasPath(operation)) statuses.Add("404");
+        if (HasPath(operation) || endpoint.OfType<AtMetadata>().Any()) statuses.Add("404");
         if (method is not ("GET" or "HEAD")) statuses.Add("409");
         if (method is "PUT" or "PATCH" or "DELETE") statuses.Add("412");
         if (operation.RequestBody is not null) statuses.AddRange(["413", "415", "422"]);
