@@ -19,17 +19,21 @@ all_projects() {
 }
 
 verb_test() {
-  local projects=() code=0
+  local projects=() builds=() name code=0
   while [[ ${1:-} != '' && -d $root/tests/Nubabel.${1:-}.Tests ]]; do
     projects+=("Nubabel.$1.Tests")
     shift
   done
   # A word that is neither a project nor an option is a slip of the fingers, not a filter.
   if [[ ${1:-} != '' && ${1:-} != -* ]]; then die "there is no test project $1."; fi
-  if (( ${#projects[@]} == 0 )); then all_projects; fi
+  # Whoever tests one project waits for what it needs, and not for the whole.
+  builds=("${projects[@]/#/tests/}")
+  if (( ${#projects[@]} == 0 )); then all_projects; builds=(Nubabel.sln); fi
   dotnet_found
   say 'Building …'
-  interruptible dotnet_quietly build Nubabel.sln -c Release >&2 || code=$?
+  for name in "${builds[@]}"; do
+    interruptible dotnet_quietly build "$name" -c Release >&2 || code=$?
+  done
   if (( code == 0 )); then run_tests "$@"; else failed=1; fi
   close_with_sum
 }
