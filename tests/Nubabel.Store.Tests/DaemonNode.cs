@@ -25,12 +25,12 @@ public sealed class DaemonNode : IAsyncDisposable
     public Positions Positions { get; }
     public ProjectionDaemon Daemon { get; }
 
-    public static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null) =>
-        new(database, name, Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100));
+    public static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, ProjectionSet? projections = null) =>
+        new(database, name, projections ?? Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100));
 
-    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null)
+    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, ProjectionSet? projections = null)
     {
-        var node = On(database, name, heartbeat);
+        var node = On(database, name, heartbeat, projections);
         await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
         node.Daemon.Start();
         return node;

@@ -48,9 +48,10 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
         {
             this.projection = projection;
             UpTo = page.To;
-            foreach (var e in page.Events)
+            foreach (var met in page.Events)
             {
-                if (!projection.Wants(e.Event.Type)) continue;
+                if (!projection.Wants(met.Event.Type)) continue;
+                var e = TModel.NeedsData ? met : met with { Unreadable = null };
                 if (KeyOf(e, out var failed) is not { } key) continue;
                 var address = (projection.TenantOf(e.Event), key);
                 if (!documents.TryGetValue(address, out var document)) documents[address] = document = new Document(address.Item1, key);
