@@ -69,6 +69,7 @@ public sealed class RebuildEqualsLiveTests
             await Flags();
             await Control();
             await ApiKeys(JournalOf(Projection.PlatformTenant, new Origin($"operator:{Guid.Empty}")), seed * 10);
+            await MartenWriter.Append(database.Database.Daemon, Guid.NewGuid().ToString(), $"invoice-{seed}", new MartenEvent("invoice_sent", "[1]", "7"), new MartenEvent($"invoice_{seed}"));
             // A new event type is added to what happens here.
             Assert.Equal([], EventCatalog.All.Select(e => e.Alias).Except(await database.Scalar<string[]>("select array_agg(distinct type::text) from events.mt_events")));
             return await database.Scalar<long>("select max(seq_id) from events.mt_events");
