@@ -58,8 +58,8 @@ public sealed class CatalogueTests
             """, row => row.GetString(0));
         Assert.Equal(
             [
-                "directory_confirm search_path=pg_catalog, pg_temp", "directory_find search_path=pg_catalog, pg_temp",
-                "directory_reserve search_path=pg_catalog, pg_temp",
+                "directory_confirm search_path=pg_catalog, pg_temp", "directory_counts search_path=pg_catalog, pg_temp", "directory_find search_path=pg_catalog, pg_temp",
+                "directory_place search_path=pg_catalog, pg_temp", "directory_reserve search_path=pg_catalog, pg_temp",
             ],
             definers);
     }
