@@ -27,17 +27,6 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
             : null;
     }
 
-    /// <summary>True when the slug is now this organization's, also when it was before: a repeated sign-up meets its own reservation.</summary>
-    public async Task<bool> Reserve(string slug, string organization, string shard, CancellationToken ct)
-    {
-        await using var command = main.CreateCommand("select nubabel.directory_reserve($1, $2, $3, $4)");
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = slug });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = organization });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = shard });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = ReservedSeconds });
-        return await command.ExecuteScalarAsync(ct) is true;
-    }
-
     /// <summary>
     /// Reserves a slug, and says on which shard its organization is to live: the wanted one, or that of its first reservation. Null when the slug is another's.
     /// </summary>

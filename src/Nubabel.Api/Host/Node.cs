@@ -24,7 +24,10 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     /// <summary>For what every node adds to what is kept about all tenants beside the log.</summary>
     public PlatformWriter EveryonesWriter { get; } = new(database);
 
-    public TenantDirectory Directory { get; } = new(database.Api);
+    /// <summary>The databases that organizations live on: this one alone, so far.</summary>
+    public Shards Shards { get; } = new(database);
+
+    public TenantDirectory Directory => Shards.Directory;
 
     public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time);
     public Reader Reader(string tenant) => new(database, Subjects, tenant);
