@@ -25,6 +25,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         // A process that owns nothing leaves the mark to those who do.
         if (!runners.Any(s => s.Held))
         {
+            highWater.Rest();
             await Loop.Wait(hint, options.Poll, ct);
             return;
         }
