@@ -21,6 +21,9 @@ public sealed record DaemonOptions
 
     /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
     public int LargestPage { get; init; } = 5000;
+
+    /// <summary>What the mark passes a gap on; another one only in the test that shows what it would lose.</summary>
+    internal IGapRule Rule { get; init; } = new SequenceLockRule();
 }
 
 /// <summary>
@@ -64,6 +67,9 @@ public sealed class ProjectionDaemon : IAsyncDisposable
 
     /// <summary>Why this process does not do its part of the projections; null while it does.</summary>
     public string? Fault => loops.Select(l => l.Fault).FirstOrDefault(f => f is not null);
+
+    /// <summary>What this process believes it may run.</summary>
+    internal IReadOnlyList<string> Held => [.. runners.Where(r => r.Held).Select(r => r.Projection.Name)];
 
     public void Start()
     {
