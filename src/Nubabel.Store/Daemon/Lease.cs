@@ -21,6 +21,9 @@ internal sealed class Leases(NpgsqlDataSource direct, string node, string[] runs
     /// <summary>The lock's key of a progression name, as an SQL expression over the column or parameter that holds the name.</summary>
     internal static string Key(string name) => $"hashtextextended('nubabel:projection:' || {name}, 0)";
 
+    /// <summary>How far the log was visible at the last heartbeat.</summary>
+    public long HighestVisible { get; private set; }
+
     /// <summary>
     /// Proves that the connection lives, says that this node is there, gives up what another process waits for (a rebuild) or what others should have, takes
     /// its share of what is free, and returns what is held. Throws when the connection is gone; then nothing is held any more.
@@ -89,6 +92,7 @@ internal sealed class Leases(NpgsqlDataSource direct, string node, string[] runs
             left join pg_stat_activity a on a.pid = l.pid
             group by p.name
             """));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select coalesce(max(seq_id), 0) from events.mt_events"));
         await using var reader = await batch.ExecuteReaderAsync(ct);
         // The first result is the setting's; what only writes has none.
         await reader.NextResultAsync(ct);
@@ -103,6 +107,9 @@ internal sealed class Leases(NpgsqlDataSource direct, string node, string[] runs
             if (reader.GetBoolean(2)) awaited.Add(reader.GetString(0));
             if (!reader.IsDBNull(3)) silent.Add(reader.GetInt32(3));
         }
+        await reader.NextResultAsync(ct);
+        await reader.ReadAsync(ct);
+        HighestVisible = reader.GetInt64(0);
         return (new NodesView(takes, owners), awaited, silent);
     }
 

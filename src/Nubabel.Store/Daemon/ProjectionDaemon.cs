@@ -39,6 +39,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Positions positions;
     private readonly DaemonOptions options;
     private readonly Leases leases;
+    private readonly Sightings sightings = new();
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
     private readonly IReadOnlyList<Runner> runners;
@@ -67,6 +68,9 @@ public sealed class ProjectionDaemon : IAsyncDisposable
 
     /// <summary>Why this process does not do its part of the projections; null while it does.</summary>
     public string? Fault => loops.Select(l => l.Fault).FirstOrDefault(f => f is not null);
+
+    /// <summary>For how long this process has seen a read model that stands here behind the log, whatever the clocks of those who write say.</summary>
+    public TimeSpan Behind(long position) => sightings.Behind(position);
 
     /// <summary>What this process believes it may run.</summary>
     internal IReadOnlyList<string> Held => [.. runners.Where(r => r.Held).Select(r => r.Projection.Name)];
@@ -127,6 +131,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
             // A process that does not get round keeps nothing that another could run. What it may still commit meets the fence.
             var stuck = !following.IsAlive || following.Round > options.GivesUp;
             var held = await leases.Renew(stuck ? [] : [.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            sightings.See(leases.HighestVisible);
             var isNew = false;
             foreach (var runner in runners)
             {
