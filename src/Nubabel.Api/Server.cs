@@ -169,6 +169,7 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapAdmin();
+        app.MapNodes();
         app.MapHealth();
         app.MapDocument();
     }

@@ -8,7 +8,7 @@ public sealed class DaemonNode : IAsyncDisposable
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(10);
     private readonly EngineDatabase database;
 
-    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat)
+    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat, IGapRule? rule)
     {
         this.database = database;
         Projections = projections;
@@ -16,7 +16,7 @@ public sealed class DaemonNode : IAsyncDisposable
         Log = new TallyLog(database.Daemon, Signal);
         Positions = new Positions(database.Daemon, projections);
         Daemon = new ProjectionDaemon(database.Daemon, database.DaemonConnectionString, projections, Signal, Positions,
-            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = TimeSpan.FromMilliseconds(200) });
+            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = TimeSpan.FromMilliseconds(200), Rule = rule ?? new SequenceLockRule() });
     }
 
     public ProjectionSet Projections { get; }
@@ -25,12 +25,12 @@ public sealed class DaemonNode : IAsyncDisposable
     public Positions Positions { get; }
     public ProjectionDaemon Daemon { get; }
 
-    public static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, ProjectionSet? projections = null) =>
-        new(database, name, projections ?? Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100));
+    internal static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, IGapRule? rule = null, ProjectionSet? projections = null) =>
+        new(database, name, projections ?? Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100), rule);
 
-    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, ProjectionSet? projections = null)
+    internal static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, IGapRule? rule = null, ProjectionSet? projections = null)
     {
-        var node = On(database, name, heartbeat, projections);
+        var node = On(database, name, heartbeat, rule, projections);
         await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
         node.Daemon.Start();
         return node;

@@ -34,8 +34,8 @@ public sealed record ProjectionStatus(string Name, int Version, ProjectionState 
 
 /// <summary>How the projections of this database stand.</summary>
 /// <param name="Mark">The stored high-water mark.</param>
-/// <param name="Waiting">The gap that this process waits for.</param>
-/// <param name="Alive">False when a loop of this process has died; true where none runs.</param>
+/// <param name="Waiting">The gap that the mark waits for.</param>
+/// <param name="Alive">False when a loop of this process has died, hangs or fails; true where none runs.</param>
 /// <param name="Errors">The last failures of this process's loops.</param>
 /// <param name="Unknown">Events that were passed over because this build does not know their alias; null where they are not counted.</param>
 public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Waiting, bool Alive, IReadOnlyList<string> Errors, IReadOnlyList<ProjectionStatus> Projections,

@@ -12,7 +12,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     private static readonly TimeSpan ShortestGapPause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestGapPause = TimeSpan.FromMilliseconds(25);
 
-    private readonly HighWater highWater = new(daemon);
+    private readonly HighWater highWater = new(daemon, options.Rule);
     private readonly PageFeed feed = new(daemon, types);
     private int limit = SmallestPage;
 
@@ -25,6 +25,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         // A process that owns nothing leaves the mark to those who do.
         if (!runners.Any(s => s.Held))
         {
+            highWater.Rest();
             await Loop.Wait(hint, options.Poll, ct);
             return;
         }
@@ -66,7 +67,12 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     private async Task<bool> Page(List<Runner> group, long mark, int pageLimit, CancellationToken ct)
     {
         await feed.Next(group, mark, pageLimit, ct);
-        foreach (var runner in group.Where(s => s.CheckpointIsKnown)) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);
+        foreach (var runner in group)
+        {
+            if (runner.CheckpointIsKnown) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);
+            // Whoever was fenced knows nothing any more, and its readers must not wait for it.
+            else if (!runner.Held) positions.Disown(runner.Projection.ProgressionName);
+        }
         return group.Any(s => s.IsRunnable && s.Checkpoint < mark);
     }
 

@@ -16,8 +16,14 @@ public sealed record DaemonOptions
     /// <summary>How often leases are proven and free ones tried.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>After so long in one round this process gives its leases back, so that others go on.</summary>
+    public TimeSpan GivesUp { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
     public int LargestPage { get; init; } = 5000;
+
+    /// <summary>What the mark passes a gap on; another one only in the test that shows what it would lose.</summary>
+    internal IGapRule Rule { get; init; } = new SequenceLockRule();
 }
 
 /// <summary>
@@ -33,9 +39,11 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Positions positions;
     private readonly DaemonOptions options;
     private readonly Leases leases;
+    private readonly Sightings sightings = new();
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
     private readonly IReadOnlyList<Runner> runners;
+    private readonly Loop following;
     private readonly Loop[] loops;
 
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
@@ -52,11 +60,20 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
-        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log)];
+        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log)];
     }
 
     /// <summary>How far the log is safe to read, as this process last saw it.</summary>
     public MarkStatus Mark => follower.Mark;
+
+    /// <summary>Why this process does not do its part of the projections; null while it does.</summary>
+    public string? Fault => loops.Select(l => l.Fault).FirstOrDefault(f => f is not null);
+
+    /// <summary>For how long this process has seen a read model that stands here behind the log, whatever the clocks of those who write say.</summary>
+    public TimeSpan Behind(long position) => sightings.Behind(position);
+
+    /// <summary>What this process believes it may run.</summary>
+    internal IReadOnlyList<string> Held => [.. runners.Where(r => r.Held).Select(r => r.Projection.Name)];
 
     public void Start()
     {
@@ -67,7 +84,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     /// <summary>Ends (a batch under way is committed whole or not at all) and gives the leases back, so that another process goes on at once.</summary>
     public async Task Stop()
     {
-        foreach (var loop in loops.Reverse()) await loop.Stop();
+        foreach (var loop in loops) await loop.Stop();
         await follower.CaughtUp();
         Disown();
         await leases.Leave();
@@ -89,18 +106,19 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         try
         {
             status = await DaemonStatus.Read(daemon, projections, ct);
+            // Who proves the mark knows; the others ask.
+            status = status with { Waiting = Mark.Waiting ?? (runners.Any(r => r.Held) ? null : await Holders.Seen(daemon, status.Mark, status.HighestVisible, ct)) };
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
             var known = runners.Select(s => new ProjectionStatus(s.Projection.Name, s.Projection.Version, ProjectionState.Waiting, Math.Max(0, s.Checkpoint), 0, 0, 0, null, null));
-            status = new DaemonStatus(Mark.Mark, Mark.HighestVisible, null, true, [$"database: {failure.Message}"], [.. known]);
+            status = new DaemonStatus(Mark.Mark, Mark.HighestVisible, Mark.Waiting, true, [$"database: {failure.Message}"], [.. known]);
         }
-        var failed = loops.Concat(wakeUps.Loops).Where(l => !l.IsAlive).Select(l => $"the loop {l.Name} has ended");
+        var failed = loops.Select(l => l.Fault).OfType<string>().Concat(wakeUps.Loops.Where(l => !l.IsAlive).Select(l => $"the loop {l.Name} has ended"));
         var errors = loops.Concat(wakeUps.Loops).Where(l => l.LastError is not null).Select(l => $"{l.Name}: {l.LastError}");
         return status with
         {
-            Waiting = Mark.Waiting,
-            Alive = loops.All(l => l.IsAlive),
+            Alive = loops.All(l => l.Fault is null),
             Errors = [.. status.Errors, .. failed, .. errors],
             Projections = [.. status.Projections.Select(p => runners.First(s => s.Projection.Name == p.Name).Describe(p))],
         };
@@ -110,7 +128,10 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     {
         try
         {
-            var held = await leases.Renew([.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            // A process that does not get round keeps nothing that another could run. What it may still commit meets the fence.
+            var stuck = !following.IsAlive || following.Round > options.GivesUp;
+            var held = await leases.Renew(stuck ? [] : [.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            sightings.See(leases.HighestVisible);
             var isNew = false;
             foreach (var runner in runners)
             {
