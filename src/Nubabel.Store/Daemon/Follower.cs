@@ -56,7 +56,9 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
 
     private async Task<List<Runner>> Ready(CancellationToken ct)
     {
-        var runnable = runners.Where(s => s.IsRunnable && s.CatchingUp is null or { IsCompleted: true }).ToList();
+        var free = runners.Where(s => s.CatchingUp is null or { IsCompleted: true }).ToList();
+        foreach (var runner in free) runner.FollowOrders();
+        var runnable = free.Where(s => s.IsRunnable).ToList();
         var unknown = runnable.Where(s => !s.CheckpointIsKnown).ToList();
         if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct);
         return [.. runnable.Where(s => s.CheckpointIsKnown)];

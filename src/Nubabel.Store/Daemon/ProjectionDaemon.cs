@@ -35,6 +35,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Leases leases;
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
+    private readonly OrderBook orders;
     private readonly IReadOnlyList<Runner> runners;
     private readonly Loop[] loops;
 
@@ -52,7 +53,8 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
-        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log)];
+        orders = new OrderBook(daemon, projections);
+        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log), new Loop("orders", CarryOut, log)];
     }
 
     /// <summary>How far the log is safe to read, as this process last saw it.</summary>
@@ -111,6 +113,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         try
         {
             var held = await leases.Renew([.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            await Tell([.. runners.Where(r => held.Contains(r.Projection.ProgressionName))], ct);
             var isNew = false;
             foreach (var runner in runners)
             {
@@ -125,6 +128,22 @@ public sealed class ProjectionDaemon : IAsyncDisposable
             throw;
         }
         await Task.Delay(options.Heartbeat, ct);
+    }
+
+    /// <summary>Carries out what was ordered of the projections that run here and was left over: the process that should have is gone, or has no time.</summary>
+    private async Task CarryOut(CancellationToken ct)
+    {
+        await Task.Delay(options.Heartbeat, ct);
+        var waiting = runners.Where(r => r is { Held: true, HasOrders: true }).ToArray();
+        foreach (var runner in waiting) await orders.Apply(runner.Projection, ct);
+        await Tell(waiting, ct);
+        if (waiting.Length > 0) signal.Heard();
+    }
+
+    private async Task Tell(IReadOnlyList<Runner> told, CancellationToken ct)
+    {
+        var states = await Orders.States(daemon, [.. told.Select(r => r.Projection)], ct);
+        foreach (var runner in told) runner.Told(states[runner.Projection.ProgressionName]);
     }
 
     private void Disown()
