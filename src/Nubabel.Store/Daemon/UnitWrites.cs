@@ -32,7 +32,10 @@ internal static class UnitWrites
         if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
     }
 
-    /// <summary>The first step that makes a refused value is the one that fails. A step behind it cannot heal it: what a page holds must not decide.</summary>
+    /// <summary>
+    /// The first step that makes a refused value is the one that fails, also where a later one would have healed it. (Where the page as a whole is taken, no
+    /// step of it was looked at: what stands only between two events of one page is never written, and so never refused.)
+    /// </summary>
     private static async Task StepByStep(NpgsqlConnection connection, NpgsqlTransaction transaction, Fold fold, object unit, CancellationToken ct)
     {
         for (var steps = 1; steps <= fold.Steps(unit); steps++)
