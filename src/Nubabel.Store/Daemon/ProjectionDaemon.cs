@@ -16,8 +16,8 @@ public sealed record DaemonOptions
     /// <summary>How often leases are proven and free ones tried.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
-    public int LargestPage { get; init; } = 5000;
+    /// <summary>The most events of one batch; batches begin small, grow while there is more to do, and shrink when one takes long.</summary>
+    public int LargestPage { get; init; } = 10_000;
 }
 
 /// <summary>
