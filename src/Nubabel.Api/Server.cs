@@ -17,6 +17,7 @@ using Nubabel.Api.Members;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
+using Nubabel.Api.Projections;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
 using Nubabel.Projections;
@@ -125,6 +126,7 @@ public static class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddSingleton<ProjectionActs>();
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
     }
@@ -170,6 +172,8 @@ public static class Server
         app.MapOperators();
         app.MapAdmin();
         app.MapNodes();
+        app.MapProjections();
+        app.MapParked();
         app.MapHealth();
         app.MapDocument();
     }

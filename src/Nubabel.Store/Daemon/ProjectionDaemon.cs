@@ -19,8 +19,8 @@ public sealed record DaemonOptions
     /// <summary>After so long in one round this process gives its leases back, so that others go on.</summary>
     public TimeSpan GivesUp { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
-    public int LargestPage { get; init; } = 5000;
+    /// <summary>The most events of one batch; batches begin small, grow while there is more to do, and shrink when one takes long.</summary>
+    public int LargestPage { get; init; } = 10_000;
 
     /// <summary>What the mark passes a gap on; another one only in the test that shows what it would lose.</summary>
     internal IGapRule Rule { get; init; } = new SequenceLockRule();
@@ -42,6 +42,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Sightings sightings = new();
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
+    private readonly OrderBook orders;
     private readonly IReadOnlyList<Runner> runners;
     private readonly Loop following;
     private readonly Loop[] loops;
@@ -60,7 +61,8 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
-        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log)];
+        orders = new OrderBook(daemon, projections);
+        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log)];
     }
 
     /// <summary>How far the log is safe to read, as this process last saw it.</summary>
@@ -132,6 +134,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
             var stuck = !following.IsAlive || following.Round > options.GivesUp;
             var held = await leases.Renew(stuck ? [] : [.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
             sightings.See(leases.HighestVisible);
+            await Tell([.. runners.Where(r => held.Contains(r.Projection.ProgressionName))], ct);
             var isNew = false;
             foreach (var runner in runners)
             {
@@ -146,6 +149,22 @@ public sealed class ProjectionDaemon : IAsyncDisposable
             throw;
         }
         await Task.Delay(options.Heartbeat, ct);
+    }
+
+    /// <summary>Carries out what was ordered of the projections that run here and was left over: the process that should have is gone, or has no time.</summary>
+    private async Task CarryOut(CancellationToken ct)
+    {
+        await Task.Delay(options.Heartbeat, ct);
+        var waiting = runners.Where(r => r is { Held: true, HasOrders: true }).ToArray();
+        foreach (var runner in waiting) await orders.Apply(runner.Projection, ct);
+        await Tell(waiting, ct);
+        if (waiting.Length > 0) signal.Heard();
+    }
+
+    private async Task Tell(IReadOnlyList<Runner> told, CancellationToken ct)
+    {
+        var states = await Orders.States(daemon, [.. told.Select(r => r.Projection)], ct);
+        foreach (var runner in told) runner.Told(states[runner.Projection.ProgressionName]);
     }
 
     private void Disown()
