@@ -83,7 +83,7 @@ internal sealed class LogPages(NpgsqlDataSource daemon, string? tenant)
         Kind = await Text(row, ct),
         Version = await row.ReadAsync<long>(ct),
         Type = await row.ReadAsync<string>(ct),
-        At = await row.ReadAsync<DateTime>(ct),
+        At = await row.ReadAsync<DateTime>(NpgsqlTypes.NpgsqlDbType.TimestampTz, ct),
         DotNetType = await Text(row, ct),
         CorrelationId = await Text(row, ct),
         CausationId = await Text(row, ct),
