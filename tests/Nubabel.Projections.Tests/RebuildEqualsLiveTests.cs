@@ -57,7 +57,7 @@ public sealed class RebuildEqualsLiveTests
         database.Scalar<string>(string.Create(CultureInfo.InvariantCulture, $"select coalesce(string_agg(t::text, E'\\n' order by t::text), '') from read.{model.Name}_v{model.Version} t"));
 
     /// <summary>What two organizations do, with every event type of the catalogue in it, several commands by chance and several streams at a time.</summary>
-    private sealed class History(TestDatabase database, Signal signal, int seed)
+    internal sealed class History(TestDatabase database, Signal signal, int seed)
     {
         private readonly Random random = new(seed);
         private readonly SubjectKeys keys = new(database.Database.Api, TestDatabase.Master);
