@@ -132,7 +132,7 @@ public sealed class EventImport(NpgsqlDataSource daemon, EventTypes types, ICons
     private async Task<int> Timed(List<FileEvent> part, CancellationToken ct)
     {
         foreach (var (line, e) in part)
-            if (consequences.SlugOf(e) is { } slug && !(await directory.Reserve(slug, e.Tenant, wish.Shard, ct) && await directory.Confirm(e.Tenant, ct)))
+            if (consequences.SlugOf(e) is { } slug && !(await directory.Place(slug, e.Tenant, wish.Shard, wish.Shard, notFounded: null, ct) == wish.Shard && await directory.Confirm(e.Tenant, ct)))
                 throw new ImportRefused(line, $"the slug {slug} belongs to another organization here.");
         var began = TimeProvider.System.GetTimestamp();
         var written = await Written(part, ct);
