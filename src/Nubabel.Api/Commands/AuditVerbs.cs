@@ -27,7 +27,7 @@ internal static class AuditVerbs
             if (parsed.GetValue(file) is null == parsed.GetValue(into) is null) return Verbs.Fail("Say either --out or --into.");
             await using var node = await Opened.Open(ct);
             if (EventVerbs.Selection(node, parsed.GetValue(tenant), null, parsed.GetValue(to), out var fault) is not { } selection) return Verbs.Fail(fault);
-            if (parsed.GetValue(file) is { } path) return await EventVerbs.Export(node, selection, path, parsed.GetValue(resume), withKeys: false, ct);
+            if (parsed.GetValue(file) is { } path) return await EventVerbs.WithFile(() => EventVerbs.Export(node, selection, path, parsed.GetValue(resume), withKeys: false, ct));
             var target = parsed.GetValue(into)!;
             // A connection string has a password, and a command line is seen by others.
             if (target == "-") target = (await Console.In.ReadLineAsync(ct) ?? "").Trim();

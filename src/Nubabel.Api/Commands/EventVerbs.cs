@@ -28,9 +28,22 @@ internal static class EventVerbs
         {
             await using var node = await Opened.Open(ct);
             if (Selection(node, parsed.GetValue(tenant), parsed.GetValue(from), parsed.GetValue(to), out var fault) is not { } selection) return Verbs.Fail(fault);
-            return await Export(node, selection, parsed.GetValue(file)!, parsed.GetValue(resume), parsed.GetValue(keys), ct);
+            return await WithFile(() => Export(node, selection, parsed.GetValue(file)!, parsed.GetValue(resume), parsed.GetValue(keys), ct));
         }));
         return verb;
+    }
+
+    /// <summary>A full disk, a file that is somebody else's, a pipe that nobody reads any more.</summary>
+    internal static async Task<int> WithFile(Func<Task<int>> work)
+    {
+        try
+        {
+            return await work();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Verbs.Fail(e.Message);
+        }
     }
 
     /// <summary>What of the log is asked for; null and why where that cannot be read.</summary>
@@ -75,7 +88,7 @@ internal static class EventVerbs
             await using var node = await Opened.Open(ct);
             var wish = new ImportWish(parsed.GetValue(tenant), parsed.GetValue(keep), node.Settings.Shard, node.Node.Master.Fingerprint, parsed.GetValue(erase));
             if (wish.KeepPositions && node.Settings.Owner is null) return Verbs.Fail("--keep-positions needs ConnectionStrings__NubabelOwner: the sequence is set by its owner.");
-            return await Import(node, parsed.GetValue(file)!, wish, parsed.GetValue(dry), ct);
+            return await WithFile(() => Import(node, parsed.GetValue(file)!, wish, parsed.GetValue(dry), ct));
         }));
         return verb;
     }

@@ -57,6 +57,18 @@ public sealed class ImportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_value_that_one_stream_gives_up_and_another_takes_in_the_same_chunk_changes_hands()
+    {
+        var (first, second) = (TallyLog.NewStream(), TallyLog.NewStream());
+        await log.Append(first, new TallyOpened("name"));
+        await target.Import(await source.Export());
+        await log.Append(first, new TallyClosed());
+        await log.Append(second, new TallyOpened("name"));
+        await target.Import(await source.Export());
+        Assert.Equal($"name {second}", await Claims());
+    }
+
+    [Fact]
     public async Task Cut_off_between_two_chunks_or_within_one_it_goes_on_when_it_is_run_again()
     {
         await History(250);
