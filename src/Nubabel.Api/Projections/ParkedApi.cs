@@ -23,7 +23,7 @@ public sealed record ParkedOutcome(long ParkedKeys, ParkedKey? Parked = null);
 /// <summary>Keys that wait behind an event which could not be folded, and what operators do about them.</summary>
 public static class ParkedApi
 {
-    private const string Address = """"tenant":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","key":"device-01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55"""";
+    private const string Address = "\"tenant\":\"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081\",\"key\":\"device-01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55\"";
 
     private const string Example = $$"""
         {{{Address}},"position":4711,"events":3,"error":"JsonException: The JSON value could not be converted.","since":"2026-11-21T08:20:11.00421Z","attempts":2}
