@@ -113,16 +113,16 @@ public sealed class ChaosTests(ITestOutputHelper output)
     }
 
     /// <summary>No checkpoint goes back, nor does the mark, and no projection has two owners.</summary>
-    private async Task Positions(TestDatabase database, Cluster cluster, CancellationToken over)
+    private async Task Positions(TestDatabase database, Cluster cluster, CancellationToken until)
     {
         var seen = new Dictionary<string, long>();
-        while (!over.IsCancellationRequested)
+        while (!until.IsCancellationRequested)
         {
             try
             {
                 await using var command = database.Superuser.CreateCommand("select name, last_seq_id from events.mt_event_progression");
-                await using var reader = await command.ExecuteReaderAsync(over);
-                while (await reader.ReadAsync(over))
+                await using var reader = await command.ExecuteReaderAsync(until);
+                while (await reader.ReadAsync(until))
                 {
                     var (name, position) = (reader.GetString(0), reader.GetInt64(1));
                     if (position < seen.GetValueOrDefault(name)) lies.Enqueue($"{name} went back from {seen[name]} to {position}");
@@ -134,26 +134,26 @@ public sealed class ChaosTests(ITestOutputHelper output)
             {
                 // The database is being restarted, or it is over.
             }
-            await Task.Delay(20, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(20, until).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     /// <summary>A node that says it is ready answers a request, unless something was done to it in between.</summary>
-    private async Task Ready(Cluster cluster, TestTenant acme, CancellationToken over)
+    private async Task Ready(Cluster cluster, TestTenant acme, CancellationToken until)
     {
-        while (!over.IsCancellationRequested)
+        while (!until.IsCancellationRequested)
         {
             foreach (var seen in cluster.Up)
             {
                 using var client = As(seen.Node, acme);
-                var said = await Ask(client, "/health/ready", over);
+                var said = await Ask(client, "/health/ready", until);
                 if (said != 200 || !cluster.IsUntouched(seen)) continue;
-                var served = await Ask(client, "/api/user", over);
+                var served = await Ask(client, "/api/user", until);
                 // Ready is what was seen a moment ago; whoever is not ready now either, has said so in time.
-                if (served != 200 && cluster.IsUntouched(seen) && await Ask(client, "/health/ready", over) == 200 && !over.IsCancellationRequested)
+                if (served != 200 && cluster.IsUntouched(seen) && await Ask(client, "/health/ready", until) == 200 && !until.IsCancellationRequested)
                     lies.Enqueue($"{seen.Node.Address} said that it is ready, answered {served}, and said again that it is");
             }
-            await Task.Delay(50, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(50, until).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
