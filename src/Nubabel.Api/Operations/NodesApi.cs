@@ -8,11 +8,13 @@ namespace Nubabel.Api.Operations;
 public static class NodesApi
 {
     public static void MapNodes(this IEndpointRouteBuilder app) =>
-        app.MapGet("/api/admin/nodes", All).WithTags("Operations").Needs("platform:projections").Answers200<AdminApi.Items<NodeStatus>>().WithExample(response: """
+        app.MapGet("/api/admin/nodes", All).WithTags("Operations").Needs("platform:projections").Answers200<NodeList>().WithExample(response: """
             {"items":[{"name":"nubabel web-1:7-3f9a","started":"2026-03-01T08:00:00Z","seen":"2026-03-01T09:30:00.25Z","silentSeconds":0.25,"alive":true,
             "owns":["devices:All","sessions:All"],"runs":["audit:All","devices:All","sessions:All"]}]}
             """);
 
-    private static async Task<IResult> All(Node node, CancellationToken ct) =>
-        Results.Json(new AdminApi.Items<NodeStatus>(await Store.Nodes.Read(node.Database.Daemon, ct)), Json.Options);
+    /// <summary>The whole list.</summary>
+    public sealed record NodeList(IReadOnlyList<NodeStatus> Items);
+
+    private static async Task<IResult> All(ProjectionDaemon daemon, CancellationToken ct) => Results.Json(new NodeList(await daemon.Nodes(ct)), Json.Options);
 }
