@@ -71,6 +71,9 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     /// <summary>Why this process does not do its part of the projections; null while it does.</summary>
     public string? Fault => loops.Select(l => l.Fault).FirstOrDefault(f => f is not null);
 
+    /// <summary>All processes with a daemon on this database.</summary>
+    public Task<IReadOnlyList<NodeStatus>> Nodes(CancellationToken ct) => Store.Nodes.Read(daemon, ct);
+
     /// <summary>For how long this process has seen a read model that stands here behind the log, whatever the clocks of those who write say.</summary>
     public TimeSpan Behind(long position) => sightings.Behind(position);
 

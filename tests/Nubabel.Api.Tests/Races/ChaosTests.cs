@@ -113,16 +113,17 @@ public sealed class ChaosTests(ITestOutputHelper output)
     }
 
     /// <summary>No checkpoint goes back, nor does the mark, and no projection has two owners.</summary>
-    private async Task Positions(TestDatabase database, Cluster cluster, CancellationToken until)
+    private async Task Positions(TestDatabase database, Cluster cluster, CancellationToken over)
     {
         var seen = new Dictionary<string, long>();
-        while (!until.IsCancellationRequested)
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (await Ticks(timer, over))
         {
             try
             {
                 await using var command = database.Superuser.CreateCommand("select name, last_seq_id from events.mt_event_progression");
-                await using var reader = await command.ExecuteReaderAsync(until);
-                while (await reader.ReadAsync(until))
+                await using var reader = await command.ExecuteReaderAsync(over);
+                while (await reader.ReadAsync(over))
                 {
                     var (name, position) = (reader.GetString(0), reader.GetInt64(1));
                     if (position < seen.GetValueOrDefault(name)) lies.Enqueue($"{name} went back from {seen[name]} to {position}");
@@ -134,26 +135,38 @@ public sealed class ChaosTests(ITestOutputHelper output)
             {
                 // The database is being restarted, or it is over.
             }
-            await Task.Delay(20, until).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     /// <summary>A node that says it is ready answers a request, unless something was done to it in between.</summary>
-    private async Task Ready(Cluster cluster, TestTenant acme, CancellationToken until)
+    private async Task Ready(Cluster cluster, TestTenant acme, CancellationToken over)
     {
-        while (!until.IsCancellationRequested)
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (await Ticks(timer, over))
         {
             foreach (var seen in cluster.Up)
             {
                 using var client = As(seen.Node, acme);
-                var said = await Ask(client, "/health/ready", until);
+                var said = await Ask(client, "/health/ready", over);
                 if (said != 200 || !cluster.IsUntouched(seen)) continue;
-                var served = await Ask(client, "/api/user", until);
+                var served = await Ask(client, "/api/user", over);
                 // Ready is what was seen a moment ago; whoever is not ready now either, has said so in time.
-                if (served != 200 && cluster.IsUntouched(seen) && await Ask(client, "/health/ready", until) == 200 && !until.IsCancellationRequested)
+                if (served != 200 && cluster.IsUntouched(seen) && await Ask(client, "/health/ready", over) == 200 && !over.IsCancellationRequested)
                     lies.Enqueue($"{seen.Node.Address} said that it is ready, answered {served}, and said again that it is");
             }
-            await Task.Delay(50, until).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>False when it is over.</summary>
+    private static async Task<bool> Ticks(PeriodicTimer timer, CancellationToken over)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(over);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 
