@@ -138,8 +138,9 @@ internal static class Append
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
     /// <exception cref="MessageLost">What is carried says that a message is done, and it is another worker's now.</exception>
     public static async Task<Appended> Commit(
-        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, IReadOnlyList<NpgsqlBatchCommand> carried, CancellationToken ct)
+        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
     {
+        carried ??= [];
         // One lock order for all: by stream id. Every statement refuses by raising when it is not alone.
         var ordered = appends.Count == 1 ? appends : [.. appends.OrderBy(a => a.Stream, StringComparer.Ordinal)];
         var strict = ordered.Count > 1 || once is not null || carried.Count > 0;

@@ -134,7 +134,7 @@ create table nubabel.schedules (
   name      varchar     not null,
   cron      varchar     not null,
   zone      varchar     not null default 'UTC', -- IANA name
-  missed    varchar     not null,               -- what becomes of ticks that nobody was there for: skip, once, all
+  missed    varchar     not null default 'once', -- what becomes of ticks that nobody was there for: skip, once, all
   queue     varchar     not null,
   type      varchar     not null,
   body      jsonb       not null,
