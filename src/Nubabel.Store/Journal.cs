@@ -72,7 +72,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)
     {
         var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
-        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct, Carried());
+        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct, await Carried());
         if (result is not Appended.Done) return result;
         Carry();
         committed();

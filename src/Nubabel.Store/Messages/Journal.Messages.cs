@@ -11,7 +11,7 @@ public sealed partial class Journal
     public Outbox? Outbox { get; init; }
 
     /// <summary>Set in a handler: its first commit says in the same transaction that the message is done.</summary>
-    internal HandlerCommit? Handler { get; init; }
+    internal HandlerCommit? Handler { get; set; }
 
     /// <summary>Messages that wait for the next commit.</summary>
     internal IReadOnlyList<Outgoing> Pending => pending;
@@ -41,10 +41,11 @@ public sealed partial class Journal
     }
 
     /// <summary>What goes into the transaction of the next commit, before its events: first the handler's fence. One result each.</summary>
-    private List<NpgsqlBatchCommand> Carried()
+    private async ValueTask<IReadOnlyList<NpgsqlBatchCommand>> Carried()
     {
+        if (Handler is null && pending.Count == 0) return [];
         var carried = new List<NpgsqlBatchCommand>(2);
-        if (Handler is not null) carried.Add(Handler.Begin());
+        if (Handler is not null) carried.Add(await Handler.Begin());
         if (pending.Count > 0) carried.Add(Out().Command(pending));
         return carried;
     }
@@ -67,9 +68,14 @@ internal abstract class HandlerCommit
     public bool IsOver { get; private set; }
 
     /// <summary>The statement that says so, fence first. It raises <c>NB004</c> when the message is not this worker's any more.</summary>
-    public NpgsqlBatchCommand Begin() => IsOver ? throw new InvalidOperationException("A handler commits once.") : Statement();
+    public ValueTask<NpgsqlBatchCommand> Begin() => IsOver ? throw new InvalidOperationException("A handler commits once.") : Statement();
 
-    public void Committed() => IsOver = true;
+    public void Committed()
+    {
+        IsOver = true;
+        Ended();
+    }
 
-    protected abstract NpgsqlBatchCommand Statement();
+    protected abstract ValueTask<NpgsqlBatchCommand> Statement();
+    protected abstract void Ended();
 }

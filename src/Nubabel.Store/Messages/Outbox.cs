@@ -45,9 +45,9 @@ public sealed class Outbox(MessageTypes types)
           insert into nubabel.messages ({Columns}) select {Values} from f x where x.due is null or x.due <= clock_timestamp() returning queue, tenant_id, lane, id),
         d as (
           insert into nubabel.deferred_messages (due, {Columns}) select x.due, x.queue, x.tenant, x.lane, x.seq, x.id, x.type, x.body, x.key, x.subject, x.actor, x.correlation, x.causation, x.headers
-            from f x where x.id not in (select id from m) returning id),
+            from f x where x.id not in (select id from m)),
         r as (insert into nubabel.ready_lanes (queue, tenant_id, lane) select distinct queue, tenant_id, lane from m)
-        select array(select id from m union all select id from d)
+        select array(select id from f)
         """;
 
     private readonly ConcurrentDictionary<string, Signal> signals = new();
@@ -66,12 +66,13 @@ public sealed class Outbox(MessageTypes types)
     /// <summary>Something was committed to these queues by this process.</summary>
     internal void Enqueued(IEnumerable<string> queues)
     {
+        var any = false;
         foreach (var queue in queues)
         {
-            touched[queue] = true;
+            any = touched[queue] = true;
             Of(queue).Heard();
         }
-        Any.Set();
+        if (any) Any.Set();
     }
 
     internal IReadOnlyList<string> Touched() => [.. touched.Keys.Where(q => touched.TryRemove(q, out _))];

@@ -205,6 +205,7 @@ end $$;
 -- Takes lanes for a worker, tenant by tenant from behind the one where it left off, and returns their first messages.
 -- A hint is deleted in a statement of its own after the lane was taken, and the messages are read after that: what committed a hint committed its messages
 -- with it, so no message is left without one. The scans skip from lane to lane along the index, however many hints or messages there are.
+-- A first row with the number 0 says that a lane with something new was passed by, as it is in somebody's hand: worth another look when it is let go.
 --   w worker, q queue, after the tenant served last, want so many lanes, share so many of one tenant, busy tenants who have their share already,
 --   room for so many messages, most so many of one lane.
 create function nubabel.take(w bigint, q varchar, after varchar, want integer, share integer, busy varchar[], room integer, most integer)
@@ -220,6 +221,8 @@ declare
   lanes varchar[] := '{}';
   each integer;
   read integer;
+  passed boolean := false;
+  note nubabel.messages;
 begin
   -- What is taken here and lost in a crash of the server was not taken; nobody need wait for the disk.
   perform set_config('synchronous_commit', 'off', true);
@@ -245,6 +248,7 @@ begin
         -- A lane that waits or is parked needs no hint: who frees it writes a new one, which this statement does not see while it sees the lane as it is.
         delete from nubabel.ready_lanes r where r.queue = q and r.tenant_id = t and r.lane = l
           and exists (select from nubabel.lanes x where x.queue = q and x.tenant_id = t and x.lane = l and x.worker is null);
+        passed := passed or not found;
         continue;
       end if;
       insert into nubabel.lanes (queue, tenant_id, lane, worker) values (q, t, l, w) on conflict do nothing;
@@ -254,6 +258,10 @@ begin
       of_tenant := of_tenant + 1;
     end loop;
   end loop;
+  if passed then
+    note.seq := 0;
+    return next note;
+  end if;
   if cardinality(lanes) = 0 then
     return;
   end if;
@@ -306,15 +314,16 @@ create function nubabel.fail(w bigint, q varchar, t varchar, l varchar, s bigint
 declare
   m nubabel.messages;
   own varchar := '!' || s;
+  entry jsonb := jsonb_build_object('at', clock_timestamp()) || failure;
 begin
   perform nubabel.hold(w);
   if dead then
     delete from nubabel.messages x where x.queue = q and x.tenant_id = t and x.lane = l and x.seq = s and x.attempt = a returning x.* into m;
   elsif l = own or l like 'k:%' then
-    update nubabel.messages x set attempt = a + 1, failures = coalesce(x.failures, '[]') || failure
+    update nubabel.messages x set attempt = a + 1, failures = coalesce(x.failures, '[]') || entry
      where x.queue = q and x.tenant_id = t and x.lane = l and x.seq = s and x.attempt = a returning x.* into m;
   else
-    update nubabel.messages x set attempt = a + 1, failures = coalesce(x.failures, '[]') || failure, lane = own
+    update nubabel.messages x set attempt = a + 1, failures = coalesce(x.failures, '[]') || entry, lane = own
      where x.queue = q and x.tenant_id = t and x.lane = l and x.seq = s and x.attempt = a returning x.* into m;
   end if;
   if m.id is null then
@@ -323,7 +332,7 @@ begin
   if dead then
     insert into nubabel.dead_letters (tenant_id, id, queue, lane, seq, type, body, key, subject, actor, correlation_id, causation_id, headers, enqueued, attempts, cause, error, parks)
     values (t, m.id, q, l, s, m.type, m.body, m.key, m.subject, m.actor, m.correlation_id, m.causation_id, m.headers, m.enqueued,
-            coalesce(m.failures, '[]') || failure, failure ->> 'cause', failure ->> 'error', park and m.key is not null)
+            coalesce(m.failures, '[]') || entry, failure ->> 'cause', failure ->> 'error', park and m.key is not null)
     on conflict (tenant_id, id) do update set state = 'dead', died = now(), attempts = excluded.attempts, cause = excluded.cause, error = excluded.error,
       parks = excluded.parks, lane = excluded.lane, seq = excluded.seq, closed = null, closed_by = null;
     if m.key is not null and park then
@@ -334,6 +343,27 @@ begin
   else
     insert into nubabel.lanes (queue, tenant_id, lane, until) values (q, t, own, clock_timestamp() + pause);
   end if;
+  return true;
+end $$;
+
+-- Messages without a key that run for long leave the lane that they share, each into one of its own, so that nothing waits behind them.
+create function nubabel.detach(w bigint, q varchar, t varchar, l varchar, seqs bigint[]) returns boolean language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+declare
+  n integer;
+begin
+  perform nubabel.hold(w);
+  update nubabel.messages m set lane = '!' || u.seq from unnest(seqs) u (seq) where m.queue = q and m.tenant_id = t and m.lane = l and m.seq = u.seq;
+  get diagnostics n = row_count;
+  if n <> cardinality(seqs) then
+    raise exception using errcode = 'NB004', message = 'a message is gone', detail = q;
+  end if;
+  insert into nubabel.lanes (queue, tenant_id, lane, worker) select q, t, '!' || u.seq, w from unnest(seqs) u (seq);
+  delete from nubabel.lanes x where x.queue = q and x.tenant_id = t and x.lane = l and x.worker = w;
+  if not found then
+    raise exception using errcode = 'NB004', message = 'a lane is gone', detail = q;
+  end if;
+  insert into nubabel.ready_lanes (queue, tenant_id, lane) values (q, t, l);
   return true;
 end $$;
 
