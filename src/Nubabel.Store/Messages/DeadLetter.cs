@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Nubabel.Store;
 
 /// <summary>A failed attempt.</summary>
@@ -6,7 +8,7 @@ namespace Nubabel.Store;
 /// <param name="Node">Which process ran it.</param>
 /// <param name="Cause">The kind of the error: <c>TimeoutException</c>, <c>lost</c>.</param>
 /// <param name="Error">What it said, shortened. It may hold personal data and goes when its letter does.</param>
-public sealed record FailedAttempt(DateTimeOffset At, long Milliseconds, string Node, string Cause, string Error)
+public sealed record FailedAttempt(DateTimeOffset At, [property: JsonPropertyName("ms")] long Milliseconds, string Node, string Cause, string Error)
 {
     /// <summary>The longest <see cref="Error"/>, in characters.</summary>
     public const int LongestError = 2_000;
