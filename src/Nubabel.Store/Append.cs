@@ -167,7 +167,7 @@ internal static class Append
             }
         }
         catch (PostgresException e) when (e.SqlState == "NB002") { return new Appended.Repeated(); }
-        catch (PostgresException e) when (e.SqlState == "NB004") { throw new MessageLost(e); }
+        catch (PostgresException e) when (e.SqlState == "NB006") { throw new MessageLost(e); }
         catch (PostgresException e) when (e.SqlState is "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure) { refused = true; }
         catch (PostgresException e) when (!e.SqlState.StartsWith("57P", StringComparison.Ordinal)) { throw; }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or IOException or TimeoutException) { throw new OutcomeUnknown(e); }

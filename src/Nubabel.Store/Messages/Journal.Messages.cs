@@ -67,7 +67,7 @@ internal abstract class HandlerCommit
     /// <summary>The handler has committed.</summary>
     public bool IsOver { get; private set; }
 
-    /// <summary>The statement that says so, fence first. It raises <c>NB004</c> when the message is not this worker's any more.</summary>
+    /// <summary>The statement that says so, fence first. It raises <c>NB006</c> when the message is not this worker's any more.</summary>
     public ValueTask<NpgsqlBatchCommand> Begin() => IsOver ? throw new InvalidOperationException("A handler commits once.") : Statement();
 
     public void Committed()

@@ -8,7 +8,7 @@ namespace Nubabel.Store;
 internal static class LaneSql
 {
     /// <summary>SQLSTATE of a worker, message or lane that is not the caller's any more.</summary>
-    public const string Lost = "NB004";
+    public const string Lost = "NB006";
 
     /// <summary>All that the worker has is lost, and not one message or lane.</summary>
     public static bool IsWhole(PostgresException lost) => lost.MessageText == "the worker was given up";

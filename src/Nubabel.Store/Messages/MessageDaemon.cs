@@ -38,14 +38,17 @@ public sealed class MessageDaemon : IAsyncDisposable
     private readonly MessageOptions options;
     private readonly QueueHints hints;
     private readonly QueueWorker[] workers;
+    private readonly Schedules schedules;
+    private readonly Queue<Schedule> declared;
     private readonly Loop[] loops;
 
     /// <param name="daemon">The daemon login's data source.</param>
     /// <param name="connectionString">The same login's connection string, for the direct connections of hints.</param>
     /// <param name="journals">Makes a tenant's journal, with the <paramref name="outbox"/>.</param>
     /// <param name="report">Told how far a handler is.</param>
+    /// <param name="recurring">Schedules of the product itself, made or changed when the process starts.</param>
     public MessageDaemon(NpgsqlDataSource daemon, string connectionString, MessageHandlers handlers, Outbox outbox, Func<string, Origin, Journal> journals,
-        MessageOptions? options = null, ILogger? log = null, Func<Delivery, MessageProgress, ValueTask>? report = null)
+        MessageOptions? options = null, ILogger? log = null, Func<Delivery, MessageProgress, ValueTask>? report = null, IReadOnlyList<Schedule>? recurring = null)
     {
         (this.daemon, this.outbox, this.options) = (daemon, outbox, options ?? new MessageOptions());
         log ??= NullLogger.Instance;
@@ -53,7 +56,9 @@ public sealed class MessageDaemon : IAsyncDisposable
         hints = new QueueHints(direct, outbox, log);
         var setup = new WorkerSetup(daemon, handlers, journals, outbox, this.options.Node, this.options.Poll, log, report ?? ((_, _) => ValueTask.CompletedTask));
         workers = [.. handlers.Queues.Select(q => new QueueWorker(setup, q))];
-        loops = [new Loop("messages due", Ripen, log), new Loop("lost workers", Reap, log), new Loop("old message ids", Forget, log)];
+        schedules = new Schedules(daemon, outbox);
+        declared = new Queue<Schedule>(recurring ?? []);
+        loops = [new Loop("messages due", Ripen, log), new Loop("schedules", Tick, log), new Loop("lost workers", Reap, log), new Loop("old message ids", Forget, log)];
     }
 
     /// <summary>What is in hand in this process, by queue.</summary>
@@ -99,6 +104,16 @@ public sealed class MessageDaemon : IAsyncDisposable
             outbox.Enqueued(await Queues(command, ct));
         }
         await Task.Delay(options.Tick, ct);
+    }
+
+    private async Task Tick(CancellationToken ct)
+    {
+        while (declared.TryPeek(out var schedule))
+        {
+            await schedules.Set(schedule, ct);
+            declared.Dequeue();
+        }
+        if (!await schedules.Tick(ct)) await Task.Delay(options.Tick, ct);
     }
 
     private async Task Reap(CancellationToken ct)

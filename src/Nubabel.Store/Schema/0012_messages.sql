@@ -191,13 +191,13 @@ create policy tenant on nubabel.schedules
   with check (tenant_id = any ((select string_to_array(current_setting('app.current_organization_id', true), ','))::text[]));
 
 -- The fence of a worker: the first statement of whatever it writes. It waits for who is just giving the worker up, and keeps everybody from doing so until
--- the transaction ends. A worker that was given up is refused with NB004.
+-- the transaction ends. A worker that was given up is refused with NB006.
 create function nubabel.hold(w bigint) returns boolean language plpgsql as $$
 begin
   perform pg_advisory_xact_lock_shared(hashtextextended('nubabel:worker:' || w, 0));
   perform from nubabel.workers where id = w;
   if not found then
-    raise exception using errcode = 'NB004', message = 'the worker was given up', detail = w::text;
+    raise exception using errcode = 'NB006', message = 'the worker was given up', detail = w::text;
   end if;
   return true;
 end $$;
@@ -279,7 +279,7 @@ begin
   end loop;
 end $$;
 
--- Messages are done and lanes are let go; all of it, or NB004 when one of them is not this worker's any more. A lane that is let go with `more` gets a hint.
+-- Messages are done and lanes are let go; all of it, or NB006 when one of them is not this worker's any more. A lane that is let go with `more` gets a hint.
 create function nubabel.complete(w bigint, q varchar, tenants varchar[], lanes varchar[], seqs bigint[], attempts integer[], of varchar[], free varchar[], more boolean[])
   returns boolean language plpgsql
   set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
@@ -292,14 +292,14 @@ begin
      where m.queue = q and m.tenant_id = u.tenant and m.lane = u.lane and m.seq = u.seq and m.attempt = u.attempt;
     get diagnostics n = row_count;
     if n <> cardinality(seqs) then
-      raise exception using errcode = 'NB004', message = 'a message is gone', detail = q;
+      raise exception using errcode = 'NB006', message = 'a message is gone', detail = q;
     end if;
   end if;
   if cardinality(free) > 0 then
     delete from nubabel.lanes x using unnest(of, free) u (tenant, lane) where x.queue = q and x.tenant_id = u.tenant and x.lane = u.lane and x.worker = w;
     get diagnostics n = row_count;
     if n <> cardinality(free) then
-      raise exception using errcode = 'NB004', message = 'a lane is gone', detail = q;
+      raise exception using errcode = 'NB006', message = 'a lane is gone', detail = q;
     end if;
     insert into nubabel.ready_lanes (queue, tenant_id, lane) select q, u.tenant, u.lane from unnest(of, free, more) u (tenant, lane, more) where u.more;
   end if;
@@ -327,7 +327,7 @@ begin
      where x.queue = q and x.tenant_id = t and x.lane = l and x.seq = s and x.attempt = a returning x.* into m;
   end if;
   if m.id is null then
-    raise exception using errcode = 'NB004', message = 'a message is gone', detail = q;
+    raise exception using errcode = 'NB006', message = 'a message is gone', detail = q;
   end if;
   if dead then
     insert into nubabel.dead_letters (tenant_id, id, queue, lane, seq, type, body, key, subject, actor, correlation_id, causation_id, headers, enqueued, attempts, cause, error, parks)
@@ -356,12 +356,12 @@ begin
   update nubabel.messages m set lane = '!' || u.seq from unnest(seqs) u (seq) where m.queue = q and m.tenant_id = t and m.lane = l and m.seq = u.seq;
   get diagnostics n = row_count;
   if n <> cardinality(seqs) then
-    raise exception using errcode = 'NB004', message = 'a message is gone', detail = q;
+    raise exception using errcode = 'NB006', message = 'a message is gone', detail = q;
   end if;
   insert into nubabel.lanes (queue, tenant_id, lane, worker) select q, t, '!' || u.seq, w from unnest(seqs) u (seq);
   delete from nubabel.lanes x where x.queue = q and x.tenant_id = t and x.lane = l and x.worker = w;
   if not found then
-    raise exception using errcode = 'NB004', message = 'a lane is gone', detail = q;
+    raise exception using errcode = 'NB006', message = 'a lane is gone', detail = q;
   end if;
   insert into nubabel.ready_lanes (queue, tenant_id, lane) values (q, t, l);
   return true;
