@@ -67,6 +67,20 @@ public sealed class MessageDaemon : IAsyncDisposable
     /// <summary>What fails again and again in this process; empty when all is well.</summary>
     public IReadOnlyList<string> Errors => [.. loops.Concat(hints.Loops).Concat(workers.Select(w => w.Loop)).Where(l => l.LastError is not null).Select(l => $"{l.Name}: {l.LastError}")];
 
+    /// <summary>How the queues stand, over all processes.</summary>
+    public Task<IReadOnlyList<QueueStatus>> Status(CancellationToken ct) => QueueStatus.Read(daemon, outbox.Types, ct);
+
+    /// <summary>Erases a person's messages wherever they stand. One whose handler runs is taken away from it.</summary>
+    public async Task<int> Erase(string tenant, string subject, CancellationToken ct)
+    {
+        await using var command = daemon.CreateCommand("select nubabel.erase_messages($1, $2)");
+        command.Add(tenant);
+        command.Add(subject);
+        var erased = (int)(await command.ExecuteScalarAsync(ct))!;
+        outbox.Enqueued(workers.Select(w => w.Options.Name));
+        return erased;
+    }
+
     public void Start()
     {
         hints.Start();

@@ -111,7 +111,8 @@ internal sealed partial class Shift : IAsyncDisposable
     {
         if (IsLost) return;
         setup.Log.LogWarning("The worker {Worker} of {Queue} has lost its lease: {Why}.", Id, Queue, why);
-        lost.Cancel();
+        // Not here: what handlers have registered with it is theirs, and may take its time.
+        _ = lost.CancelAsync();
     }
 
     public async ValueTask DisposeAsync()

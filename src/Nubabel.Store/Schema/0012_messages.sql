@@ -80,6 +80,8 @@ create table nubabel.lanes (
   constraint lanes_pkey primary key (queue, tenant_id, lane),
   constraint lanes_state check (num_nonnulls(worker, until, letter) <= 1)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+-- What a dead letter holds.
+create index lanes_letter on nubabel.lanes (letter) where letter is not null;
 -- Whose time has come.
 create index lanes_until on nubabel.lanes (until) where until is not null;
 
@@ -367,6 +369,36 @@ begin
   return true;
 end $$;
 
+-- Lets a key go on that a dead letter holds.
+create function nubabel.unpark(dead uuid) returns boolean language plpgsql as $$
+begin
+  with gone as (delete from nubabel.lanes where letter = dead returning queue, tenant_id, lane)
+  insert into nubabel.ready_lanes (queue, tenant_id, lane) select queue, tenant_id, lane from gone;
+  return found;
+end $$;
+
+-- Erases a person's messages, whatever has become of them: those that wait, those for later, and dead letters. Keys that a dead letter held go on.
+create function nubabel.erase_messages(tenant varchar, person varchar) returns integer language plpgsql as $$
+declare
+  total integer;
+  n integer;
+  letter record;
+begin
+  -- One that runs now ends as one that was taken away.
+  delete from nubabel.messages where tenant_id = tenant and subject = person;
+  get diagnostics total = row_count;
+  delete from nubabel.deferred_messages where tenant_id = tenant and subject = person;
+  get diagnostics n = row_count;
+  total := total + n;
+  for letter in delete from nubabel.dead_letters where tenant_id = tenant and subject = person returning id, parks loop
+    total := total + 1;
+    if letter.parks then
+      perform nubabel.unpark(letter.id);
+    end if;
+  end loop;
+  return total;
+end $$;
+
 -- Gives a worker up: its lanes are free and get a hint. Of a lost worker, the first message of each lane may be the reason, so that is counted.
 create function nubabel.give_up(w bigint, lost boolean) returns integer language plpgsql as $$
 declare
@@ -410,7 +442,7 @@ begin
     joined as (
       insert into nubabel.messages (queue, tenant_id, lane, seq, id, type, body, key, subject, actor, correlation_id, causation_id, headers, enqueued)
       select o.queue, o.tenant_id, case when o.lane = '!' then '!' || o.number else o.lane end, o.number,
-             o.id, o.type, o.body, o.key, o.subject, o.actor, o.correlation_id, o.causation_id, o.headers, o.due
+             o.id, o.type, o.body, o.key, o.subject, o.actor, o.correlation_id, o.causation_id, o.headers, o.enqueued
         from (select x.*, nextval('nubabel.message_numbers') as number from (select * from due order by due.due, due.seq) x) o
       returning queue, tenant_id, lane),
     freed as (

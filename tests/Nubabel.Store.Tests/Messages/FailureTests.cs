@@ -166,4 +166,28 @@ public sealed class FailureTests
         await node.Done();
         Assert.Equal(Enumerable.Range(0, 20), seen.Order());
     }
+
+    [Fact]
+    public async Task Erasure_takes_a_persons_messages_wherever_they_stand_and_lets_their_keys_go_on()
+    {
+        var seen = new ConcurrentQueue<string>();
+        await using var node = await MessageNode.Start(Quick with { Attempts = 1 }, (note, _) =>
+        {
+            seen.Enqueue(note.Text);
+            return note.Text == "dies" ? throw new InvalidOperationException("no") : Task.CompletedTask;
+        });
+        var (tenant, ada) = (Tally.Tenant(), "user-ada");
+        await node.Send(tenant, new Message(new Note("dies")) { Key = "k", Subject = ada }, new Message(new Note("hers")) { Key = "k", Subject = ada }, new Message(new Note("another's")) { Key = "k" },
+            new Message(new Note("later")) { After = TimeSpan.FromHours(1), Subject = ada });
+        await MessageNode.Until(async () => await node.Lanes("letter is not null") == 1, () => "not parked");
+        var status = (await node.Daemon.Status(default)).Single();
+        Assert.Equal((2, 1, 1, 1), (status.Messages, status.Deferred, status.Parked, status.DeadLetters));
+
+        // Somebody else's of the same name stay.
+        Assert.Equal(0, await node.Daemon.Erase(Tally.Tenant(), ada, default));
+        Assert.Equal(3, await node.Daemon.Erase(tenant, ada, default));
+        await node.Done();
+        Assert.Equal(["dies", "another's"], seen);
+        Assert.Equal(0, await node.Letters());
+    }
 }

@@ -71,7 +71,7 @@ public sealed class WorkerProcess : IAsyncDisposable
     }
 
     /// <summary>The other side: works on the queue until it is killed. Each message's effect is an event, in the order of its key.</summary>
-    public static async Task<int> Main(string[] args)
+    internal static async Task<int> Work(string[] args)
     {
         if (args is not ["worker", var api, var daemon, var queue, var name]) return 1;
         await using var database = Database.Open("main", api, daemon);
