@@ -121,10 +121,11 @@ public static class Server
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
     {
-        services.AddSingleton(ReadModels.All);
-        services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
+        var projections = ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
+        services.AddSingleton(projections);
+        services.AddSingleton(new Store.Positions(node.Database.Api, projections));
         services.AddSingleton(sp => new ProjectionDaemon(
-            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
+            node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));

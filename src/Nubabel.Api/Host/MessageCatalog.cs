@@ -4,7 +4,7 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
-/// <summary>Every queue and every type of message of the product. Handlers are named in <see cref="Server"/>.</summary>
+/// <summary>Every queue, every type of message and every reaction of the product. Handlers are named in <see cref="Server"/>.</summary>
 public static class MessageCatalog
 {
     public static MessageTypes Types { get; } = new(
@@ -26,4 +26,7 @@ public static class MessageCatalog
             new MessageType("letter", typeof(Mailing), "mail"),
         ],
         StoredJson.Options);
+
+    /// <summary>What turns events into messages; none yet.</summary>
+    public static IReadOnlyList<Projection> Reactions(Outbox outbox) => [];
 }

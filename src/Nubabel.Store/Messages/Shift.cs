@@ -22,7 +22,7 @@ internal sealed partial class Shift : IAsyncDisposable
     private readonly WorkerSetup setup;
     private readonly QueueOptions options;
     private readonly Lock gate = new();
-    private readonly FairQueue<HeldLane> ready = new();
+    private readonly TenantTurns<HeldLane> ready = new();
     private readonly HashSet<HeldLane> held = [];
     private readonly Dictionary<Guid, Running> running = [];
     private readonly Finisher finisher;

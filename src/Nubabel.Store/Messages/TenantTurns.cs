@@ -1,7 +1,7 @@
 namespace Nubabel.Store;
 
 /// <summary>What waits for a turn, in turns of the tenants: one item of each, again and again, however many items a tenant has. Not for concurrent use.</summary>
-internal sealed class FairQueue<T>
+internal sealed class TenantTurns<T>
 {
     private readonly Dictionary<string, Queue<T>> byTenant = [];
     private readonly Queue<string> turns = new();
