@@ -74,7 +74,7 @@ public sealed class ChaosTests
             if (enough.IsCancellationRequested && sent > 0) return sent;
             foreach (var tenant in tenants)
                 await sender.Send(tenant, [.. Enumerable.Range(sent, 40).Select(n => new Message(new Note("", n)) { Key = n % 4 == 3 ? null : $"{tenant}-{n % KeysOfTenant}" })]);
-            while (!enough.IsCancellationRequested && await sender.Left() > 1_000) await Task.Delay(20, CancellationToken.None);
+            if (!enough.IsCancellationRequested) await MessageNode.Until(async () => enough.IsCancellationRequested || await sender.Left() < 1_000, () => "the workers do nothing", TimeSpan.FromMinutes(1));
         }
     }
 
