@@ -46,6 +46,7 @@ create table nubabel.deferred_messages (
   enqueued       timestamptz not null default now(),
   constraint deferred_messages_pkey primary key (due, seq)
 ) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+-- Erasure finds a person's messages here too.
 create index deferred_messages_subject on nubabel.deferred_messages (tenant_id, subject) where subject is not null;
 
 -- Hints that a lane has something new: written with the messages, deleted by who takes the lane and reads it afterwards. Not unique, so that those who
@@ -55,6 +56,7 @@ create table nubabel.ready_lanes (
   tenant_id varchar collate "C" not null,
   lane      varchar collate "C" not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+-- Takes skip from tenant to tenant and from lane to lane.
 create index ready_lanes_lane on nubabel.ready_lanes (queue, tenant_id, lane);
 
 -- The processes' workers, one for each queue: the lease of all lanes that it has in hand. The id is the fencing token and is never used again.
@@ -126,8 +128,11 @@ create table nubabel.dead_letters (
   constraint dead_letters_pkey primary key (tenant_id, id),
   constraint dead_letters_state check (state in ('dead', 'replayed', 'discarded'))
 );
+-- The list, newest first, and what is old enough to be deleted.
 create index dead_letters_died on nubabel.dead_letters (died, id);
+-- What waits for somebody, by queue.
 create index dead_letters_open on nubabel.dead_letters (queue, tenant_id, died) where state = 'dead';
+-- Erasure finds a person's dead letters.
 create index dead_letters_subject on nubabel.dead_letters (tenant_id, subject) where subject is not null;
 
 -- Recurring messages. A row's next tick is enqueued and moved on in one transaction, under the row's lock and with the tick in the message's once-only id.
@@ -148,6 +153,7 @@ create table nubabel.schedules (
   constraint schedules_pkey primary key (tenant_id, name),
   constraint schedules_missed check (missed in ('skip', 'once', 'all'))
 );
+-- Whose next tick has come.
 create index schedules_next on nubabel.schedules (next) where next is not null and not paused;
 
 alter table nubabel.messages enable row level security;
