@@ -13,7 +13,7 @@ catch (FormatException e)
 }
 
 // One line for each; a bench is one file.
-IBench[] all = [new AppendBench(), new CommandBench(options), new HttpBench(options), new FlagsBench(), new NoisyBench(), new WritesBench()];
+IBench[] all = [new AppendBench(), new CommandBench(options), new HttpBench(options), new FlagsBench(), new NoisyBench(), new WritesBench(), new MessagesBench()];
 
 if (options.List)
 {

@@ -134,17 +134,21 @@ internal static class Append
         """ + InsertEvents + ReleaseAndAnswer;
 
     /// <summary>Commits the appends together or not at all.</summary>
+    /// <param name="carried">What else goes into the transaction, before all else; one result each.</param>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+    /// <exception cref="MessageLost">What is carried says that a message is done, and it is another worker's now.</exception>
     public static async Task<Appended> Commit(
-        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct)
+        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
     {
+        carried ??= [];
         // One lock order for all: by stream id. Every statement refuses by raising when it is not alone.
         var ordered = appends.Count == 1 ? appends : [.. appends.OrderBy(a => a.Stream, StringComparer.Ordinal)];
-        var strict = ordered.Count > 1 || once is not null;
+        var strict = ordered.Count > 1 || once is not null || carried.Count > 0;
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         // The record of a caller who was nobody yet is the platform's, so both tenants are set.
         batch.BatchCommands.Add(Tenant(once is null || once.Tenant == envelope.Tenant ? envelope.Tenant : $"{envelope.Tenant},{once.Tenant}"));
+        foreach (var command in carried) batch.BatchCommands.Add(command);
         if (once is not null) batch.BatchCommands.Add(once.ToBatchCommand(ordered));
         var drafts = ordered.Select(a => a.Events.Select(e => new Draft(Guid.CreateVersion7(envelope.At), types.Of(e), e, types.Write(e))).ToArray()).ToArray();
         for (var i = 0; i < ordered.Count; i++) batch.BatchCommands.Add(Statement(envelope, ordered[i], drafts[i], strict));
@@ -153,7 +157,7 @@ internal static class Append
         try
         {
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            for (var skip = once is null ? 1 : 2; skip > 0; skip--) await reader.NextResultAsync(ct);
+            for (var skip = carried.Count + (once is null ? 1 : 2); skip > 0; skip--) await reader.NextResultAsync(ct);
             for (var i = 0; i < ordered.Count; i++)
             {
                 await reader.ReadAsync(ct);
@@ -163,6 +167,7 @@ internal static class Append
             }
         }
         catch (PostgresException e) when (e.SqlState == "NB002") { return new Appended.Repeated(); }
+        catch (PostgresException e) when (e.SqlState == "NB006") { throw new MessageLost(e); }
         catch (PostgresException e) when (e.SqlState is "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure) { refused = true; }
         catch (PostgresException e) when (!e.SqlState.StartsWith("57P", StringComparison.Ordinal)) { throw; }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or IOException or TimeoutException) { throw new OutcomeUnknown(e); }

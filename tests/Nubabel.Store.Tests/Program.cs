@@ -3,13 +3,14 @@ using Npgsql;
 namespace Nubabel.Store.Tests;
 
 /// <summary>
-/// This assembly as a program: a process with a daemon on the tests' vocabulary, to be killed and stopped. It obeys lines on its standard input and answers
+/// This assembly as a program: a process with a daemon on the tests' vocabulary, or a worker, to be killed and stopped. It obeys lines on its standard input and answers
 /// each with one; when that ends, its parent has gone and so does it.
 /// </summary>
 internal static class Program
 {
     public static async Task<int> Main(string[] args)
     {
+        if (args is ["worker", ..]) return await Messages.WorkerProcess.Work(args);
         if (args is not [var connectionString, var name, var heartbeat]) return 64;
         await using var source = NpgsqlDataSource.Create(connectionString);
         var projections = Tallies.Projections();

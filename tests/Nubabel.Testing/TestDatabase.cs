@@ -24,6 +24,9 @@ public sealed class TestDatabase : IAsyncDisposable
         Superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server.Superuser) { Database = name, MaxPoolSize = 20 }.ConnectionString);
     }
 
+    /// <summary>Where the letters of all nodes on this database go.</summary>
+    public string Mail { get; } = Directory.CreateTempSubdirectory("nubabel-mail-").FullName;
+
     public static Task<TestDatabase> Shared => Lazy.Value;
 
     public TestServer Server { get; }
@@ -83,6 +86,7 @@ public sealed class TestDatabase : IAsyncDisposable
         await Superuser.DisposeAsync();
         await using var root = NpgsqlDataSource.Create(Server.Superuser);
         await Run(root, $"drop database if exists {Name} with (force)");
+        Directory.Delete(Mail, recursive: true);
     }
 
     private static async Task Run(NpgsqlDataSource source, string sql)

@@ -29,7 +29,10 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
 
     public TenantDirectory Directory => Shards.Directory;
 
-    public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time);
+    /// <summary>The way into the queues.</summary>
+    public Outbox Outbox { get; } = new(MessageCatalog.Types);
+
+    public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time) { Outbox = Outbox };
     public Reader Reader(string tenant) => new(database, Subjects, tenant);
 
     /// <summary>Seals a personal value under its subject's key, for a command.</summary>

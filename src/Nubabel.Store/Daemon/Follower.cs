@@ -29,8 +29,9 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
             await Loop.Wait(hint, options.Poll, ct);
             return;
         }
-        var ready = await Ready(ct);
+        // The mark first: a reaction that is new begins there.
         var mark = await highWater.Prove(ct);
+        var ready = await Ready(mark, ct);
         var full = await Pages(ready, mark, ct);
         // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
         await highWater.Store(ct);
@@ -54,13 +55,13 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     public async Task CaughtUp() =>
         await Task.WhenAll(runners.Select(s => s.CatchingUp ?? Task.CompletedTask)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task<List<Runner>> Ready(CancellationToken ct)
+    private async Task<List<Runner>> Ready(long mark, CancellationToken ct)
     {
         var free = runners.Where(s => s.CatchingUp is null or { IsCompleted: true }).ToList();
         foreach (var runner in free) runner.FollowOrders();
         var runnable = free.Where(s => s.IsRunnable).ToList();
         var unknown = runnable.Where(s => !s.CheckpointIsKnown).ToList();
-        if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct);
+        if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct, mark);
         return [.. runnable.Where(s => s.CheckpointIsKnown)];
     }
 

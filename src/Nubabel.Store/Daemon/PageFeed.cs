@@ -42,14 +42,16 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     /// <summary>
     /// Reads the checkpoints and skips that are not known, and makes those of new projections.
     /// </summary>
-    public async Task LoadCheckpoints(IReadOnlyList<Runner> runners, CancellationToken ct)
+    /// <param name="mark">Where one begins that has nothing to do with what came before it.</param>
+    public async Task LoadCheckpoints(IReadOnlyList<Runner> runners, CancellationToken ct, long mark = 0)
     {
         // The skips last: an order that comes between the two makes the runner begin anew.
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         var names = runners.Select(s => s.Projection.ProgressionName).ToArray();
-        var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) select n, 0 from unnest($1::varchar[]) n on conflict do nothing");
+        var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) select * from unnest($1::varchar[], $2::bigint[]) on conflict do nothing");
         make.AddArray(names, NpgsqlDbType.Varchar);
+        make.AddArray(runners.Select(s => s.Projection.StartsNow ? mark : 0).ToArray(), NpgsqlDbType.Bigint);
         batch.BatchCommands.Add(make);
         var read = new NpgsqlBatchCommand("select name, coalesce(last_seq_id, 0) from events.mt_event_progression where name = any($1)");
         read.AddArray(names, NpgsqlDbType.Varchar);
@@ -157,6 +159,7 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         foreach (var (runner, fold) in work)
         {
             runner.Stored(fold.UpTo);
+            fold.Committed();
             if (fold.StoppedBy is { } reason) runner.Stop(reason);
         }
     }

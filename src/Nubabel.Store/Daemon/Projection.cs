@@ -45,6 +45,9 @@ public abstract class Projection
     /// </summary>
     internal abstract bool StopsAsAWhole { get; }
 
+    /// <summary>It begins with what comes after its first start, and not with the log: what it does cannot be done again.</summary>
+    internal virtual bool StartsNow => false;
+
     internal bool Wants(string alias) => wanted?.Contains(alias) ?? true;
     internal string TenantOf(Recorded e) => Platform ? PlatformTenant : e.Tenant;
 
@@ -104,6 +107,11 @@ internal abstract class Fold
 
     /// <summary>Adds the record of why the projection stops behind this work, when it does.</summary>
     public virtual void AddStop(NpgsqlBatch batch)
+    {
+    }
+
+    /// <summary>The work is committed.</summary>
+    public virtual void Committed()
     {
     }
 

@@ -31,7 +31,7 @@ public static class Rebuild
     public static async Task<RebuildResult> Run(NpgsqlDataSource daemon, string connectionString, ProjectionSet projections, string name,
         Action<RebuildProgress> progress, CancellationToken ct)
     {
-        var projection = projections.Find(name) ?? throw new RebuildRefused($"No read model is named {name}.");
+        var projection = projections.Find(name) is { StartsNow: false } found ? found : throw new RebuildRefused($"No read model is named {name}.");
         await using var direct = DirectConnections.To(connectionString, $"nubabel rebuild of {name}");
         await using var lease = await direct.OpenConnectionAsync(ct);
         await TakeLease(lease, daemon, projections, projection, ct);

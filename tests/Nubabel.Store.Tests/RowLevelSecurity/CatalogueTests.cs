@@ -14,7 +14,7 @@ public sealed class CatalogueTests
         Assert.Superset(
             new HashSet<string>
             {
-                "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.flag_counts", "nubabel.idempotency", "nubabel.key_uses", "nubabel.parked", "nubabel.subject_keys", "read.audit_v1",
+                "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.flag_counts", "nubabel.idempotency", "nubabel.key_uses", "nubabel.messages", "nubabel.parked", "nubabel.subject_keys", "read.audit_v1",
                 "read.devices_v1", "read.sessions_v1",
             },
             tables.Select(t => t.ToString()).ToHashSet());
