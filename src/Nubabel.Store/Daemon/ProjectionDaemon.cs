@@ -104,9 +104,6 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         await direct.DisposeAsync();
     }
 
-    /// <summary>The processes that run a daemon on this database.</summary>
-    public Task<IReadOnlyList<NodeStatus>> Nodes(CancellationToken ct) => Store.Nodes.Read(daemon, ct);
-
     /// <summary>The state of every projection, from the database and from this process. Answers from memory alone when the database does not.</summary>
     public async Task<DaemonStatus> Status(CancellationToken ct)
     {
