@@ -13,7 +13,7 @@ catch (FormatException e)
 }
 
 // One line for each; a bench is one file.
-IBench[] all = [new AppendBench(), new CommandBench(options), new HttpBench(options), new FlagsBench(), new NoisyBench()];
+IBench[] all = [new AppendBench(), new CommandBench(options), new HttpBench(options), new VisibleBench(options), new GapBench(options), new MemoryBench(options), new FlagsBench(), new NoisyBench()];
 
 if (options.List)
 {
