@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Configuration.Memory;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Nubabel.Api.Host;
 
@@ -26,6 +27,8 @@ public static partial class Logs
         var form = settings.IsDevelopment ? LogLinesForm.Text : LogLinesForm.Json;
         var service = builder.Configuration["OTEL_SERVICE_NAME"] ?? ServiceName;
         builder.Services.AddHttpContextAccessor();
+        // The builder comes with a console of its own, and each line would be written twice.
+        foreach (var console in builder.Services.Where(s => s.ImplementationType == typeof(ConsoleLoggerProvider)).ToArray()) builder.Services.Remove(console);
         builder.Services.AddSingleton<ILoggerProvider>(sp => new LogOutput(
             new LogLines(sp.GetRequiredService<IHttpContextAccessor>(), sp.GetService<TimeProvider>() ?? TimeProvider.System, form, service), Console.OpenStandardOutput()));
         builder.Logging.AddConfiguration(builder.Configuration.GetSection("Logging"));

@@ -1,7 +1,9 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Nubabel.Api.Host;
+using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Host;
 
@@ -72,6 +74,15 @@ public sealed class LogOutputTests
         output.Dispose();
         output.Dispose();
         Assert.Contains("last words", Encoding.UTF8.GetString(stream.ToArray()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_writes_each_line_to_one_console()
+    {
+        var providers = (await TestApi.Shared).Services.GetServices<ILoggerProvider>().ToArray();
+        Assert.Single(providers.OfType<LogOutput>());
+        // The builder brings one along.
+        Assert.DoesNotContain(providers, p => p.GetType().Name.Contains("Console", StringComparison.Ordinal));
     }
 
     /// <summary>A reader that can be made to wait.</summary>
