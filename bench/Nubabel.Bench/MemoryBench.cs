@@ -16,7 +16,7 @@ internal sealed class MemoryBench(Options options) : IBench
 
     public string Name => "memory";
     public string What => $"memory of a rebuild and of a server's catching up over {events:N0} events";
-    public TimeSpan Longest => TimeSpan.FromSeconds(60) + TimeSpan.FromSeconds(120) * (events / 1e6);
+    public TimeSpan Longest => TimeSpan.FromSeconds(120) + TimeSpan.FromSeconds(120) * (events / 1e6);
 
     public async Task<Report> Run(CancellationToken ct)
     {
