@@ -5,7 +5,8 @@ namespace Nubabel.Api.Host;
 
 /// <summary>
 /// Takes log lines to standard output. Whoever logs only adds its line to what has gathered; one thread writes all of it at once, a few milliseconds later at most,
-/// where the framework's console writes, and wakes its thread, for every line. When more has gathered than may, those who log wait: no line is lost.
+/// where the framework's console writes, and wakes its thread, for every line. When more has gathered than may, those who log wait, but not for ever;
+/// no line is lost.
 /// </summary>
 [ProviderAlias("Console")]
 internal sealed class LogOutput : ILoggerProvider
@@ -18,6 +19,9 @@ internal sealed class LogOutput : ILoggerProvider
 
     /// <summary>Between two writes.</summary>
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>A reader that has died must not hold the server: from then on each line that is logged costs this long, and is kept.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
 
     [ThreadStatic]
     private static StringWriter? line;
@@ -51,7 +55,7 @@ internal sealed class LogOutput : ILoggerProvider
 
     private void Add(StringBuilder text)
     {
-        if (!ended.IsSet) room.Wait();
+        if (!ended.IsSet) room.Wait(LongestWait);
         bool isFirst;
         lock (told)
         {
@@ -80,7 +84,7 @@ internal sealed class LogOutput : ILoggerProvider
         while (true)
         {
             var isLast = ended.IsSet;
-            if (!isLast) ready.Wait();
+            if (!isLast) ready.Wait(LongestWait);
             lock (told)
             {
                 (gathered, writing) = (writing, gathered);
