@@ -69,10 +69,11 @@ public sealed class Journal(Database database, EventTypes types, SubjectKeys key
 
     /// <summary>Commits the appends together or not at all, under the tenant and origin of this journal.</summary>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+    /// <exception cref="TooManyCommits">This node has too many under way; nothing was written.</exception>
     public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)
     {
         var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
-        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct);
+        var result = await database.Commits.Commit(new AppendItem(types, envelope, appends, Once), ct);
         if (result is Appended.Done) committed();
         return result;
     }
