@@ -30,15 +30,15 @@ internal static class AppendMany
             select version from events.mt_streams m
              where m.tenant_id = i.tenant and m.id = i.stream and (m.version = i.expected or i.expected = -1) and not m.is_archived for update{(together ? "" : " skip locked")}) m
            where i.seen = i.expected or i.expected = -1 and i.seen is not null),
-        {(keys ? Wanted : "")}
+        {(keys ? Wanted(together ? HandedOver : "false") : "")}
         g as materialized (
           select i.*, l.version as base from i left join l on l.n = i.n
-           where (l.n is not null or i.expected <= 0 and i.seen is null) {(keys ? "and i.n not in (select item from t where holder <> stream) and i.n not in (select item from q where known)" : "")}),
+           where (l.n is not null or i.expected <= 0 and i.seen is null) {(keys ? "and i.n not in (select item from t where holder <> stream and not handed) and i.n not in (select item from q where known)" : "")}),
         f as materialized (select * from g {(together ? "where (select count(*) from g) = cardinality($1)" : "")}),
         {(keys ? Kept : "")}
         m as (
           insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
-          select tenant, stream, kind, count, at, at from f where base is null {(keys ? "and (select count(*) from c) >= 0" : "")} order by n
+          select tenant, stream, kind, count, at, at from f where base is null {(keys ? "and (select count(*) from h) >= 0" : "")} order by n
           on conflict do nothing returning tenant_id, id, version),
         x as (
           insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
@@ -56,14 +56,19 @@ internal static class AppendMany
         """;
 
     // t: the claims that are wanted, with who holds them. q: the records, and whether they are known.
-    private const string Wanted = """
+    private static string Wanted(string handed) => $"""
         t as materialized (
-          select u.*, i.tenant, i.stream, (select h.stream_id from nubabel.claims h where h.tenant_id = i.tenant and h.scope = u.scope and h.value = u.value) as holder
-            from unnest($17, $18, $19) with ordinality u (item, scope, value, n) join i on i.n = u.item),
+          select y.*, {handed} as handed from (
+            select u.*, i.tenant, i.stream, (select h.stream_id from nubabel.claims h where h.tenant_id = i.tenant and h.scope = u.scope and h.value = u.value) as holder
+              from unnest($17, $18, $19) with ordinality u (item, scope, value, n) join i on i.n = u.item) y),
         q as materialized (
           select u.*, (select true from nubabel.idempotency r where r.tenant_id = u.tenant and r.scope = u.scope and r.key = u.key) as known
             from unnest($20, $21, $22, $23, $24, $25, $26, $27, $28, $29) with ordinality u (item, tenant, scope, key, hash, status, streams, versions, answer, created, n)),
         """;
+
+    // Within one commit a stream may take what another gives up.
+    private const string HandedOver =
+        "exists (select from unnest($30, $31, $32) r (item, scope, value) join i o on o.n = r.item where r.scope = y.scope and r.value = y.value and o.stream = y.holder)";
 
     // The counts make each wait for the one before it. A claim that this very stream holds already counts as taken by it.
     private const string Kept = """
@@ -75,6 +80,10 @@ internal static class AppendMany
           insert into nubabel.claims (tenant_id, scope, value, stream_id)
           select t.tenant, t.scope, t.value, t.stream from t join f on f.n = t.item where t.holder is null and (select count(*) from r) >= 0 order by t.n
           on conflict do nothing returning 1),
+        h as (
+          insert into nubabel.claims (tenant_id, scope, value, stream_id)
+          select t.tenant, t.scope, t.value, t.stream from t join f on f.n = t.item where t.handed and (select count(*) from c) >= 0 order by t.n
+          on conflict (tenant_id, scope, value) do update set stream_id = excluded.stream_id returning 1),
         """;
 
     // Somebody inserted what was missing in the snapshot: half an item may be written, so all is taken back. Values are released last.

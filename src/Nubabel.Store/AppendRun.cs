@@ -110,9 +110,11 @@ internal static class AppendRun
         }
         await reader.NextResultAsync(ct);
         for (var i = 0; await reader.ReadAsync(ct); i++)
-            if (!reader.IsDBNull(0) && reader.GetString(0) is var holder && holder != claims[i].Stream) results[claims[i].Item] ??= new Appended.Taken(claims[i].Claim, holder);
+            if (!reader.IsDBNull(0) && reader.GetString(0) is var holder && holder != claims[i].Stream && !HandsOver(items[claims[i].Item], holder, claims[i].Claim)) results[claims[i].Item] ??= new Appended.Taken(claims[i].Claim, holder);
         return results;
     }
+
+    private static bool HandsOver(AppendItem item, string holder, ClaimValue claim) => item.Streams.Any(s => s.Stream == holder && s.Release.Contains(claim));
 
     /// <summary>The answer to a commit that was refused though nothing stands in its way any more: decide again.</summary>
     public static Appended Crossed(AppendItem item) => new Appended.Conflict(item.Streams[0].Stream, Math.Max(item.Streams[0].Expected, 0), false);

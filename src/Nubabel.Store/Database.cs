@@ -16,6 +16,9 @@ public sealed class Database : IAsyncDisposable
     public NpgsqlDataSource Api { get; }
     public NpgsqlDataSource Daemon { get; }
 
+    /// <summary>What this node remembers of the shard's streams.</summary>
+    public Histories Histories { get; } = new();
+
     /// <summary>Where this node's commits to the shard meet.</summary>
     internal Coalescer Commits { get; }
 
