@@ -9,88 +9,129 @@ namespace Nubabel.Store;
 /// </summary>
 internal static class AppendMany
 {
-    /// <summary>Streams and events of many commits. Whoever waits for a row is left out instead, so it never holds up the others.</summary>
-    private static readonly string Plain = Text(keys: false, together: false);
+    /// <summary>
+    /// What a statement has to be able to do. Each costs PostgreSQL some time even where there is nothing to do for it, so each combination is a statement of
+    /// its own, prepared when it is first used.
+    /// </summary>
+    [Flags]
+    private enum Parts
+    {
+        None = 0,
 
-    /// <summary>The same with claims and idempotency records.</summary>
-    private static readonly string Full = Text(keys: true, together: false);
+        /// <summary>Waits for locked rows. Otherwise whoever would have to wait is left out, so that nobody holds up the others.</summary>
+        Waits = 1,
 
-    /// <summary>All streams of one commit, together or not at all; it waits for locked rows.</summary>
-    private static readonly string Together = Text(keys: true, together: true);
+        /// <summary>All streams or none: they are of one commit.</summary>
+        Together = 2,
+
+        /// <summary>Some streams may exist.</summary>
+        Existing = 4,
+        Claims = 8,
+        Records = 16,
+        Releases = 32,
+    }
+
+    private static readonly string?[] Texts = new string?[64];
 
     // i: the streams of the statement in lock order, each with the version that this snapshot sees. l: those that exist, locked, and looked at again behind
-    // the lock. g: what may be written. Only what is missing in this snapshot is inserted, so that a refusal is found before anything is written; what
-    // somebody else inserts meanwhile is missed by `Complete`. A stream also counts as missing where its row stands at version 0, as a foreign writer may leave it.
-    private static string Text(bool keys, bool together) => $"""
-        with i as materialized (
-          select u.*, (select m.version from events.mt_streams m where m.tenant_id = u.tenant and m.id = u.stream) as seen
-            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality u (tenant, stream, kind, expected, count, at, actor, correlation, causation, n)),
+    // the lock. f: what may be written. Only what is missing in this snapshot is inserted, so that a refusal is found before anything is written; what
+    // somebody else inserts meanwhile is missed by the counts at the end. A stream also counts as missing where its row stands at version 0, as a foreign
+    // writer may leave it. The counts between make each insert wait for the one before it.
+    private static string Text(Parts parts)
+    {
+        bool existing = parts.HasFlag(Parts.Existing), claims = parts.HasFlag(Parts.Claims), records = parts.HasFlag(Parts.Records), together = parts.HasFlag(Parts.Together);
+        var (record, release) = claims ? (20, 20) : (17, 17);
+        if (records) release += 10;
+        var handed = together && claims && parts.HasFlag(Parts.Releases);
+        var free = $"""{(claims ? "and i.n not in (select item from t where holder <> stream and not handed)" : "")} {(records ? "and i.n not in (select item from q where known)" : "")}""";
+        return $"""
+            with i as materialized (
+              select u.*, (select m.version from events.mt_streams m where m.tenant_id = u.tenant and m.id = u.stream) as seen
+                from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality u (tenant, stream, kind, expected, count, at, actor, correlation, causation, n)),
+            {(existing ? Locked(parts.HasFlag(Parts.Waits)) : "")}
+            {(claims ? Wanted(handed ? release : 0) : "")}
+            {(records ? Known(record) : "")}
+            {(together ? "g" : "f")} as materialized (
+              {(existing ? "select i.*, l.version as base from i left join l on l.n = i.n where (l.n is not null or i.expected <= 0 and i.seen is null)" : "select i.*, null::bigint as base from i where i.seen is null")} {free}),
+            {(together ? "f as materialized (select * from g where (select count(*) from g) = cardinality($1))," : "")}
+            {(records ? Kept : "")}
+            {(claims ? Taken(records) : "")}
+            {(handed ? HandedOver : "")}
+            m as (
+              insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
+              select tenant, stream, kind, count, at, at from f where base is null {(handed ? "and (select count(*) from h) >= 0" : claims ? "and (select count(*) from c) >= 0" : records ? "and (select count(*) from r) >= 0" : "")} order by n
+              on conflict do nothing returning tenant_id, id, version),
+            {(existing ? Moved : "")}
+            w as materialized (select f.*, s.version from (select * from m {(existing ? "union all select * from x" : "")}) s join f on f.tenant = s.tenant_id and f.stream = s.id),
+            e as (
+              insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, user_name)
+              select nextval('events.mt_events_sequence'), y.* from (
+                select u.id, w.stream, w.version - u.rest, u.data, u.type, w.at, w.tenant, u.dotnet, w.correlation, w.causation, u.headers, w.actor
+                  from unnest($10, $11, $12, $13, $14, $15, $16) with ordinality u (item, rest, id, data, type, dotnet, headers, n) join w on w.n = u.item order by u.n) y
+              returning seq_id)
+            select (select array_agg(n order by n) from w), (select array_agg(version order by n) from w), (select array_agg(seq_id order by seq_id) from e)
+            {(claims || records || together ? Complete(claims, records) : "")}
+            {(parts.HasFlag(Parts.Releases) ? $", (select count(nubabel.release(w.tenant, u.scope, u.value, w.stream)) from unnest(${release}, ${release + 1}, ${release + 2}) u (item, scope, value) join w on w.n = u.item)" : "")}
+            """;
+    }
+
+    private static string Locked(bool waits) => $"""
         l as materialized (
           select i.n, m.version from i, lateral (
             select version from events.mt_streams m
-             where m.tenant_id = i.tenant and m.id = i.stream and (m.version = i.expected or i.expected = -1) and not m.is_archived for update{(together ? "" : " skip locked")}) m
+             where m.tenant_id = i.tenant and m.id = i.stream and (m.version = i.expected or i.expected = -1) and not m.is_archived for update {(waits ? "" : "skip locked")}) m
            where i.seen = i.expected or i.expected = -1 and i.seen is not null),
-        {(keys ? Wanted(together ? HandedOver : "false") : "")}
-        g as materialized (
-          select i.*, l.version as base from i left join l on l.n = i.n
-           where (l.n is not null or i.expected <= 0 and i.seen is null) {(keys ? "and i.n not in (select item from t where holder <> stream and not handed) and i.n not in (select item from q where known)" : "")}),
-        f as materialized (select * from g {(together ? "where (select count(*) from g) = cardinality($1)" : "")}),
-        {(keys ? Kept : "")}
-        m as (
-          insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
-          select tenant, stream, kind, count, at, at from f where base is null {(keys ? "and (select count(*) from h) >= 0" : "")} order by n
-          on conflict do nothing returning tenant_id, id, version),
+        """;
+
+    // The row is locked by now, so writing it by its key neither waits nor inserts.
+    private const string Moved = """
         x as (
           insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
           select tenant, stream, kind, base + count, at, at from f where base is not null order by n
           on conflict (tenant_id, id) do update set version = excluded.version, timestamp = excluded.timestamp returning tenant_id, id, version),
-        w as materialized (select f.*, s.version from (select * from m union all select * from x) s join f on f.tenant = s.tenant_id and f.stream = s.id),
-        e as (
-          insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, user_name)
-          select nextval('events.mt_events_sequence'), y.* from (
-            select u.id, w.stream, w.version - u.rest, u.data, u.type, w.at, w.tenant, u.dotnet, w.correlation, w.causation, u.headers, w.actor
-              from unnest($10, $11, $12, $13, $14, $15, $16) with ordinality u (item, rest, id, data, type, dotnet, headers, n) join w on w.n = u.item order by u.n) y
-          returning seq_id)
-        select (select array_agg(n order by n) from w), (select array_agg(version order by n) from w), (select array_agg(seq_id order by seq_id) from e)
-        {(keys ? Complete : "")}
         """;
 
-    // t: the claims that are wanted, with who holds them. q: the records, and whether they are known.
-    private static string Wanted(string handed) => $"""
+    /// <summary>The claims that are wanted, with who holds them. Within one commit a stream may take what another gives up.</summary>
+    private static string Wanted(int release) => $"""
         t as materialized (
-          select y.*, {handed} as handed from (
+          select y.*, {(release == 0 ? "false" : $"exists (select from unnest(${release}, ${release + 1}, ${release + 2}) r (item, scope, value) join i o on o.n = r.item where r.scope = y.scope and r.value = y.value and o.stream = y.holder)")} as handed from (
             select u.*, i.tenant, i.stream, (select h.stream_id from nubabel.claims h where h.tenant_id = i.tenant and h.scope = u.scope and h.value = u.value) as holder
               from unnest($17, $18, $19) with ordinality u (item, scope, value, n) join i on i.n = u.item) y),
-        q as materialized (
-          select u.*, (select true from nubabel.idempotency r where r.tenant_id = u.tenant and r.scope = u.scope and r.key = u.key) as known
-            from unnest($20, $21, $22, $23, $24, $25, $26, $27, $28, $29) with ordinality u (item, tenant, scope, key, hash, status, streams, versions, answer, created, n)),
         """;
 
-    // Within one commit a stream may take what another gives up.
-    private const string HandedOver =
-        "exists (select from unnest($30, $31, $32) r (item, scope, value) join i o on o.n = r.item where r.scope = y.scope and r.value = y.value and o.stream = y.holder)";
+    private static string Known(int record) => $"""
+        q as materialized (
+          select u.*, (select true from nubabel.idempotency r where r.tenant_id = u.tenant and r.scope = u.scope and r.key = u.key) as known
+            from unnest({string.Join(", ", Enumerable.Range(record, 10).Select(n => $"${n}"))}) with ordinality u (item, tenant, scope, key, hash, status, streams, versions, answer, created, n)),
+        """;
 
-    // The counts make each wait for the one before it. A claim that this very stream holds already counts as taken by it.
     private const string Kept = """
         r as (
           insert into nubabel.idempotency (tenant_id, scope, key, request_hash, status, streams, versions, answer, created)
           select q.tenant, q.scope, q.key, q.hash, q.status, q.streams::varchar[], q.versions::bigint[], q.answer, q.created from q join f on f.n = q.item order by q.n
           on conflict do nothing returning 1),
+        """;
+
+    // A claim that this very stream holds already counts as taken by it.
+    private static string Taken(bool records) => $"""
         c as (
           insert into nubabel.claims (tenant_id, scope, value, stream_id)
-          select t.tenant, t.scope, t.value, t.stream from t join f on f.n = t.item where t.holder is null and (select count(*) from r) >= 0 order by t.n
+          select t.tenant, t.scope, t.value, t.stream from t join f on f.n = t.item where t.holder is null {(records ? "and (select count(*) from r) >= 0" : "")} order by t.n
           on conflict do nothing returning 1),
+        """;
+
+    private const string HandedOver = """
         h as (
           insert into nubabel.claims (tenant_id, scope, value, stream_id)
           select t.tenant, t.scope, t.value, t.stream from t join f on f.n = t.item where t.handed and (select count(*) from c) >= 0 order by t.n
           on conflict (tenant_id, scope, value) do update set stream_id = excluded.stream_id returning 1),
         """;
 
-    // Somebody inserted what was missing in the snapshot: half an item may be written, so all is taken back. Values are released last.
-    private const string Complete = """
-        , case when (select count(*) from w) <> (select count(*) from f) or (select count(*) from r) <> (select count(*) from q join f on f.n = q.item)
-                 or (select count(*) from c) <> (select count(*) from t join f on f.n = t.item where t.holder is null) then nubabel.refuse('NB001', '') end,
-          (select count(nubabel.release(w.tenant, u.scope, u.value, w.stream)) from unnest($30, $31, $32) u (item, scope, value) join w on w.n = u.item)
+    // Somebody inserted what was missing in the snapshot: half an item may be written, so all is taken back.
+    private static string Complete(bool claims, bool records) => $"""
+        , case when (select count(*) from w) <> (select count(*) from f)
+                 {(records ? "or (select count(*) from r) <> (select count(*) from q join f on f.n = q.item)" : "")}
+                 {(claims ? "or (select count(*) from c) <> (select count(*) from t join f on f.n = t.item where t.holder is null)" : "")} then nubabel.refuse('NB001', '') end
         """;
 
     /// <summary>One stream of an item, as a row of the statement.</summary>
@@ -111,11 +152,19 @@ internal static class AppendMany
     }
 
     /// <param name="lines">Ordered.</param>
-    /// <param name="together">Of one item that is alone in the statement.</param>
-    public static NpgsqlBatchCommand Command(Line[] lines, bool together)
+    /// <param name="waits">Of one commit that is alone in the statement and waits for locked rows.</param>
+    /// <param name="thorough">Sees through a row of a stream without events, also where no stream is expected to exist.</param>
+    public static NpgsqlBatchCommand Command(Line[] lines, bool waits, bool thorough = true)
     {
-        var keys = together || lines.Any(l => !l.Item.IsPlain);
-        var command = new NpgsqlBatchCommand(together ? Together : keys ? Full : Plain);
+        var parts = (waits ? Parts.Waits : 0) | (waits && lines.Length > 1 ? Parts.Together : 0) | (thorough && waits ? Parts.Existing : 0);
+        foreach (var line in lines)
+        {
+            if (line.Append.Expected != StreamAppend.None) parts |= Parts.Existing;
+            if (line.Append.Take.Count > 0) parts |= Parts.Claims;
+            if (line.Append.Release.Count > 0) parts |= Parts.Releases;
+            if (line.Item.Once is not null) parts |= Parts.Records;
+        }
+        var command = new NpgsqlBatchCommand(Texts[(int)parts] ??= Text(parts));
         var p = command.Parameters;
         p.Of(Array.ConvertAll(lines, l => l.Item.Envelope.Tenant));
         p.Of(Array.ConvertAll(lines, l => l.Append.Stream));
@@ -127,10 +176,9 @@ internal static class AppendMany
         p.Of(Array.ConvertAll(lines, l => l.Item.Envelope.CorrelationId));
         p.Of(Array.ConvertAll(lines, l => l.Item.Envelope.CausationId));
         Events(p, lines);
-        if (!keys) return command;
-        Claims(p, lines, sorted: true, l => l.Append.Take);
-        Records(p, lines);
-        Claims(p, lines, sorted: false, l => l.Append.Release);
+        if (parts.HasFlag(Parts.Claims)) Claims(p, lines, sorted: true, l => l.Append.Take);
+        if (parts.HasFlag(Parts.Records)) Records(p, lines);
+        if (parts.HasFlag(Parts.Releases)) Claims(p, lines, sorted: false, l => l.Append.Release);
         return command;
     }
 

@@ -16,7 +16,7 @@ internal static class AppendRun
         batch.BatchCommands.Add(Settings(TenantsOf([item]), longestWait));
         // The usual case has the shortest statement; who was refused by it and comes again is seen through by the other.
         var one = item.IsPlain && longestWait is not null;
-        batch.BatchCommands.Add(one ? AppendOne.Command(item) : AppendMany.Command(AppendMany.Lines([item]), together: true));
+        batch.BatchCommands.Add(one ? AppendOne.Command(item) : AppendMany.Command(AppendMany.Lines([item]), waits: true, thorough: longestWait is null));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync(ct);
@@ -43,7 +43,7 @@ internal static class AppendRun
         await using var batch = new NpgsqlBatch(connection);
         var lines = AppendMany.Lines(items);
         batch.BatchCommands.Add(Settings(TenantsOf(items), longestWait));
-        batch.BatchCommands.Add(AppendMany.Command(lines, together: false));
+        batch.BatchCommands.Add(AppendMany.Command(lines, waits: false));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync();

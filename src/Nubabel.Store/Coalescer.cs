@@ -5,16 +5,20 @@ using Npgsql;
 namespace Nubabel.Store;
 
 /// <summary>The bounds of a <see cref="Coalescer"/>.</summary>
-/// <param name="Statements">Statements at once that may be shared, a connection each.</param>
+/// <param name="Statements">Statements at once that may be shared, a connection each. The fewer, the more commits share one.</param>
+/// <param name="MostStatements">The same where commits take long: the disk takes several at once, so those that wait do not wait for the one before.</param>
 /// <param name="Loners">Commits at once that run by themselves, a connection each; one tenant may have half of them.</param>
 /// <param name="Items">Commits in one statement.</param>
 /// <param name="Bytes">JSON of the events in one statement, in characters, unless one commit alone has more.</param>
 /// <param name="Live">Commits that this node takes on, running ones included; one tenant may have a quarter of them.</param>
 /// <param name="LiveBytes">The JSON of their events.</param>
-internal sealed record CoalescerBounds(int Statements = 2, int Loners = 12, int Items = 64, long Bytes = 1 << 20, int Live = 8192, long LiveBytes = 128 << 20)
+internal sealed record CoalescerBounds(int Statements = 2, int MostStatements = 8, int Loners = 12, int Items = 64, long Bytes = 1 << 20, int Live = 8192, long LiveBytes = 128 << 20)
 {
     /// <summary>Nobody in a statement that may be shared waits longer for a lock: the others would wait with it.</summary>
     public TimeSpan LongestWait { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>When this long no statement has begun and all <c>Statements</c> are under way, one more may begin.</summary>
+    public TimeSpan Slow { get; init; } = TimeSpan.FromMilliseconds(2);
 }
 
 /// <summary>
@@ -40,7 +44,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     private readonly Dictionary<string, long> apart = [];
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int statements, loners, admitted;
-    private long admittedBytes;
+    private long admittedBytes, begun;
     private bool diagnosing, closed;
 
     /// <summary>Commits, and answers when it is certain. A commit of one stream may be written together with others'; it succeeds or fails for itself.</summary>
@@ -102,7 +106,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     private Slot? Enqueue(AppendEntry entry, bool startsNow = false)
     {
         var shares = entry.Item.CanShare && !entry.Suspect && !entry.Waits && !IsApart(entry.Tenant);
-        if (startsNow && shares && sharing.Count == 0 && statements < bounds.Statements) return Start(entry, Slot.Statement);
+        if (startsNow && shares && sharing.Count == 0 && HasRoom()) return Start(entry, Slot.Statement);
         if (startsNow && !shares && alone.Count == 0 && MayGoAlone(entry)) return Start(entry, Slot.Loner);
         (shares ? sharing : alone).Add(entry);
         return null;
@@ -113,12 +117,21 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
         entry.Phase = EntryPhase.Alone;
         if (slot == Slot.Statement)
         {
-            statements++;
+            Begin();
             return slot;
         }
         loners++;
         CollectionsMarshal.GetValueRefOrAddDefault(lonersOf, entry.Tenant, out _)++;
         return slot;
+    }
+
+    private bool HasRoom() =>
+        statements < bounds.Statements || statements < bounds.MostStatements && Stopwatch.GetElapsedTime(begun) >= bounds.Slow;
+
+    private void Begin()
+    {
+        statements++;
+        begun = Stopwatch.GetTimestamp();
     }
 
     private bool MayGoAlone(AppendEntry entry) => loners < bounds.Loners && lonersOf.GetValueOrDefault(entry.Tenant) < Math.Max(1, bounds.Loners / 2);
@@ -134,7 +147,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     /// <summary>Starts whatever has room.</summary>
     private void Pump()
     {
-        while (statements < bounds.Statements && sharing.Count > 0)
+        while (sharing.Count > 0 && HasRoom())
         {
             var batch = NextBatch();
             if (batch.Count == 0) break;
@@ -143,7 +156,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
                 ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunAlone(s.Item2, s.Item3), (this, batch[0], Start(batch[0], Slot.Statement)), preferLocal: false);
                 continue;
             }
-            statements++;
+            Begin();
             foreach (var entry in batch) entry.Phase = EntryPhase.Shared;
             ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunShared(s.batch), (this, batch), preferLocal: false);
         }

@@ -16,7 +16,7 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     public async Task InitializeAsync()
     {
         test = await TestDatabase.New();
-        node = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1));
+        node = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1));
     }
 
     public Task DisposeAsync() => Task.CompletedTask;
@@ -96,7 +96,7 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_claim_that_another_session_takes_meanwhile_takes_back_the_statement_and_refuses_one()
     {
         var claim = new ClaimValue("name", "x");
-        await using var patient = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
+        await using var patient = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
         var holder = await Holding.Of(test, $"insert into nubabel.claims values ('{tenant}', 'name', 'x', 'tally-other')");
         var first = patient.Commit(Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(0)));
         var claiming = patient.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(1)], [claim], []));
@@ -148,7 +148,7 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     [InlineData(true)]
     public async Task Cancelled_during_the_commit_it_is_unknown_and_the_others_in_the_statement_do_not_notice(bool shared)
     {
-        await using var patient = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
+        await using var patient = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
         var contested = Tally.Stream();
         using var cancel = new CancellationTokenSource();
         Task<Appended>[] others = [];
@@ -176,7 +176,7 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     {
         var proxy = new PostgresProxy(test.ApiString);
         await using var source = NpgsqlDataSource.Create(proxy.ConnectionString);
-        await using var far = new Coalescer(source, new CoalescerBounds(Statements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
+        await using var far = new Coalescer(source, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
         var contested = Tally.Stream();
         await using var holder = await Holding.OfNew(test, tenant, contested);
         // The first one goes alone at once; those behind it share the next statement.

@@ -15,7 +15,7 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
     {
         db = (test = await TestDatabase.Shared).Database;
         // One statement at a time, so that whoever comes meanwhile shares the next one.
-        node = new Coalescer(db.Api, new CoalescerBounds(Statements: 1));
+        node = new Coalescer(db.Api, new CoalescerBounds(Statements: 1, MostStatements: 1));
     }
 
     public Task DisposeAsync() => Task.CompletedTask;
@@ -117,11 +117,11 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task A_statement_for_tenants_that_are_not_set_is_refused_by_the_database()
     {
-        foreach (var together in new[] { false, true })
+        foreach (var waits in new[] { false, true })
         {
             await using var batch = db.Api.CreateBatch();
             batch.BatchCommands.Add(Append.Tenant($"{Tally.Tenant()},{Tally.Tenant()}"));
-            batch.BatchCommands.Add(AppendMany.Command(AppendMany.Lines([Item(tenant, null, Tally.On(Tally.Stream(), 0, new Counted(1)))]), together));
+            batch.BatchCommands.Add(AppendMany.Command(AppendMany.Lines([Item(tenant, null, Tally.On(Tally.Stream(), 0, new Counted(1)))]), waits));
             Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, (await Assert.ThrowsAsync<PostgresException>(() => batch.ExecuteNonQueryAsync())).SqlState);
         }
         Assert.Throws<ArgumentException>(() => Item($"{tenant},{Tally.Tenant()}", null, Tally.On(Tally.Stream(), 0, new Counted(1))));
@@ -155,7 +155,7 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task Disposal_waits_for_what_is_under_way_and_takes_nothing_more()
     {
-        var own = new Coalescer(db.Api, new CoalescerBounds(Statements: 1));
+        var own = new Coalescer(db.Api, new CoalescerBounds(Statements: 1, MostStatements: 1));
         var commits = Enumerable.Range(0, 50).Select(_ => own.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(1)))).ToArray();
         await own.DisposeAsync();
         Assert.All(commits, c => Assert.True(c.IsCompletedSuccessfully || c.Wait(1000)));
@@ -166,7 +166,7 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task A_node_takes_on_no_more_than_its_bound_and_from_one_tenant_a_quarter()
     {
-        await using var own = new Coalescer(db.Api, new CoalescerBounds(Statements: 1, Live: 40));
+        await using var own = new Coalescer(db.Api, new CoalescerBounds(Statements: 1, MostStatements: 1, Live: 40));
         var stream = Tally.Stream();
         await own.Commit(tenant, Tally.On(stream, 0, new Counted(0)));
         Task<Appended>[] waiting;
