@@ -27,12 +27,13 @@ internal static class ProjectionVerbs
     private static Command RebuildVerb()
     {
         var name = new Argument<string>("name") { Description = "Which read model." };
-        var rebuild = new Command("rebuild", "Empty a read model and fold the log into it again. Readers see it grow meanwhile.") { name };
+        var force = new Option<bool>("--force") { Description = "Publish it also with keys parked that were not parked before." };
+        var watch = new Option<bool>("--watch") { Description = "Start nothing; show how the one goes on that is under way." };
+        var rebuild = new Command("rebuild", "Fold the whole log into a new table beside the one that readers see, and exchange the two when it is whole.") { name, force, watch };
         rebuild.SetAction((parsed, ct) => Verbs.Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
-            if (ReadModels.All.Find(parsed.GetValue(name)!) is null) return Verbs.Fail($"There is no read model named {parsed.GetValue(name)}.");
-            return await Rebuilding.Run(node, parsed.GetValue(name)!, ct);
+            return await Rebuilding.Run(node, parsed.GetValue(name)!, parsed.GetValue(force), parsed.GetValue(watch), ct);
         }));
         return rebuild;
     }

@@ -5,8 +5,8 @@ using NpgsqlTypes;
 namespace Nubabel.Store;
 
 /// <summary>Folds events into documents, one per key.</summary>
-internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerializerOptions json)
-    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes)
+internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerializerOptions json, bool beside = false)
+    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes, beside)
     where TModel : IDocument<TRow> where TRow : class
 {
     private readonly JsonSerializerOptions json = json;
@@ -17,6 +17,10 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
     internal override bool StopsAsAWhole => false;
 
     internal override Fold Begin(EventPage page) => new Work(this, page);
+
+    internal override Projection Beside() => new DocumentProjection<TModel, TRow>(Platform, json, beside: true);
+
+    internal override BulkLoad Bulk(EventTypes types) => new DocumentLoad<TModel, TRow>(this, types, json);
 
     private sealed class Document(string tenant, string key)
     {
@@ -171,23 +175,23 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
             foreach (var e in document.Events) document.Parked.Add((e.Event.Position, document.Parked.Count == 0 ? error : WaitsBehind));
             return true;
         }
+    }
 
-        private static string? KeyOf(PageEvent e, out Exception? failed)
-        {
-            failed = null;
+    internal static string? KeyOf(PageEvent e, out Exception? failed)
+    {
+        failed = null;
 #pragma warning disable CA1031
-            try
-            {
-                // Where the event cannot be read, its key may not be found either; then it waits under its stream, so that it is not lost.
-                return TModel.Key(e.Event) ?? (e.Unreadable is null ? null : e.Event.Stream);
-            }
-            catch (Exception poison)
-            {
-                failed = poison;
-                return e.Event.Stream;
-            }
-#pragma warning restore CA1031
+        try
+        {
+            // Where the event cannot be read, its key may not be found either; then it waits under its stream, so that it is not lost.
+            return TModel.Key(e.Event) ?? (e.Unreadable is null ? null : e.Event.Stream);
         }
+        catch (Exception poison)
+        {
+            failed = poison;
+            return e.Event.Stream;
+        }
+#pragma warning restore CA1031
     }
 
     private static void AddKeys(NpgsqlBatchCommand command, IReadOnlyList<Document> documents)

@@ -11,14 +11,20 @@ public abstract class Projection
 
     private readonly HashSet<string>? wanted;
 
-    private protected Projection(string name, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes)
+    private protected Projection(string readModel, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes, bool beside)
     {
-        (Name, Version, Platform, Types, Columns, Indexes) = (name, version, platform, types, columns, indexes);
+        (ReadModel, Version, Platform, Types, Columns, Indexes) = (readModel, version, platform, types, columns, indexes);
+        (Name, Table) = beside ? ($"{readModel}:rebuild", new Name($"read.{readModel}_v{version}_r")) : (readModel, new Name($"read.{readModel}_v{version}"));
         wanted = types?.ToHashSet();
         ColumnTypes = [.. columns.Select(ColumnType.Of)];
     }
 
+    /// <summary>The read model's name; of what is built beside it <c>name:rebuild</c>, so that checkpoint and parked keys are its own.</summary>
     public string Name { get; }
+
+    /// <summary>The read model's name in either case: operators' orders are given to it.</summary>
+    internal string ReadModel { get; }
+
     public int Version { get; }
 
     /// <summary>Its rows belong to the platform whatever the tenant of the event.</summary>
@@ -31,7 +37,13 @@ public abstract class Projection
     public string ProgressionName => Version == 1 ? $"{Name}:All" : $"{Name}:V{Version}:All";
 
     /// <summary>The physical table; it carries the version, so that a new one is built beside the old one.</summary>
-    public Name Table => new($"read.{Name}_v{Version}");
+    public Name Table { get; }
+
+    /// <summary>The same projection as it is built beside the live one: another table, another checkpoint, parked keys of its own.</summary>
+    internal abstract Projection Beside();
+
+    /// <summary>How it is loaded from the whole log in bulk.</summary>
+    internal abstract BulkLoad Bulk(EventTypes types);
 
     internal IReadOnlyList<Column> Columns { get; }
     internal IReadOnlyList<Index> Indexes { get; }
@@ -64,7 +76,7 @@ public abstract class Projection
         return $"insert into {Table.Quoted} ({string.Join(", ", names)}) select * from unnest({string.Join(", ", types.Select((t, i) => $"${i + 1}::{t}[]"))}){onConflict}";
     }
 
-    private protected NpgsqlBatchCommand Park(IReadOnlyList<(string Tenant, string Key, long Position, string Error)> events)
+    internal NpgsqlBatchCommand Park(IReadOnlyList<(string Tenant, string Key, long Position, string Error)> events)
     {
         var command = new NpgsqlBatchCommand("""
             insert into nubabel.parked (name, version, tenant_id, key, seq_id, error)
@@ -79,7 +91,7 @@ public abstract class Projection
         return command;
     }
 
-    private protected object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
+    internal object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
 
     private protected void AddColumns(NpgsqlBatchCommand command, IReadOnlyList<object?[]> rows)
     {

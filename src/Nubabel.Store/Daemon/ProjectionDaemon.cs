@@ -18,6 +18,9 @@ public sealed record DaemonOptions
 
     /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
     public int LargestPage { get; init; } = 5000;
+
+    /// <summary>How this process builds the tables of read models anew.</summary>
+    public RebuildOptions Rebuilds { get; init; } = new();
 }
 
 /// <summary>
@@ -52,8 +55,12 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
-        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log)];
+        Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
+        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log), new Loop("rebuilds", Rebuilds.Round, log)];
     }
+
+    /// <summary>What builds tables anew: this process works on the orders of all of them.</summary>
+    public Rebuilds Rebuilds { get; }
 
     /// <summary>How far the log is safe to read, as this process last saw it.</summary>
     public MarkStatus Mark => follower.Mark;
@@ -79,6 +86,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         await Stop();
         foreach (var loop in loops) await loop.DisposeAsync();
         await wakeUps.DisposeAsync();
+        await Rebuilds.DisposeAsync();
         await direct.DisposeAsync();
     }
 

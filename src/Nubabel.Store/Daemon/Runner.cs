@@ -34,6 +34,9 @@ internal sealed class Runner(Projection projection)
 
     public bool CheckpointIsKnown => Checkpoint != Unknown;
 
+    /// <summary>Which table its checkpoint speaks of: a rebuild exchanges the table, and what was folded from the old one does not go into the new one.</summary>
+    public long Generation { get; private set; }
+
     /// <summary>A task that brings it near the others, so that they need not wait for it.</summary>
     public Task? CatchingUp { get; set; }
 
@@ -51,7 +54,11 @@ internal sealed class Runner(Projection projection)
     }
 
     /// <summary>The checkpoint as it stands in the database.</summary>
-    public void Found(long position) => Interlocked.Exchange(ref checkpoint, position);
+    public void Found(long position, long generation)
+    {
+        Generation = generation;
+        Interlocked.Exchange(ref checkpoint, position);
+    }
 
     /// <summary>A batch was committed with this checkpoint.</summary>
     public void Stored(long position)

@@ -1,0 +1,25 @@
+using Npgsql;
+
+namespace Nubabel.Store;
+
+/// <summary>How rebuilds of this process work.</summary>
+public sealed record RebuildOptions
+{
+    /// <summary>How many decode and fold side by side.</summary>
+    public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 16);
+
+    /// <summary>What the documents of one pass over the log may take, in bytes; more documents are more passes.</summary>
+    public long Memory { get; init; } = 96L << 20;
+
+    /// <summary>How long no node must have known a version before its table is dropped: a deploy that is taken back needs it again.</summary>
+    public TimeSpan KeepsOldVersions { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Told when a rebuild has ended here.</summary>
+    public Func<RebuildStatus, Task> Ended { get; init; } = _ => Task.CompletedTask;
+
+    /// <summary>Told at each step, so that a test can stop a rebuild wherever it may be cut off.</summary>
+    internal Func<string, Task> Step { get; init; } = _ => Task.CompletedTask;
+
+    /// <summary>The positions that a version passes over.</summary>
+    internal Func<NpgsqlDataSource, Projection, CancellationToken, Task<IReadOnlySet<long>>> Skips { get; init; } = (_, _, _) => Task.FromResult<IReadOnlySet<long>>(new HashSet<long>());
+}
