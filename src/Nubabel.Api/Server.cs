@@ -17,6 +17,7 @@ using Nubabel.Api.Members;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
+using Nubabel.Api.Projections;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
 using Nubabel.Projections;
@@ -121,7 +122,8 @@ public static class Server
         services.AddSingleton(ReadModels.All);
         services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
         services.AddSingleton(sp => new ProjectionDaemon(
-            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(), log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
+            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(),
+            new DaemonOptions { Rebuilds = new RebuildOptions { Ended = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
@@ -169,6 +171,7 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapAdmin();
+        app.MapRebuilds();
         app.MapHealth();
         app.MapDocument();
     }

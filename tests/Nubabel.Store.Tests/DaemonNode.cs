@@ -8,7 +8,7 @@ public sealed class DaemonNode : IAsyncDisposable
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(10);
     private readonly EngineDatabase database;
 
-    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat)
+    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat, RebuildOptions rebuilds)
     {
         this.database = database;
         Projections = projections;
@@ -16,7 +16,7 @@ public sealed class DaemonNode : IAsyncDisposable
         Log = new TallyLog(database.Daemon, Signal);
         Positions = new Positions(database.Daemon, projections);
         Daemon = new ProjectionDaemon(database.Daemon, database.DaemonConnectionString, projections, Signal, Positions,
-            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = TimeSpan.FromMilliseconds(200) });
+            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = TimeSpan.FromMilliseconds(200), Rebuilds = rebuilds });
     }
 
     public ProjectionSet Projections { get; }
@@ -25,12 +25,13 @@ public sealed class DaemonNode : IAsyncDisposable
     public Positions Positions { get; }
     public ProjectionDaemon Daemon { get; }
 
-    public static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null) =>
-        new(database, name, Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100));
+    /// <param name="rebuilds">How it works on rebuilds; when it is left out it does not, so that a test can.</param>
+    public static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, ProjectionSet? projections = null, RebuildOptions? rebuilds = null) =>
+        new(database, name, projections ?? Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100), rebuilds ?? new RebuildOptions { Works = false });
 
-    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null)
+    public static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, ProjectionSet? projections = null, RebuildOptions? rebuilds = null)
     {
-        var node = On(database, name, heartbeat);
+        var node = On(database, name, heartbeat, projections, rebuilds);
         await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
         node.Daemon.Start();
         return node;

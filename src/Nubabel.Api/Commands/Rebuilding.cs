@@ -1,3 +1,4 @@
+using Nubabel.Api.Projections;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -12,12 +13,14 @@ internal static class Rebuilding
     /// <param name="watch">Only look on, where one is under way.</param>
     public static async Task<int> Run(Opened node, string name, bool force, bool watch, CancellationToken ct)
     {
-        await using var rebuilds = new Rebuilds(node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All);
+        await using var rebuilds = new Rebuilds(
+            node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All, options: new RebuildOptions { Ended = RebuildEvents.By(node.Node) });
         if (!watch)
         {
             try
             {
-                await rebuilds.Order(name, force, $"system:{Environment.UserName}", ct);
+                var ordered = await rebuilds.Order(name, force, "system:command-line", ct);
+                await RebuildEvents.Started(node.Node.Journal(Host.Node.Platform, new Origin("system:command-line")), ordered, ct);
             }
             catch (RebuildRunning running)
             {

@@ -30,10 +30,10 @@ public sealed class LockOut(Node node, Settings settings)
         var turn = await gates.Enter($"{tenant}|{emailKey}", LongestWait, ct) ?? throw Problem.RetryLater("service.unavailable", "Too many sign-ins with this address at once.", 5);
         try
         {
-            var (now, before) = Streams(emailKey);
+            var (now, before) = StreamsOf(emailKey);
             var journal = node.Journal(tenant, new Origin("system:sign-in"));
-            var streams = await journal.Read([Projections.Streams.Of(now), Projections.Streams.Of(before)], _ => Until.End, ct);
-            var guards = new[] { now, before }.Select(id => Projections.Streams.Fold<SignInGuard>(streams[Projections.Streams.Of(id)])).ToArray();
+            var streams = await journal.Read([Streams.Of(now), Streams.Of(before)], _ => Until.End, ct);
+            var guards = new[] { now, before }.Select(id => Streams.Fold<SignInGuard>(streams[Streams.Of(id)])).ToArray();
             var time = node.Time.GetUtcNow();
             if (guards.Where(g => g.IsLocked(time)).Max(g => g.LockedUntil) is { } until) throw Locked(until - time);
             return new Attempt(turn, tenant, now, before, guards[0], guards[1], settings.Limits, node);
@@ -48,12 +48,12 @@ public sealed class LockOut(Node node, Settings settings)
     /// <summary>Frees an address, as part of a commit.</summary>
     public IReadOnlyList<Step> Free(string emailKey)
     {
-        var (now, before) = Streams(emailKey);
+        var (now, before) = StreamsOf(emailKey);
         return [new Step<SignInGuard>(now, new ClearSignIns()), new Step<SignInGuard>(before, new ClearSignIns())];
     }
 
     // Named by the period, so that the streams that are loaded stay short.
-    private (Id<SignInGuard> Now, Id<SignInGuard> Before) Streams(string emailKey)
+    private (Id<SignInGuard> Now, Id<SignInGuard> Before) StreamsOf(string emailKey)
     {
         var period = node.Time.GetUtcNow().Ticks / Period.Ticks;
         return (Named(period), Named(period - 1));
@@ -85,7 +85,7 @@ public sealed class LockOut(Node node, Settings settings)
         /// <param name="account">The stream of the account that has the address, null where none has. It is the subject of the caller's address and agent.</param>
         public async Task Fail(RequestScope scope, string? account)
         {
-            var subject = Projections.Streams.Of(now);
+            var subject = Streams.Of(now);
             // A subject of its own has its key made now. So has an account's guard, though it is not used: or the time would tell which it was.
             await node.Subjects.Seal(tenant, subject, "", CancellationToken.None);
             // Whoever guesses from inside a session is named by it.

@@ -5,6 +5,9 @@ namespace Nubabel.Store;
 /// <summary>How rebuilds of this process work.</summary>
 public sealed record RebuildOptions
 {
+    /// <summary>This process works on orders; otherwise it only gives them.</summary>
+    public bool Works { get; init; } = true;
+
     /// <summary>How many decode and fold side by side.</summary>
     public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 16);
 

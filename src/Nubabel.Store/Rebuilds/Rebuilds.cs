@@ -126,7 +126,7 @@ public sealed class Rebuilds : IAsyncDisposable
     {
         var next = ordered.Next;
         await Checkpoints.OrderMissing(daemon, projections.All, $"system:{node}", ct);
-        foreach (var projection in await UnderWay(ct)) await Work(projection, ct);
+        foreach (var projection in options.Works ? await UnderWay(ct) : []) await Work(projection, ct);
         await old.Drop(ct);
         await Loop.Wait(next, Look, ct);
     }

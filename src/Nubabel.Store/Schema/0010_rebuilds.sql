@@ -133,3 +133,20 @@ begin
   execute format('drop table if exists read.%I', format('%s_v%s_r', read_model, old_version));
   return true;
 end $$;
+
+-- Whether readers may see a version of a read model: its checkpoint is made with its table. Where nothing is there yet and nothing is being built, the daemon
+-- begins with the log.
+create function nubabel.is_whole(progression text) returns boolean language sql stable set search_path = pg_catalog, pg_temp as $$
+  select exists (select from events.mt_event_progression p where p.name = progression)
+    or not exists (select from nubabel.rebuilds r where r.progression = is_whole.progression)
+    and not exists (select from events.mt_event_progression o where o.name ~ ('^' || split_part(is_whole.progression, ':', 1) || ':(V[0-9]+:)?All$'))
+$$;
+
+-- The checkpoint of a version that a cache is loaded from: an error while it is being built, or the cache would begin with an empty table.
+create function nubabel.checkpoint(progression text) returns bigint language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if not nubabel.is_whole(progression) then
+    raise exception using errcode = 'NB005', message = format('The table of %s is being built.', progression);
+  end if;
+  return coalesce((select p.last_seq_id from events.mt_event_progression p where p.name = progression), 0);
+end $$;

@@ -38,6 +38,9 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
         ["GET /api/admin/projections/{name}"] = "a read model of this build",
+        ["GET /api/admin/projections/{name}/rebuild"] = "a read model of this build",
+        ["POST /api/admin/projections/{name}/rebuild"] = "a read model of this build",
+        ["DELETE /api/admin/projections/{name}/rebuild"] = "a read model of this build",
         ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
         ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
         ["GET /api/admin/tenants/{id}"] = Tenant,
