@@ -13,8 +13,7 @@ internal static class Rebuilding
     /// <param name="watch">Only look on, where one is under way.</param>
     public static async Task<int> Run(Opened node, string name, bool force, bool watch, CancellationToken ct)
     {
-        await using var rebuilds = new Rebuilds(
-            node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All, options: new RebuildOptions { Ended = RebuildEvents.By(node.Node) });
+        await using var rebuilds = Of(node);
         if (!watch)
         {
             try
@@ -24,7 +23,7 @@ internal static class Rebuilding
             }
             catch (RebuildRunning running)
             {
-                await Console.Error.WriteLineAsync($"{running.Message} {Percent(running.Status)} done, since {running.Status.StartedAt:yyyy-MM-dd HH:mm:ss} UTC. --watch shows how it goes on.");
+                await Console.Error.WriteLineAsync($"{running.Message} {Said(running.Status)}, since {running.Status.StartedAt:yyyy-MM-dd HH:mm:ss} UTC. --watch shows how it goes on.");
                 return NotDone;
             }
         }
@@ -51,5 +50,9 @@ internal static class Rebuilding
     private static void Show(ProgressBar bar, RebuildStatus status) =>
         bar.Show(status.Events, status.Done > 0 ? (long)(status.Events / status.Done) : null, status.Error is null ? status.Phase : $"{status.Phase}: {status.Error}");
 
-    private static string Percent(RebuildStatus status) => $"{(int)(status.Done * 100)} %";
+    /// <summary>What a list says of one that is under way.</summary>
+    public static string Said(RebuildStatus status) => status.State == RebuildState.Held ? $"its rebuild is held: {status.Error}" : $"being rebuilt: {status.Phase}, {(int)(status.Done * 100)} % loaded";
+
+    public static Rebuilds Of(Opened node) =>
+        new(node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All, options: new RebuildOptions { Ended = RebuildEvents.By(node.Node) });
 }

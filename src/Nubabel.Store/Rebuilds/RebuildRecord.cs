@@ -26,6 +26,10 @@ internal sealed class RebuildRecord
     public bool IsCareful { get; private set; }
     public bool IsVersion { get; private set; }
     public long Mark { get; private set; }
+
+    /// <summary>How many events it passes over; where there are more at its end, it begins anew.</summary>
+    public int Skipped { get; private set; }
+
     public long Position { get; private set; }
     public int Slots { get; private set; }
     public long Events { get; private set; }
@@ -35,7 +39,7 @@ internal sealed class RebuildRecord
     {
         await using var command = new NpgsqlCommand("""
             update nubabel.rebuilds set token = token + 1, node = $2, updated = clock_timestamp(), error = null where progression = $1 and state = 'running'
-            returning token, phase, forced, careful, kind = 'version', mark, position, slots, events
+            returning token, phase, forced, careful, kind = 'version', mark, position, slots, events, skipped
             """, connection);
         command.Add(projection.ProgressionName);
         command.Add(node);
@@ -51,14 +55,15 @@ internal sealed class RebuildRecord
             Position = row.GetInt64(6),
             Slots = row.GetInt32(7),
             Events = row.GetInt64(8),
+            Skipped = row.GetInt32(9),
         };
     }
 
     /// <summary>The table beside is new and empty.</summary>
-    public Task Begun(NpgsqlConnection connection, long mark, bool careful, CancellationToken ct)
+    public Task Begun(NpgsqlConnection connection, long mark, int skipped, bool careful, CancellationToken ct)
     {
-        (Phase, Mark, Position, Slots, Events, IsCareful) = (careful ? Phases.CatchUp : Phases.Load, mark, 0, 0, 0, careful);
-        return Set(connection, "phase = $3, mark = $4, careful = $5, position = 0, slots = 0, events = 0", ct, Phase, mark, careful);
+        (Phase, Mark, Skipped, Position, Slots, Events, IsCareful) = (careful ? Phases.CatchUp : Phases.Load, mark, skipped, 0, 0, 0, careful);
+        return Set(connection, "phase = $3, mark = $4, skipped = $5, careful = $6, position = 0, slots = 0, events = 0", ct, Phase, mark, skipped, careful);
     }
 
     /// <summary>The documents of all slots below are written.</summary>

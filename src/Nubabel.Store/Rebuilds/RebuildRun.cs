@@ -24,28 +24,34 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
     /// <exception cref="RebuildTakenOver">It is no longer this process's.</exception>
     public async Task<RebuildState> Run(CancellationToken ct)
     {
-        if (record.Phase == Phases.Wait) await Begin(careful: false, ct);
-        try
+        while (true)
         {
-            if (record.Phase == Phases.Load) await Load(ct);
+            if (record.Phase == Phases.Wait) await Begin(careful: false, ct);
+            try
+            {
+                if (record.Phase == Phases.Load) await Load(ct);
+                if (record.Phase == Phases.Index) await Index(ct);
+            }
+            catch (ValueRefused)
+            {
+                // The daemon parks the key whose value PostgreSQL refuses, and so does this.
+                await Begin(careful: true, ct);
+            }
+            runner = new Runner(beside.Projection);
+            runner.LeaseIs(true);
+            if (await Publish(ct) is { } ended) return ended;
+            await Begin(record.IsCareful, ct);
         }
-        catch (ValueRefused)
-        {
-            await Begin(careful: true, ct);
-        }
-        if (record.Phase == Phases.Index) await Index(ct);
-        runner = new Runner(beside.Projection);
-        runner.LeaseIs(true);
-        return await Publish(ct);
     }
 
     /// <summary>The table beside is made in the transaction that says so: whoever goes on never meets half of it.</summary>
     private async Task Begin(bool careful, CancellationToken ct)
     {
         var mark = await highWater.Advance(ct);
+        var skips = await options.Skips(daemon, live, ct);
         await InTransaction(async connection =>
         {
-            await record.Begun(connection, mark, careful, ct);
+            await record.Begun(connection, mark, skips.Count, careful, ct);
             await beside.Create(connection, ct);
             if (!careful) return;
             // Page by page it meets the indexes as the daemon does, so that a value that one of them refuses is found.
@@ -87,12 +93,12 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
         }
         catch (PostgresException refused) when (refused.SqlState[..2] is "22" or "23" or "54")
         {
-            // A value that no index takes: the daemon parks its key, and so does this.
-            await Begin(careful: true, ct);
+            throw new ValueRefused(refused);
         }
     }
 
-    private async Task<RebuildState> Publish(CancellationToken ct)
+    /// <summary>How it ended; null when it is to begin anew.</summary>
+    private async Task<RebuildState?> Publish(CancellationToken ct)
     {
         var pause = FirstPause;
         while (true)
@@ -101,7 +107,8 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
             await Step("caught up");
             var (ended, waits) = await TrySwap(ct);
             if (ended is { } state) return state;
-            await using (var connection = await bulk.OpenConnectionAsync(ct)) await record.Waits(connection, waits!, ct);
+            if (waits is null) return null;
+            await using (var connection = await bulk.OpenConnectionAsync(ct)) await record.Waits(connection, waits, ct);
             await Step("waiting");
             await Task.Delay(pause * (0.5 + Random.Shared.NextDouble() / 2), ct);
             pause = pause * 1.5 < LongestPause ? pause * 1.5 : LongestPause;
@@ -112,6 +119,7 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
     /// One try, in one transaction: the row of the rebuild, the checkpoints that readers go by, the table, in this order. What is still missing is folded while the
     /// live projection waits, so that no position goes back.
     /// </summary>
+    /// <returns>How it ended, or what it waits for; neither when it must begin anew.</returns>
     private async Task<(RebuildState? Ended, string? Waits)> TrySwap(CancellationToken ct)
     {
         await using var connection = await bulk.OpenConnectionAsync(ct);
@@ -123,6 +131,8 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
             var seen = await beside.StopLive(connection, ct);
             if (runner.Checkpoint < seen) await Feed(Math.Min(seen, await highWater.Prove(ct)), ct);
             if (runner.Checkpoint < seen) return await Behind(connection, transaction, seen, ct);
+            // An operator has had it pass over an event meanwhile: what was folded before knows nothing of it.
+            if ((await options.Skips(daemon, live, ct)).Count != record.Skipped) return (null, null);
             var (parked, isNew) = await beside.ParkedKeys(connection, ct);
             await record.Parked(connection, parked, ct);
             if (isNew > 0 && !record.IsForced)

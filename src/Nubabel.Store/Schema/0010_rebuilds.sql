@@ -12,6 +12,7 @@ create table nubabel.rebuilds (
   token       bigint      not null default 0,     -- who may go on: one more with each process that takes it over
   generation  bigint      not null default 0,     -- how often the table was exchanged
   mark        bigint      not null default 0,     -- up to here it loads in bulk
+  skipped     integer     not null default 0,     -- how many events an operator had it pass over when it began
   position    bigint      not null default 0,     -- of rows: up to here they are committed
   slots       integer     not null default 0,     -- of documents: how many of the slots that keys are hashed into are committed
   loaded      xid8,                               -- a transaction behind the load: what does not see it would find the table empty

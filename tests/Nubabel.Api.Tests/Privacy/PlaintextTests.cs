@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Nubabel.Projections;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -96,7 +97,7 @@ public sealed class PlaintextTests
         // The trail shows the person their own agent, so it has got there.
         var positions = api.Services.GetRequiredService<Store.Positions>();
         var last = await api.Database.Scalar<long>("select max(seq_id) from events.mt_events");
-        foreach (var model in Projections.ReadModels.All.All) Assert.True((await positions.Reached(model.Name, last, TimeSpan.FromSeconds(20), CancellationToken.None)).Reached);
+        foreach (var model in ReadModels.All.All) Assert.True((await positions.Reached(model.Name, last, TimeSpan.FromSeconds(20), CancellationToken.None)).Reached);
         Assert.Contains(Agent, await ada.GetStringAsync("/api/audit-logs"), StringComparison.Ordinal);
         return (access, refresh);
     }
