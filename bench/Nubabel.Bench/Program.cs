@@ -2,7 +2,7 @@ using System.Runtime;
 using Nubabel.Bench;
 
 // One line for each; a bench is one file.
-IBench[] all = [new AppendBench(), new FlagsBench(), new NoisyBench(), new RebuildBench()];
+IBench[] all = [new AppendBench(), new FlagsBench(), new NoisyBench(), new RebuildBench(), new WritesBench()];
 
 var wanted = args.Length == 0 ? all : [.. all.Where(b => args.Contains(b.Name))];
 if (wanted.Length < Math.Max(1, args.Length))

@@ -127,6 +127,7 @@ public static class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddSingleton<ProjectionActs>();
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
     }
@@ -171,6 +172,8 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapAdmin();
+        app.MapProjections();
+        app.MapParked();
         app.MapRebuilds();
         app.MapHealth();
         app.MapDocument();

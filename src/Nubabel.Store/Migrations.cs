@@ -101,7 +101,7 @@ public static class Migrations
             grant select, insert, update on nubabel.subject_keys to {daemon};
             grant select on nubabel.signing_keys, nubabel.schema_migrations, nubabel.stamps to {api}, {daemon};
             grant insert, update on nubabel.signing_keys, nubabel.stamps to {daemon};
-            grant select, insert, update, delete on nubabel.parked, nubabel.flag_counts to {daemon};
+            grant select, insert, update, delete on nubabel.parked, nubabel.paused, nubabel.orders_applied, nubabel.flag_counts to {daemon};
             grant select, insert, update, delete on nubabel.nodes to {daemon};
             grant select on nubabel.key_uses to {api};
             grant select, insert, update on nubabel.key_uses to {daemon};

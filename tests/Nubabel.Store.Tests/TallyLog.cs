@@ -17,6 +17,9 @@ public sealed class TallyLog(NpgsqlDataSource daemon, Signal? signal = null)
     /// <summary>An event as JSON under any alias, for foreign writers and older shapes.</summary>
     public Task<long> AppendRaw(string stream, string alias, string json, string headers = "null") => Write(Tenant, stream, [(alias, json, headers)]);
 
+    /// <summary>An operator's order, as the product's domain writes it.</summary>
+    public Task<long> Order(string projection, string alias, string json) => Write(Projection.PlatformTenant, $"projection-{projection}", [(alias, json, "null")]);
+
     private async Task<long> Write(string tenant, string stream, IEnumerable<(string Alias, string Json, string Headers)> events)
     {
         long position = 0;

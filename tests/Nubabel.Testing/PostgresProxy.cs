@@ -19,15 +19,17 @@ public sealed class PostgresProxy : IAsyncDisposable
     private readonly NpgsqlConnectionStringBuilder target;
     private readonly Func<string, string> rewrite;
     private readonly Action<string> notice;
+    private readonly Action answered;
     private readonly Task accepting;
 
     /// <param name="connectionString">Of the login and database that it leads to.</param>
     /// <param name="rewrite">From the text of a statement to what is sent instead.</param>
     /// <param name="notice">Told the text of each notice.</param>
-    public PostgresProxy(string connectionString, Func<string, string>? rewrite = null, Action<string>? notice = null)
+    /// <param name="answered">Told when a statement has run, before its client hears of it. Like <paramref name="rewrite"/> it cuts the connection by an <see cref="IOException"/>.</param>
+    public PostgresProxy(string connectionString, Func<string, string>? rewrite = null, Action<string>? notice = null, Action? answered = null)
     {
         target = new NpgsqlConnectionStringBuilder(connectionString);
-        (this.rewrite, this.notice) = (rewrite ?? (sql => sql), notice ?? (_ => { }));
+        (this.rewrite, this.notice, this.answered) = (rewrite ?? (sql => sql), notice ?? (_ => { }), answered ?? (() => { }));
         listener.Start();
         ConnectionString = new NpgsqlConnectionStringBuilder(connectionString)
         {
@@ -121,6 +123,7 @@ public sealed class PostgresProxy : IAsyncDisposable
             {
                 var message = await Message(reader, typed: true, ct);
                 if (message[0] == (byte)'N') Hear(message);
+                if (message[0] == (byte)'C') answered();
                 await to.WriteAsync(message, ct);
             }
         });

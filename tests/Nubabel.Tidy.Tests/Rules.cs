@@ -74,10 +74,10 @@ public static partial class Rules
                 yield return $"{schema.Path}:{i + 1} an index without the comment that says what it is for";
     }
 
-    /// <summary>What sees every tenant, named where one tenant's requests are served. Commands are typed at the machine and serve no request.</summary>
+    /// <summary>What sees every tenant, named where one tenant's requests are served. Commands are typed at the machine and serve no request; projections are the operators'.</summary>
     public static IEnumerable<string> PlatformAccess(Source source) =>
         from Match name in Platform().Matches(source.Code)
-        where TenantSlice().Match(source.Path) is { Success: true } slice && slice.Groups[1].Value is not ("Host" or "Operators" or "Admin" or "Commands")
+        where TenantSlice().Match(source.Path) is { Success: true } slice && slice.Groups[1].Value is not ("Host" or "Operators" or "Projections" or "Admin" or "Commands")
         select $"{source.Path}:{source.LineOf(name.Index)} {name.Value} in a tenant's slice";
 
     /// <summary>Relative links of a document that lead nowhere.</summary>

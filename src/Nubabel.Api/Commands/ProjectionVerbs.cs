@@ -7,7 +7,12 @@ namespace Nubabel.Api.Commands;
 /// <summary>Shows the read models and acts on them.</summary>
 internal static class ProjectionVerbs
 {
-    public static Command All() => new("projections", "The read models.") { List(), RebuildVerb() };
+    public static Command All()
+    {
+        var all = new Command("projections", "The read models.") { List(), RebuildVerb() };
+        foreach (var verb in ParkVerbs.All()) all.Add(verb);
+        return all;
+    }
 
     private static Command List()
     {

@@ -3,16 +3,11 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Operations;
 
-/// <summary>What operators see of the schema and the projections.</summary>
+/// <summary>What operators see of the schema.</summary>
 public static class AdminApi
 {
-    public static void MapAdmin(this IEndpointRouteBuilder app)
-    {
-        var admin = app.MapGroup("/api/admin").WithTags("Operations");
-        admin.MapGet("/migrations", AllMigrations).Needs("platform:migrations").Answers200<Items<MigrationStatus>>();
-        admin.MapGet("/projections", AllProjections).Needs("platform:projections").Answers200<DaemonStatus>();
-        admin.MapGet("/projections/{name}", OneProjection).Needs("platform:projections").Answers200<ProjectionStatus>();
-    }
+    public static void MapAdmin(this IEndpointRouteBuilder app) =>
+        app.MapGroup("/api/admin").WithTags("Operations").MapGet("/migrations", AllMigrations).Needs("platform:migrations").Answers200<Items<MigrationStatus>>();
 
     /// <summary>A whole list.</summary>
     public sealed record Items<T>(IReadOnlyList<T> All)
@@ -23,11 +18,4 @@ public static class AdminApi
 
     private static async Task<IResult> AllMigrations(Node node, CancellationToken ct) =>
         Results.Json(new Items<MigrationStatus>(await Migrations.Status(node.Database.Api, ct)), Json.Options);
-
-    private static async Task<IResult> AllProjections(ProjectionDaemon daemon, CancellationToken ct) => Results.Json(await daemon.Status(ct), Json.Options);
-
-    private static async Task<IResult> OneProjection(string name, ProjectionDaemon daemon, CancellationToken ct) =>
-        (await daemon.Status(ct)).Projections.FirstOrDefault(p => p.Name == name) is { } projection
-            ? Results.Json(projection, Json.Options)
-            : throw new Problem("projection.missing", "There is no such projection.");
 }

@@ -85,7 +85,7 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
         var seconds = status.Projections.Max(p => p.LagSeconds);
         string? detail = enabled && !status.Alive ? "A loop of this node's daemon has ended."
             : status.Waiting is { } gap ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders.Select(Named))}"
-            : status.Projections.FirstOrDefault(p => p.State is ProjectionState.Stopped or ProjectionState.Parked or ProjectionState.Failing) is { } bad ? $"{bad.Name} is {bad.State.ToString().ToLowerInvariant()}."
+            : status.Projections.FirstOrDefault(p => p.State is ProjectionState.Stopped or ProjectionState.Parked or ProjectionState.Failing or ProjectionState.Paused) is { } bad ? $"{bad.Name} is {bad.State.ToString().ToLowerInvariant()}."
             : seconds > LagSeconds ? "Read models are behind."
             : null;
         return new Component(detail is null ? "healthy" : "degraded", detail, lag, Math.Round(seconds, 3));

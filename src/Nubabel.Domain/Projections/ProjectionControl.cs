@@ -76,12 +76,22 @@ public sealed record ProjectionControl(IReadOnlyList<int> Paused, IReadOnlyList<
     {
         PauseProjection c => state.Paused.Contains(c.Version) ? [] : [new ProjectionPaused(c.Version, c.Reason)],
         ResumeProjection c => state.Paused.Contains(c.Version) ? [new ProjectionResumed(c.Version)] : [],
-        SkipEvent c => state.Skipped.Contains(new SkippedEvent(c.Version, c.Tenant, c.Key, c.Position)) ? [] : [new ProjectionEventSkipped(c.Version, c.Tenant, c.Key, c.Position, c.Reason)],
+        SkipEvent c => state.Skip(c),
         RetryKey c => [new ProjectionKeyRetried(c.Version, c.Tenant, c.Key)],
         StartRebuild c => state.Rebuilding.Contains(c.Version)
-            ? throw new Refused(RefusalKind.Conflict, "projection.rebuilding", "It is being rebuilt already.")
+            ? throw BeingRebuilt()
             : [new ProjectionRebuildStarted(c.Version, c.Kind, c.Forced)],
         EndRebuild c => state.Rebuilding.Contains(c.Version) ? [new ProjectionRebuildEnded(c.Version, c.Outcome, c.Events, c.Parked)] : [],
         _ => throw new NotSupportedException(command.GetType().Name),
     };
+
+    private Event<ProjectionControl>[] Skip(SkipEvent c)
+    {
+        if (Skipped.Contains(new SkippedEvent(c.Version, c.Tenant, c.Key, c.Position))) return [];
+        // What is being built has looked up the skips, and may get over the event.
+        if (Rebuilding.Contains(c.Version)) throw BeingRebuilt();
+        return [new ProjectionEventSkipped(c.Version, c.Tenant, c.Key, c.Position, c.Reason)];
+    }
+
+    private static Refused BeingRebuilt() => new(RefusalKind.Conflict, "projection.rebuilding", "It is being rebuilt.");
 }

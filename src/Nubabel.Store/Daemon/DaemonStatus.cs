@@ -12,6 +12,9 @@ public enum ProjectionState
     /// <summary>It runs, and some of its keys wait behind an event that could not be folded.</summary>
     Parked,
 
+    /// <summary>An operator has paused it.</summary>
+    Paused,
+
     /// <summary>Nobody has its lease.</summary>
     Waiting,
 
@@ -22,6 +25,9 @@ public enum ProjectionState
     Failing,
 }
 
+/// <summary>Who paused a projection, and why.</summary>
+public sealed record Pause(DateTimeOffset Since, string? By, string? Reason);
+
 /// <summary>How a projection stands.</summary>
 /// <param name="Position">Its checkpoint: everything up to here is in its table.</param>
 /// <param name="Lag">Positions between the checkpoint and the highest visible event.</param>
@@ -29,8 +35,9 @@ public enum ProjectionState
 /// <param name="ParkedKeys">Keys that wait for an operator; of a projection that stops as a whole, 1 while it does.</param>
 /// <param name="LastError">Why a key waits, why it stopped, or what its last batch failed with.</param>
 /// <param name="Owner">The application name of the process that has the lease; null when nobody has.</param>
+/// <param name="Paused">Set while it is paused, whatever else is wrong with it.</param>
 public sealed record ProjectionStatus(string Name, int Version, ProjectionState State, long Position, long Lag, double LagSeconds, long ParkedKeys,
-    string? LastError, string? Owner);
+    string? LastError, string? Owner, Pause? Paused = null);
 
 /// <summary>How the projections of this database stand.</summary>
 /// <param name="Mark">The stored high-water mark.</param>
@@ -52,19 +59,20 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
         var each = new NpgsqlBatchCommand($"""
             select n.name, coalesce(g.last_seq_id, 0),
               (select extract(epoch from clock_timestamp() - e.timestamp)::float8 from events.mt_events e where e.seq_id > coalesce(g.last_seq_id, 0) order by e.seq_id limit 1),
-              (select count(distinct (p.tenant_id, p.key)) from nubabel.parked p where p.name = n.name and p.version = n.version),
-              (select p.error from nubabel.parked p where p.name = n.name and p.version = n.version and p.error <> $4
-                order by p.created desc, p.seq_id limit 1),
+              (select count(*) from nubabel.parked p where p.name = n.name and p.version = n.version and {Parking.IsFailed} and {Parking.Counts("coalesce(g.last_seq_id, 0)")}),
+              (select p.error from nubabel.parked p where p.name = n.name and p.version = n.version and {Parking.IsFailed} and {Parking.Counts("coalesce(g.last_seq_id, 0)")}
+                order by p.seq_id desc limit 1),
               (select max(a.application_name) from pg_locks l join pg_stat_activity a on a.pid = l.pid
                 where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.database = (select oid from pg_database where datname = current_database())
-                  and (l.classid::bigint << 32 | l.objid::bigint) = {Leases.Key("n.progression")})
+                  and (l.classid::bigint << 32 | l.objid::bigint) = {Leases.Key("n.progression")}),
+              o.since, o.by, o.reason
             from unnest($1::varchar[], $2::int[], $3::varchar[]) n (name, version, progression)
             left join events.mt_event_progression g on g.name = n.progression
+            left join nubabel.paused o on o.progression = n.progression
             """);
         each.AddArray(projections.All.Select(p => p.Name).ToArray(), NpgsqlDbType.Varchar);
         each.AddArray(projections.All.Select(p => p.Version).ToArray(), NpgsqlDbType.Integer);
         each.AddArray(projections.All.Select(p => p.ProgressionName).ToArray(), NpgsqlDbType.Varchar);
-        each.Add(Projection.WaitsBehind);
         batch.BatchCommands.Add(each);
 
         await using var reader = await batch.ExecuteReaderAsync(ct);
@@ -78,10 +86,13 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
             var error = reader.IsDBNull(4) ? null : reader.GetString(4);
             var owner = reader.IsDBNull(5) ? null : reader.GetString(5);
             var projection = projections.Find(reader.GetString(0))!;
-            var state = parked > 0 ? projection.StopsAsAWhole ? ProjectionState.Stopped : ProjectionState.Parked
+            var pause = reader.IsDBNull(6) ? null
+                : new Pause(new DateTimeOffset(reader.GetDateTime(6), TimeSpan.Zero), reader.IsDBNull(7) ? null : reader.GetString(7), reader.IsDBNull(8) ? null : reader.GetString(8));
+            var state = pause is not null ? ProjectionState.Paused
+                : parked > 0 ? projection.StopsAsAWhole ? ProjectionState.Stopped : ProjectionState.Parked
                 : owner is null ? ProjectionState.Waiting : ProjectionState.Running;
             all.Add(new ProjectionStatus(projection.Name, projection.Version, state, position,
-                Math.Max(0, highest - position), reader.IsDBNull(2) ? 0 : Math.Max(0, reader.GetDouble(2)), parked, error, owner));
+                Math.Max(0, highest - position), reader.IsDBNull(2) ? 0 : Math.Max(0, reader.GetDouble(2)), parked, error, owner, pause));
         }
         return new DaemonStatus(mark, highest, null, true, [], all);
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Npgsql;
 
 namespace Nubabel.Store;
@@ -8,13 +9,12 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     /// <summary>Who is further behind than this, while others are not, catches up beside them.</summary>
     private const long Far = 5_000;
 
-    private const int SmallestPage = 500;
     private static readonly TimeSpan ShortestGapPause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestGapPause = TimeSpan.FromMilliseconds(25);
 
     private readonly HighWater highWater = new(daemon);
     private readonly PageFeed feed = new(daemon, types);
-    private int limit = SmallestPage;
+    private readonly BatchSize size = new(options.LargestPage);
 
     public MarkStatus Mark => highWater.Status;
 
@@ -33,7 +33,6 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         var full = await Pages(ready, mark, ct);
         // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
         await highWater.Store(ct);
-        limit = full ? Math.Min(limit * 2, options.LargestPage) : SmallestPage;
         if (!full) await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
     }
 
@@ -45,7 +44,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         foreach (var group in ready.Where(s => s.Checkpoint < mark).GroupBy(s => s.Checkpoint).OrderByDescending(g => g.Key))
         {
             if (ahead - group.Key > Far) StartCatchingUp([.. group], mark, ct);
-            else full |= await Page([.. group], mark, limit, ct);
+            else full |= await Page([.. group], mark, size, ct);
         }
         return full;
     }
@@ -56,29 +55,34 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
 
     private async Task<List<Runner>> Ready(CancellationToken ct)
     {
-        var runnable = runners.Where(s => s.IsRunnable && s.CatchingUp is null or { IsCompleted: true }).ToList();
+        var free = runners.Where(s => s.CatchingUp is null or { IsCompleted: true }).ToList();
+        foreach (var runner in free) runner.FollowOrders();
+        var runnable = free.Where(s => s.IsRunnable).ToList();
         var unknown = runnable.Where(s => !s.CheckpointIsKnown).ToList();
         if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct);
         return [.. runnable.Where(s => s.CheckpointIsKnown)];
     }
 
     /// <summary>True when the page was full, so that there may be more below the mark.</summary>
-    private async Task<bool> Page(List<Runner> group, long mark, int pageLimit, CancellationToken ct)
+    private async Task<bool> Page(List<Runner> group, long mark, BatchSize batch, CancellationToken ct)
     {
-        await feed.Next(group, mark, pageLimit, ct);
+        var began = Stopwatch.GetTimestamp();
+        var events = await feed.Next(group, mark, batch.Events, ct);
+        batch.Took(events, Stopwatch.GetElapsedTime(began));
         foreach (var runner in group.Where(s => s.CheckpointIsKnown)) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);
         return group.Any(s => s.IsRunnable && s.Checkpoint < mark);
     }
 
     private void StartCatchingUp(List<Runner> group, long mark, CancellationToken ct)
     {
+        var own = new BatchSize(options.LargestPage);
         var task = Task.Run(async () =>
         {
             try
             {
                 while (!ct.IsCancellationRequested && mark - group[0].Checkpoint > 0)
                 {
-                    await Page(group, mark, options.LargestPage, ct);
+                    await Page(group, mark, own, ct);
                     // One that was stopped, fenced or parted from the others goes its own way in the next round.
                     group.RemoveAll(s => !s.IsRunnable || !s.CheckpointIsKnown);
                     if (group.Count == 0 || group.Any(s => s.Checkpoint != group[0].Checkpoint)) return;

@@ -12,6 +12,9 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     /// <summary>SQLSTATE of <c>nubabel.fence</c>.</summary>
     private const string FenceState = "NB003";
 
+    /// <summary>Raised where the page was folded on what a retry has changed meanwhile.</summary>
+    public const string StaleState = "NB004";
+
     private readonly EventPages pages = new(daemon, types);
 
     /// <summary>One page for runners with equal checkpoints. Returns how many events it had.</summary>
@@ -37,23 +40,15 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     }
 
     /// <summary>
-    /// Reads the checkpoints that are not known, and makes those of new projections. A projection that had stopped as a whole begins anew:
-    /// this build may get over the event; if not, it stops again and says so again.
+    /// Reads the checkpoints and skips that are not known, and makes those of new projections.
     /// </summary>
     public async Task LoadCheckpoints(IReadOnlyList<Runner> runners, CancellationToken ct)
     {
+        // The skips last: an order that comes between the two makes the runner begin anew.
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         var names = runners.Select(s => s.Projection.ProgressionName).ToArray();
         batch.BatchCommands.Add(Checkpoints.MakeFirst([.. runners.Select(s => s.Projection)]));
-        foreach (var whole in runners.Select(s => s.Projection).Where(p => p.StopsAsAWhole))
-        {
-            var anew = new NpgsqlBatchCommand("delete from nubabel.parked where name = $1 and version = $2 and key = $3");
-            anew.Add(whole.Name);
-            anew.Add(whole.Version);
-            anew.Add(Projection.WholeKey);
-            batch.BatchCommands.Add(anew);
-        }
         // A version without a checkpoint is being built; it is fed when its table is whole.
         var read = new NpgsqlBatchCommand("""
             select p.name, coalesce(p.last_seq_id, 0), coalesce(r.generation, 0)
@@ -61,11 +56,14 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
             """);
         read.AddArray(names, NpgsqlDbType.Varchar);
         batch.BatchCommands.Add(read);
-        await using var reader = await batch.ExecuteReaderAsync(ct);
         var stored = new Dictionary<string, (long Position, long Generation)>();
-        while (await reader.ReadAsync(ct)) stored[reader.GetString(0)] = (reader.GetInt64(1), reader.GetInt64(2));
+        await using (var reader = await batch.ExecuteReaderAsync(ct))
+        {
+            while (await reader.ReadAsync(ct)) stored[reader.GetString(0)] = (reader.GetInt64(1), reader.GetInt64(2));
+        }
+        var skips = await Skips.Read(connection, runners.Select(r => r.Projection), ct);
         foreach (var runner in runners)
-            if (stored.TryGetValue(runner.Projection.ProgressionName, out var found)) runner.Found(found.Position, found.Generation);
+            if (stored.TryGetValue(runner.Projection.ProgressionName, out var found)) runner.Found(found.Position, found.Generation, skips[runner.Projection.ProgressionName]);
     }
 
     private async Task Alone(EventPage page, Runner runner, CancellationToken ct)
@@ -78,7 +76,11 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         {
             runner.Fenced();
         }
-        catch (PostgresException refused) when (IsFaultOfValues(refused))
+        catch (PostgresException stale) when (stale.SqlState == StaleState)
+        {
+            // A key was retried between the reading and the fence. Nothing was written; the next round folds on what stands there now.
+        }
+        catch (PostgresException refused) when (UnitWrites.IsFaultOfValues(refused))
         {
             await UnitByUnit(page, runner, ct);
         }
@@ -96,6 +98,7 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         foreach (var (runner, fold) in work) batch.BatchCommands.Add(Fence(runner, fold.UpTo));
         foreach (var (_, fold) in work)
         {
+            fold.AddChecks(batch);
             fold.AddWrites(batch, fold.Units);
             fold.AddStop(batch);
         }
@@ -113,8 +116,8 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     }
 
     /// <summary>
-    /// PostgreSQL refused a value of the page, and a savepoint around each unit finds out which: its key is parked or its projection stops,
-    /// the others are written, all in one transaction under the fence.
+    /// PostgreSQL refused a value of the page, and savepoints find out which: its key is parked or its projection stops, all else is written, in one transaction
+    /// under the fence.
     /// </summary>
     private async Task UnitByUnit(EventPage page, Runner runner, CancellationToken ct)
     {
@@ -123,22 +126,13 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         var fold = work[0].Fold;
         await using var transaction = await connection.BeginTransactionAsync(ct);
         // The fence to the same place takes the lock first; where the checkpoint goes is known only at the end.
-        await Run(connection, batch => batch.BatchCommands.Add(Fence(runner, runner.Checkpoint)), ct);
-        foreach (var unit in fold.Units)
+        await UnitWrites.Run(connection, batch =>
         {
-            await transaction.SaveAsync("unit", ct);
-            try
-            {
-                await Run(connection, batch => fold.AddWrites(batch, [unit]), ct);
-            }
-            catch (PostgresException refused) when (IsFaultOfValues(refused))
-            {
-                await transaction.RollbackAsync("unit", ct);
-                if (!fold.Refuse(unit, $"{refused.SqlState}: {refused.MessageText}")) break;
-                await Run(connection, batch => fold.AddWrites(batch, [unit]), ct);
-            }
-        }
-        await Run(connection, batch =>
+            batch.BatchCommands.Add(Fence(runner, runner.Checkpoint));
+            fold.AddChecks(batch);
+        }, ct);
+        await UnitWrites.Write(connection, transaction, fold, ct);
+        await UnitWrites.Run(connection, batch =>
         {
             fold.AddStop(batch);
             batch.BatchCommands.Add(Fence(runner, fold.UpTo));
@@ -149,7 +143,7 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
 
     private static async Task<List<(Runner Runner, Fold Fold)>> Folded(NpgsqlConnection connection, EventPage page, IReadOnlyList<Runner> runners, CancellationToken ct)
     {
-        var work = runners.Select(s => (Runner: s, Fold: s.Projection.Begin(page))).ToList();
+        var work = runners.Select(s => (Runner: s, Fold: s.Projection.Begin(page, s.Skips))).ToList();
         await using var loads = new NpgsqlBatch(connection);
         foreach (var (_, fold) in work) fold.AddLoads(loads);
         if (loads.BatchCommands.Count > 0)
@@ -179,14 +173,4 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         fence.Add(runner.Generation);
         return fence;
     }
-
-    private static async Task Run(NpgsqlConnection connection, Action<NpgsqlBatch> fill, CancellationToken ct)
-    {
-        await using var batch = new NpgsqlBatch(connection);
-        fill(batch);
-        if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct);
-    }
-
-    /// <summary>Data exceptions, violated constraints, and values too long for an index: the event's fault, whoever tries again.</summary>
-    private static bool IsFaultOfValues(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
 }

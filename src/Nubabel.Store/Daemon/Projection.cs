@@ -1,5 +1,4 @@
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Nubabel.Store;
 
@@ -53,42 +52,28 @@ public abstract class Projection
     internal abstract (IReadOnlyList<(string Name, string Type)> Columns, int Key) Fixed { get; }
 
     /// <summary>
-    /// A poison event stops the whole projection and not a key of it; it then stands in <c>nubabel.parked</c> under <see cref="WholeKey"/>,
-    /// for the eyes of other processes, until the projection begins anew.
+    /// A poison event stops the whole projection and not a key of it; it then stands in <c>nubabel.parked</c> under <see cref="Parking.WholeKey"/>,
+    /// for the eyes of other processes; with the checkpoint beyond it, it counts no more.
     /// </summary>
     internal abstract bool StopsAsAWhole { get; }
-
-    internal const string WholeKey = "*";
-
-    /// <summary>What is said of an event that is sound itself and whose key is parked.</summary>
-    internal const string WaitsBehind = "waits behind a parked event";
 
     internal bool Wants(string alias) => wanted?.Contains(alias) ?? true;
     internal string TenantOf(Recorded e) => Platform ? PlatformTenant : e.Tenant;
 
     /// <summary>This projection's work on one page.</summary>
-    internal abstract Fold Begin(EventPage page);
+    /// <param name="skips">Positions of events that an operator had it pass over.</param>
+    internal abstract Fold Begin(EventPage page, IReadOnlySet<long> skips);
+
+    /// <summary>The work of folding parked events once more, all of a key in their order.</summary>
+    /// <param name="order">The place of the retry in the stream of orders.</param>
+    internal virtual Fold Again(IReadOnlyList<ParkedEvent> parked, IReadOnlySet<long> skips, long order) =>
+        throw new NotSupportedException($"{Name} stops as a whole and has no keys.");
 
     private protected string InsertSql(string onConflict)
     {
         var names = Fixed.Columns.Select(c => c.Name).Concat(Columns.Select(c => new Name(c.Name).Quoted));
         var types = Fixed.Columns.Select(c => c.Type).Concat(ColumnTypes.Select(t => t.Sql));
         return $"insert into {Table.Quoted} ({string.Join(", ", names)}) select * from unnest({string.Join(", ", types.Select((t, i) => $"${i + 1}::{t}[]"))}){onConflict}";
-    }
-
-    internal NpgsqlBatchCommand Park(IReadOnlyList<(string Tenant, string Key, long Position, string Error)> events)
-    {
-        var command = new NpgsqlBatchCommand("""
-            insert into nubabel.parked (name, version, tenant_id, key, seq_id, error)
-            select $1, $2, * from unnest($3::varchar[], $4::varchar[], $5::bigint[], $6::varchar[]) on conflict do nothing
-            """);
-        command.Add(Name);
-        command.Add(Version);
-        command.AddArray(events.Select(p => p.Tenant).ToArray(), NpgsqlDbType.Varchar);
-        command.AddArray(events.Select(p => p.Key).ToArray(), NpgsqlDbType.Varchar);
-        command.AddArray(events.Select(p => p.Position).ToArray(), NpgsqlDbType.Bigint);
-        command.AddArray(events.Select(p => p.Error.Replace("\0", "", StringComparison.Ordinal)).ToArray(), NpgsqlDbType.Varchar);
-        return command;
     }
 
     internal object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
@@ -121,6 +106,12 @@ internal abstract class Fold
     public abstract void Apply();
 
     public abstract IReadOnlyList<object> Units { get; }
+
+    /// <summary>Adds what must be proven, or done, within the transaction before anything is written.</summary>
+    public virtual void AddChecks(NpgsqlBatch batch)
+    {
+    }
+
     public abstract void AddWrites(NpgsqlBatch batch, IReadOnlyList<object> units);
 
     /// <summary>Adds the record of why the projection stops behind this work, when it does.</summary>
@@ -128,6 +119,12 @@ internal abstract class Fold
     {
     }
 
-    /// <summary>PostgreSQL refused this unit's values. True when the others may go on (the unit's key is parked), false when the projection stops.</summary>
-    public abstract bool Refuse(object unit, string error);
+    /// <summary>How many steps a unit can be taken in: the events of a document.</summary>
+    public virtual int Steps(object unit) => 1;
+
+    /// <summary>
+    /// PostgreSQL refused the unit's values: it is to be written with its first steps only. With an error, the next step is what fails: its key is parked from
+    /// there on, or the projection stops before it.
+    /// </summary>
+    public abstract void Take(object unit, int steps, string? error);
 }

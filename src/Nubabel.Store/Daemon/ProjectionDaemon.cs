@@ -16,8 +16,8 @@ public sealed record DaemonOptions
     /// <summary>How often leases are proven and free ones tried.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>The most events of one batch; batches begin small and grow while there is more to do.</summary>
-    public int LargestPage { get; init; } = 5000;
+    /// <summary>The most events of one batch; batches begin small, grow while there is more to do, and shrink when one takes long.</summary>
+    public int LargestPage { get; init; } = 10_000;
 
     /// <summary>How this process builds the tables of read models anew.</summary>
     public RebuildOptions Rebuilds { get; init; } = new();
@@ -38,6 +38,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Leases leases;
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
+    private readonly OrderBook orders;
     private readonly IReadOnlyList<Runner> runners;
     private readonly Loop[] loops;
 
@@ -55,8 +56,9 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
+        orders = new OrderBook(daemon, projections);
         Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
-        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log), new Loop("rebuilds", Rebuilds.Round, log)];
+        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log), new Loop("orders", CarryOut, log), new Loop("rebuilds", Rebuilds.Round, log)];
     }
 
     /// <summary>What builds tables anew: this process works on the orders of all of them.</summary>
@@ -119,6 +121,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         try
         {
             var held = await leases.Renew([.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            await Tell([.. runners.Where(r => held.Contains(r.Projection.ProgressionName))], ct);
             var isNew = false;
             foreach (var runner in runners)
             {
@@ -133,6 +136,22 @@ public sealed class ProjectionDaemon : IAsyncDisposable
             throw;
         }
         await Task.Delay(options.Heartbeat, ct);
+    }
+
+    /// <summary>Carries out what was ordered of the projections that run here and was left over: the process that should have is gone, or has no time.</summary>
+    private async Task CarryOut(CancellationToken ct)
+    {
+        await Task.Delay(options.Heartbeat, ct);
+        var waiting = runners.Where(r => r is { Held: true, HasOrders: true }).ToArray();
+        foreach (var runner in waiting) await orders.Apply(runner.Projection, ct);
+        await Tell(waiting, ct);
+        if (waiting.Length > 0) signal.Heard();
+    }
+
+    private async Task Tell(IReadOnlyList<Runner> told, CancellationToken ct)
+    {
+        var states = await Orders.States(daemon, [.. told.Select(r => r.Projection)], ct);
+        foreach (var runner in told) runner.Told(states[runner.Projection.ProgressionName]);
     }
 
     private void Disown()

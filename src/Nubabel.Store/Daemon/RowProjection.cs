@@ -16,7 +16,7 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
 
     internal override bool StopsAsAWhole => true;
 
-    internal override Fold Begin(EventPage page) => new Work(this, page);
+    internal override Fold Begin(EventPage page, IReadOnlySet<long> skips) => new Work(this, page, skips);
 
     internal override Projection Beside() => new RowProjection<TModel, TRow>(Platform, json, beside: true);
 
@@ -30,12 +30,13 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
     {
         private readonly RowProjection<TModel, TRow> projection;
         private readonly EventPage page;
+        private readonly IReadOnlySet<long> skips;
         private readonly List<Rows> rows = [];
         private string stoppedTenant = "";
 
-        public Work(RowProjection<TModel, TRow> projection, EventPage page)
+        public Work(RowProjection<TModel, TRow> projection, EventPage page, IReadOnlySet<long> skips)
         {
-            (this.projection, this.page) = (projection, page);
+            (this.projection, this.page, this.skips) = (projection, page, skips);
             UpTo = page.To;
         }
 
@@ -51,7 +52,7 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
         {
             foreach (var e in page.Events)
             {
-                if (!projection.Wants(e.Event.Type)) continue;
+                if (!projection.Wants(e.Event.Type) || skips.Contains(e.Event.Position)) continue;
                 // The model is foreign code: whatever it throws stops this projection and nothing else.
 #pragma warning disable CA1031
                 try
@@ -82,16 +83,16 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
             batch.BatchCommands.Add(command);
         }
 
-        public override bool Refuse(object unit, string error)
+        public override void Take(object unit, int steps, string? error)
         {
             var refused = (Rows)unit;
-            StopBefore(refused.Tenant, refused.Position, error);
-            return false;
+            if (error is not null) StopBefore(refused.Tenant, refused.Position, error);
         }
 
         public override void AddStop(NpgsqlBatch batch)
         {
-            if (StoppedBy is { } reason) batch.BatchCommands.Add(projection.Park([(stoppedTenant, WholeKey, UpTo + 1, reason)]));
+            if (StoppedBy is not { } reason) return;
+            foreach (var command in Parking.Stop(projection, stoppedTenant, UpTo + 1, reason)) batch.BatchCommands.Add(command);
         }
 
         private void StopBefore(string tenant, long position, string error)

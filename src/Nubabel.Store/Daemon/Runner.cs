@@ -12,6 +12,9 @@ internal sealed class Runner(Projection projection)
     private volatile bool dropsLease;
     private volatile string? stoppedBy;
     private volatile string? error;
+    private volatile bool isPaused;
+    private volatile bool beginsAnew;
+    private long orders;
     private long checkpoint = Unknown;
     private int failures;
     private long pausedUntil;
@@ -40,7 +43,13 @@ internal sealed class Runner(Projection projection)
     /// <summary>A task that brings it near the others, so that they need not wait for it.</summary>
     public Task? CatchingUp { get; set; }
 
-    public bool IsRunnable => held && stoppedBy is null && Stopwatch.GetTimestamp() >= Interlocked.Read(ref pausedUntil);
+    /// <summary>Events that an operator had it pass over; read together with the checkpoint.</summary>
+    public IReadOnlySet<long> Skips { get; private set; } = new HashSet<long>();
+
+    /// <summary>Orders that nobody has carried out yet.</summary>
+    public bool HasOrders { get; private set; }
+
+    public bool IsRunnable => held && !isPaused && stoppedBy is null && Stopwatch.GetTimestamp() >= Interlocked.Read(ref pausedUntil);
 
     /// <summary>What the heartbeat found. True when the lease is new.</summary>
     public bool LeaseIs(bool nowHeld)
@@ -53,9 +62,28 @@ internal sealed class Runner(Projection projection)
         return isNew;
     }
 
-    /// <summary>The checkpoint as it stands in the database.</summary>
-    public void Found(long position, long generation)
+    /// <summary>What the operators want, as the database has it. Told before the lease is, so that what is paused is never run.</summary>
+    public void Told(OrderState state)
     {
+        isPaused = state.IsPaused;
+        HasOrders = state.Given > state.Applied;
+        // A skip, or a retry of what stopped as a whole: what was read before is not enough.
+        if (Interlocked.Exchange(ref orders, state.Applied) != state.Applied) beginsAnew = true;
+    }
+
+    /// <summary>Begins anew where an order says so. Only between two batches: what one believes of the checkpoint must not change while it runs.</summary>
+    public void FollowOrders()
+    {
+        if (!beginsAnew) return;
+        beginsAnew = false;
+        stoppedBy = null;
+        Forget();
+    }
+
+    /// <summary>The checkpoint and the skips as they stand in the database.</summary>
+    public void Found(long position, long generation, IReadOnlySet<long>? skips = null)
+    {
+        Skips = skips ?? Skips;
         Generation = generation;
         Interlocked.Exchange(ref checkpoint, position);
     }
@@ -93,7 +121,8 @@ internal sealed class Runner(Projection projection)
     /// <summary>Adds to what the database shows what only this process knows.</summary>
     public ProjectionStatus Describe(ProjectionStatus shown) => shown with
     {
-        State = stoppedBy is not null ? ProjectionState.Stopped : error is not null && held ? ProjectionState.Failing : shown.State,
+        State = shown.State == ProjectionState.Paused ? shown.State
+            : stoppedBy is not null ? ProjectionState.Stopped : error is not null && held ? ProjectionState.Failing : shown.State,
         LastError = Error ?? shown.LastError,
     };
 }

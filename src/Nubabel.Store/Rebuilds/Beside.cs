@@ -67,13 +67,13 @@ internal sealed class Beside(Projection live)
     /// How many keys are parked in it, and how many of them are not in what readers see: this version, or for the first time the one before it. Where there is
     /// none, nobody has seen anything else.
     /// </summary>
-    public async Task<(long All, long New)> ParkedKeys(NpgsqlConnection connection, CancellationToken ct)
+    public async Task<(long All, long New)> ParkedKeys(NpgsqlConnection connection, long position, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand($"""
             with seen as (
               select coalesce(substring(p.name from ':V([0-9]+):')::integer, 1) as version from events.mt_event_progression p where {Checkpoints.IsVersionOf("p.name", "$1")}
               order by p.name = $2 desc, 1 desc limit 1),
-            built as (select distinct b.tenant_id, b.key from nubabel.parked b where b.name = $3 and b.version = $4)
+            built as (select distinct b.tenant_id, b.key from nubabel.parked b where b.name = $3 and b.version = $4 and (b.key <> '{Parking.WholeKey}' or b.seq_id > $5))
             select count(*), count(*) filter (where exists (select from seen) and not exists (
               select from nubabel.parked p join seen s on p.version = s.version where p.name = $1 and p.tenant_id = built.tenant_id and p.key = built.key)) from built
             """, connection);
@@ -81,6 +81,7 @@ internal sealed class Beside(Projection live)
         command.Add(live.ProgressionName);
         command.Add(beside.Name);
         command.Add(live.Version);
+        command.Add(position);
         await using var row = await command.ExecuteReaderAsync(ct);
         await row.ReadAsync(ct);
         return (row.GetInt64(0), row.GetInt64(1));

@@ -153,7 +153,7 @@ internal sealed class DocumentLoad<TModel, TRow>(DocumentProjection<TModel, TRow
         {
             if (document.Parked is { } waiting)
             {
-                waiting.Add((e.Event.Position, Store.Projection.WaitsBehind));
+                waiting.Add((e.Event.Position, Parking.WaitsBehind));
                 return;
             }
             // The model is foreign code: whatever it throws parks this key and nothing else.
@@ -216,7 +216,7 @@ internal sealed class DocumentLoad<TModel, TRow>(DocumentProjection<TModel, TRow
             foreach (var parked in documents.Where(d => d.Parked is not null).SelectMany(d => d.Parked!.Select(p => (d.Tenant, d.Key, p.Position, p.Error))).Chunk(10_000))
             {
                 await using var batch = new NpgsqlBatch(connection);
-                batch.BatchCommands.Add(load.Projection.Park(parked));
+                batch.BatchCommands.Add(Parking.Park(load.Projection, parked));
                 await batch.ExecuteNonQueryAsync(ct);
             }
         }

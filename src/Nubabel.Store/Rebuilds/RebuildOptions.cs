@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace Nubabel.Store;
 
 /// <summary>How rebuilds of this process work.</summary>
@@ -22,7 +20,4 @@ public sealed record RebuildOptions
 
     /// <summary>Told at each step, so that a test can stop a rebuild wherever it may be cut off.</summary>
     internal Func<string, Task> Step { get; init; } = _ => Task.CompletedTask;
-
-    /// <summary>The positions that a version passes over.</summary>
-    internal Func<NpgsqlDataSource, Projection, CancellationToken, Task<IReadOnlySet<long>>> Skips { get; init; } = (_, _, _) => Task.FromResult<IReadOnlySet<long>>(new HashSet<long>());
 }

@@ -48,7 +48,7 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
     private async Task Begin(bool careful, CancellationToken ct)
     {
         var mark = await highWater.Advance(ct);
-        var skips = await options.Skips(daemon, live, ct);
+        var skips = (await Skips.Read(daemon, [live], ct))[live.ProgressionName];
         await InTransaction(async connection =>
         {
             await record.Begun(connection, mark, skips.Count, careful, ct);
@@ -63,7 +63,7 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
 
     private async Task Load(CancellationToken ct)
     {
-        var skips = await options.Skips(daemon, live, ct);
+        var skips = (await Skips.Read(daemon, [live], ct))[live.ProgressionName];
         var context = new BulkContext(bulk, record, meter, skips, options.Workers, options.Memory);
         var (position, _) = await beside.Projection.Bulk(types).Run(context, ct);
         await InTransaction(async connection =>
@@ -132,8 +132,8 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
             if (runner.Checkpoint < seen) await Feed(Math.Min(seen, await highWater.Prove(ct)), ct);
             if (runner.Checkpoint < seen) return await Behind(connection, transaction, seen, ct);
             // An operator has had it pass over an event meanwhile: what was folded before knows nothing of it.
-            if ((await options.Skips(daemon, live, ct)).Count != record.Skipped) return (null, null);
-            var (parked, isNew) = await beside.ParkedKeys(connection, ct);
+            if ((await Skips.Read(daemon, [live], ct))[live.ProgressionName].Count != record.Skipped) return (null, null);
+            var (parked, isNew) = await beside.ParkedKeys(connection, runner.Checkpoint, ct);
             await record.Parked(connection, parked, ct);
             if (isNew > 0 && !record.IsForced)
             {

@@ -29,7 +29,7 @@ internal sealed class RowLoad<TModel, TRow>(RowProjection<TModel, TRow> projecti
             // What comes before it is written.
         }
         var end = stopped is null ? mark : stopped.Position - 1;
-        await writer.Commit(end, stopped is null ? [] : [projection.Park([(stopped.Tenant, Projection.WholeKey, stopped.Position, stopped.Reason)])], ct);
+        await writer.Commit(end, stopped is null ? [] : [Parking.Park(projection, [(stopped.Tenant, Parking.WholeKey, stopped.Position, stopped.Reason)])], ct);
         return (end, stopped?.Reason);
 
         async ValueTask Take(Made made, long upTo)

@@ -32,15 +32,21 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
 
     private const string OperatorKey = "an operators' key, which is the platform's";
     private const string Tenant = "an organization, which operators see and its members do not";
+    private const string ReadModel = "a read model of this build";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
-        ["GET /api/admin/projections/{name}"] = "a read model of this build",
-        ["GET /api/admin/projections/{name}/rebuild"] = "a read model of this build",
-        ["POST /api/admin/projections/{name}/rebuild"] = "a read model of this build",
-        ["DELETE /api/admin/projections/{name}/rebuild"] = "a read model of this build",
+        ["GET /api/admin/projections/{name}"] = ReadModel,
+        ["PUT /api/admin/projections/{name}/pause"] = ReadModel,
+        ["DELETE /api/admin/projections/{name}/pause"] = ReadModel,
+        ["GET /api/admin/projections/{name}/parked"] = ReadModel,
+        ["POST /api/admin/projections/{name}/parked/retry"] = ReadModel,
+        ["POST /api/admin/projections/{name}/parked/skip"] = ReadModel,
+        ["GET /api/admin/projections/{name}/rebuild"] = ReadModel,
+        ["POST /api/admin/projections/{name}/rebuild"] = ReadModel,
+        ["DELETE /api/admin/projections/{name}/rebuild"] = ReadModel,
         ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
         ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
         ["GET /api/admin/tenants/{id}"] = Tenant,

@@ -43,6 +43,14 @@ public sealed class ProjectionControlSpecs : Spec<ProjectionControl>
     }
 
     [Fact]
+    public void No_event_is_skipped_while_the_version_is_rebuilt()
+    {
+        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(Skip).Refused("projection.rebuilding", RefusalKind.Conflict);
+        Given(new ProjectionRebuildStarted(2, RebuildKind.Version)).When(Skip).Then(Skipped);
+        Given(Skipped, new ProjectionRebuildStarted(1, RebuildKind.Same)).When(Skip).Nothing();
+    }
+
+    [Fact]
     public void A_retry_is_recorded_each_time()
     {
         Given().When(new RetryKey(1, Tenant, Key)).Then(new ProjectionKeyRetried(1, Tenant, Key));
