@@ -17,7 +17,7 @@ public sealed class RebuildApiTests
         await using var api = await TestApi.Start(database);
         var acme = await api.SignUp();
         using var op = await api.Operator();
-        for (var i = 0; i < 5; i++) await acme.Client.Post("/api/devices", new { name = $"phone {i}", type = "mobile" }).Json();
+        for (var i = 0; i < 5; i++) await acme.Client.Post("/api/devices", new { name = $"phone {i}", type = "mobile" }).Json(HttpStatusCode.Created);
         await op.GetAsync(Path("devices")).Refused(404, "projection.not_rebuilding");
 
         using var accepted = await op.PostAsJsonAsync(Path("devices"), new { });
