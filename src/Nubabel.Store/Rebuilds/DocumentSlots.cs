@@ -33,9 +33,9 @@ internal sealed class DocumentSizes(int partitions)
     private const int Every = 64;
 
     /// <summary>A document, its place in the table of keys, its row, and what the collector has not taken yet.</summary>
-    private const long EachTakes = 400;
+    private const long EachTakes = 300;
 
-    private const int TimesItsJson = 4;
+    private const int TimesItsJson = 3;
 
     // A line of the processor's cache for each, so that they do not write over one another's.
     private readonly Part[] parts = [.. Enumerable.Range(0, partitions).Select(_ => new Part())];
