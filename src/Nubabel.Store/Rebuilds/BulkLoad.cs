@@ -50,13 +50,20 @@ internal abstract class BulkLoad
     {
         for (var i = 0; i < values.Length; i++)
         {
-            switch (values[i])
+            var type = projection.ColumnTypes[i].DbType;
+            // Each as what it is: as an object the driver would look its type up for every value.
+            await (values[i] switch
             {
-                case null: await to.WriteNullAsync(ct); break;
+                null => to.WriteNullAsync(ct),
+                string text => to.WriteAsync(text, type, ct),
+                Guid id => to.WriteAsync(id, type, ct),
+                long number => to.WriteAsync(number, type, ct),
+                int number => to.WriteAsync(number, type, ct),
+                bool flag => to.WriteAsync(flag, type, ct),
                 // The driver takes instants in UTC only.
-                case DateTimeOffset at: await to.WriteAsync(at.ToUniversalTime(), projection.ColumnTypes[i].DbType, ct); break;
-                case var value: await to.WriteAsync(value, projection.ColumnTypes[i].DbType, ct); break;
-            }
+                DateTimeOffset at => to.WriteAsync(at.ToUniversalTime(), type, ct),
+                var value => to.WriteAsync(value, type, ct),
+            });
         }
     }
 
