@@ -77,21 +77,8 @@ internal sealed class PacedCalls(Uri address, string path, string token, int per
             var more = await stream.ReadAsync(buffer.AsMemory(read), ct);
             if (more == 0) throw new IOException("The server has closed the connection.");
             read += more;
-            if (whole == int.MaxValue) whole = Length(buffer.AsSpan(0, read));
+            if (whole == int.MaxValue) whole = HttpText.Length(buffer.AsSpan(0, read));
         }
         return int.Parse(buffer.AsSpan(9, 3), CultureInfo.InvariantCulture);
-    }
-
-    /// <summary>Of head and body together; endless until the head is there.</summary>
-    private static int Length(ReadOnlySpan<byte> answer)
-    {
-        var end = answer.IndexOf("\r\n\r\n"u8);
-        if (end < 0) return int.MaxValue;
-        var head = answer[..end];
-        var at = head.IndexOf("Content-Length: "u8);
-        if (at < 0) throw new InvalidOperationException("An answer without a length: " + Encoding.ASCII.GetString(head));
-        var digits = head[(at + "Content-Length: ".Length)..];
-        var line = digits.IndexOf((byte)'\r');
-        return end + 4 + int.Parse(line < 0 ? digits : digits[..line], CultureInfo.InvariantCulture);
     }
 }

@@ -1,33 +1,31 @@
 using System.Runtime;
 using Nubabel.Bench;
 
-// One line for each; a bench is one file.
-IBench[] all = [new AppendBench(), new FlagsBench(), new NoisyBench(), new RebuildBench(), new WritesBench()];
-
-var wanted = args.Length == 0 ? all : [.. all.Where(b => args.Contains(b.Name))];
-if (wanted.Length < Math.Max(1, args.Length))
+Options options;
+try
 {
-    Console.Error.WriteLine($"There are the benches {string.Join(", ", all.Select(b => b.Name))}.");
+    options = Options.Read(args);
+}
+catch (FormatException e)
+{
+    await Console.Error.WriteLineAsync(e.Message);
+    return 2;
+}
+
+// One line for each; a bench is one file.
+IBench[] all = [new AppendBench(), new CommandBench(options), new HttpBench(options), new FlagsBench(), new NoisyBench(), new RebuildBench(), new WritesBench(), new MessagesBench()];
+
+if (options.List)
+{
+    foreach (var bench in all) Console.WriteLine($"  {bench.Name,-10} {bench.What}");
+    return 0;
+}
+if (options.Names.FirstOrDefault(name => all.All(b => b.Name != name)) is { } unknown)
+{
+    await Console.Error.WriteLineAsync($"There is no bench {unknown}. There are {string.Join(", ", all.Select(b => b.Name))}, and all.");
     return 2;
 }
 GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency;
 var machine = await Machine.Describe();
-foreach (var (name, value) in machine) Console.WriteLine($"{name,-22} {value}");
-var code = 0;
-foreach (var bench in wanted)
-{
-    Console.WriteLine($"\n{bench.Name}: {bench.What}\n");
-    using var bound = new CancellationTokenSource(Report.Longest);
-    try
-    {
-        var report = await bench.Run(bound.Token);
-        report.Print(Console.Out);
-        Console.WriteLine($"\n→ {report.Save(bench.Name, machine)}");
-    }
-    catch (OperationCanceledException) when (bound.IsCancellationRequested)
-    {
-        Console.Error.WriteLine($"{bench.Name} took longer than {Report.Longest.TotalSeconds:0} s and was ended.");
-        code = 1;
-    }
-}
-return code;
+foreach (var (name, value) in machine.Described) Console.WriteLine($"{name,-12} {value}");
+return await new Run(machine, options).Of(options.Names.Count == 0 ? all : [.. all.Where(b => options.Names.Contains(b.Name))]);

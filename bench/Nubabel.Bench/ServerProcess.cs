@@ -1,55 +1,58 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text.Json;
 using Nubabel.Testing;
 
 namespace Nubabel.Bench;
 
-/// <summary>The server as an operator starts it, in a process of its own, on a database of its own.</summary>
+/// <summary>The server as an operator starts it in production, in a process of its own, on a database of its own or beside another server.</summary>
 internal sealed class ServerProcess : IAsyncDisposable
 {
     private const string Password = "correct horse battery";
     private readonly Process process;
-    private readonly TestDatabase database;
     private readonly string data;
+    private readonly bool ownsDatabase;
 
-    private ServerProcess(Process process, TestDatabase database, string data) => (this.process, this.database, this.data) = (process, database, data);
+    private ServerProcess(Process process, TestDatabase database, bool ownsDatabase, string data, Uri address) =>
+        (this.process, Database, this.ownsDatabase, this.data, Address) = (process, database, ownsDatabase, data, address);
 
-    public Uri Address { get; private set; } = null!;
+    public Uri Address { get; }
+    public TestDatabase Database { get; }
     public int Id => process.Id;
     public TimeSpan Cpu => process.TotalProcessorTime;
 
     /// <param name="settings">Beyond what it needs to start, as they are called in the environment.</param>
-    public static async Task<ServerProcess> Start(CancellationToken ct, params (string Name, string Value)[] settings)
+    public static async Task<ServerProcess> Start(CancellationToken ct, params (string Name, string Value)[] settings) => await Start(await TestDatabase.New(), owns: true, settings, ct);
+
+    /// <summary>Another process on the same database.</summary>
+    public Task<ServerProcess> Beside(CancellationToken ct, params (string Name, string Value)[] settings) => Start(Database, owns: false, settings, ct);
+
+    private static async Task<ServerProcess> Start(TestDatabase database, bool owns, (string Name, string Value)[] settings, CancellationToken ct)
     {
-        var database = await TestDatabase.New();
         var data = Directory.CreateTempSubdirectory("nubabel-bench-").FullName;
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "nubabel.dll"), "serve"])
+        var address = new Uri($"http://127.0.0.1:{FreePort()}");
+        // The log goes to a file, as a supervisor would have it: writing it is part of the server's work, reading it is nobody's.
+        var start = new ProcessStartInfo("/bin/sh", ["-c", "exec dotnet \"$0\" serve > log 2>&1", Path.Combine(AppContext.BaseDirectory, "nubabel.dll")])
         {
-            RedirectStandardOutput = true,
             WorkingDirectory = data,
             Environment =
             {
                 ["ConnectionStrings__Nubabel"] = database.ApiString,
                 ["ConnectionStrings__NubabelDaemon"] = database.DaemonString,
-                ["ConnectionStrings__NubabelOwner"] = database.OwnerString,
                 ["NUBABEL_DATA"] = data,
-                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
-                ["ASPNETCORE_ENVIRONMENT"] = "Development",
+                ["ASPNETCORE_URLS"] = address.ToString(),
+                ["ASPNETCORE_ENVIRONMENT"] = "Production",
+                ["Keys__Master"] = Convert.ToBase64String([.. Enumerable.Range(1, 32).Select(i => (byte)i)]),
+                ["Tokens__Issuer"] = "http://nubabel.bench",
+                ["Signup__Mode"] = "open",
             },
         };
         foreach (var (name, value) in settings) start.Environment[name] = value;
-        var address = new TaskCompletionSource<Uri>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var process = new Process { StartInfo = start, EnableRaisingEvents = true };
-        process.Exited += (_, _) => address.TrySetException(new InvalidOperationException("The server has ended."));
-        // Its log goes through a pipe to here and is dropped; writing it is part of its work.
-        process.OutputDataReceived += (_, line) =>
-        {
-            if (line.Data?.StartsWith("Address:", StringComparison.Ordinal) == true) address.TrySetResult(new Uri(line.Data["Address:".Length..].Trim()));
-        };
-        process.Start();
-        process.BeginOutputReadLine();
-        return new ServerProcess(process, database, data) { Address = await address.Task.WaitAsync(ct) };
+        var server = new ServerProcess(Process.Start(start)!, database, owns, data, address);
+        await server.Answering(ct);
+        return server;
     }
 
     /// <summary>A new organization; its owner's access token.</summary>
@@ -66,7 +69,33 @@ internal sealed class ServerProcess : IAsyncDisposable
         if (!process.HasExited) process.Kill();
         await process.WaitForExitAsync();
         process.Dispose();
-        await database.DisposeAsync();
+        if (ownsDatabase) await Database.DisposeAsync();
         Directory.Delete(data, recursive: true);
+    }
+
+    private async Task Answering(CancellationToken ct)
+    {
+        using var client = new HttpClient { BaseAddress = Address };
+        while (true)
+        {
+            if (process.HasExited) throw new InvalidOperationException($"The server has ended: {await File.ReadAllTextAsync(Path.Combine(data, "log"), ct)}");
+            try
+            {
+                using var ready = await client.GetAsync(new Uri("/health/ready", UriKind.Relative), ct);
+                if (ready.IsSuccessStatusCode) return;
+            }
+            catch (HttpRequestException)
+            {
+                // It does not listen yet.
+            }
+            await Task.Delay(50, ct);
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -78,6 +78,8 @@ public static class Server
     private static void Services(IServiceCollection services, Node node, SigningKeys keys, Settings settings)
     {
         services.AddHttpContextAccessor();
+        // The drain of the messages, and what is written after it.
+        services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(45));
         services.AddSingleton(node);
         services.AddSingleton(node.Time);
         services.AddSingleton(keys);
@@ -119,15 +121,20 @@ public static class Server
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
     {
-        services.AddSingleton(ReadModels.All);
-        services.AddSingleton(new Store.Positions(node.Database.Api, ReadModels.All));
+        var projections = ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
+        services.AddSingleton(projections);
+        services.AddSingleton(new Store.Positions(node.Database.Api, projections));
         services.AddSingleton(sp => new ProjectionDaemon(
-            node.Database.Daemon, settings.DaemonLogin!, ReadModels.All, node.Appended, sp.GetRequiredService<Store.Positions>(),
+            node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
             new DaemonOptions { Rebuilds = new RebuildOptions { Ended = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddSingleton<ProjectionActs>();
+        services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
+            .On<Mailing>(sp.GetRequiredService<Post>().Deliver));
+        services.AddSingleton(sp => new MessageDaemon(
+            node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
     }
@@ -137,9 +144,7 @@ public static class Server
     {
         services.TryAddSingleton<ICarrier>(
             settings.Mail.Host is not null ? new SmtpCarrier(settings.Mail) : settings.IsDevelopment ? new FileCarrier(Path.Combine(settings.DataDirectory, "mail"), node.Time) : new NoCarrier());
-        services.AddSingleton(sp => new Post(settings.Mail, sp.GetRequiredService<ICarrier>(), node.Time, sp.GetRequiredService<ILogger<Post>>()));
-        // Before all that writes letters: stopped after them, it still takes what they send.
-        services.AddHostedService(sp => sp.GetRequiredService<Post>());
+        services.AddSingleton(sp => new Post(node, settings.Mail, sp.GetRequiredService<ICarrier>(), sp.GetRequiredService<ILogger<Post>>()));
         Run<Chores>();
         services.AddHostedService<Background>();
         Run<Closures>();
@@ -172,6 +177,7 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapAdmin();
+        app.MapNodes();
         app.MapProjections();
         app.MapParked();
         app.MapRebuilds();

@@ -146,8 +146,9 @@ public static class Handling
             var at = journal.Now();
             var context = new Context(at, ParseActor(journal.Origin.Actor));
             var events = commands.SelectMany(c => T.Decide(T.Initial, c, context)).ToArray();
-            if (await journal.Append(at, [new StreamAppend(stream.Value, T.Kind, StreamAppend.Any, events, [], [])], ct) is not Appended.Done)
-                throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
+            // No version is asked for, so a conflict that is no archive is a deadlock that PostgreSQL has ended, with a foreign writer of this stream.
+            for (var attempt = 1; await journal.Append(at, [new StreamAppend(stream.Value, T.Kind, StreamAppend.Any, events, [], [])], ct) is not Appended.Done and var refused; attempt++)
+                if (refused is not Appended.Conflict { Archived: false } || attempt == Attempts) throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
         }
 
         /// <summary>Handles several commands on several streams of the tenant, together or not at all.</summary>

@@ -21,5 +21,6 @@ public static class ReadModels
         .Documents<InvitationList, InvitationRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
-        .Documents<SessionList, SessionRow>();
+        .Documents<SessionList, SessionRow>()
+        .Documents<UnknownAliases, UnknownAlias>(platform: true);
 }

@@ -68,10 +68,12 @@ internal static class Append
         """;
 
     // Numbers are drawn in the order of the events: `order by` before nextval. $3 kind or expected version, $4 count of events.
+    // A stream row that stands there without an event (Marten leaves such rows) is as good as none; one that has events or is archived returns no row.
     private const string New = """
         with s as (
-          insert into events.mt_streams (tenant_id, id, type, version, timestamp, created) values ($1, $2, $3, $4, $5, $5)
-          on conflict do nothing returning version),
+          insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created) values ($1, $2, $3, $4, $5, $5)
+          on conflict (tenant_id, id) do update set type = coalesce(m.type, excluded.type), version = excluded.version, timestamp = excluded.timestamp
+            where coalesce(m.version, 0) = 0 and m.is_archived is not true returning version),
         """ + InsertEvents + """
         select (select version from s), (select array_agg(seq_id order by seq_id) from e), case when not exists (select from s) and $14 then nubabel.refuse('NB001', $2) end
         """;
@@ -79,7 +81,7 @@ internal static class Append
     private const string Exact = """
         with s as (
           update events.mt_streams set version = $3 + $4, timestamp = $5
-           where tenant_id = $1 and id = $2 and version = $3 and not is_archived returning version),
+           where tenant_id = $1 and id = $2 and version = $3 and is_archived is not true returning version),
         """ + InsertEvents + """
         select (select version from s), (select array_agg(seq_id order by seq_id) from e), case when not exists (select from s) and $14 then nubabel.refuse('NB001', $2) end
         """;
@@ -87,7 +89,7 @@ internal static class Append
     private const string AnyVersion = """
         with s as (
           insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created) values ($1, $2, $3, $4, $5, $5)
-          on conflict (tenant_id, id) do update set version = m.version + $4, timestamp = $5 where not m.is_archived returning version),
+          on conflict (tenant_id, id) do update set version = coalesce(m.version, 0) + $4, timestamp = $5 where m.is_archived is not true returning version),
         """ + InsertEvents + """
         select (select version from s), (select array_agg(seq_id order by seq_id) from e), case when not exists (select from s) and $14 then nubabel.refuse('NB001', $2) end
         """;
@@ -114,34 +116,39 @@ internal static class Append
         """;
 
     private const string NewWithClaims = """
-        with l as (select not exists (select from events.mt_streams where tenant_id = $1 and id = $2) as ok),
+        with l as (select not exists (select from events.mt_streams where tenant_id = $1 and id = $2 and (version > 0 or is_archived)) as ok),
         """ + Claims + """
         s as (
-          insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
+          insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created)
           select $1, $2, $3, $4, $5, $5 where (select count(*) from c) = cardinality($15)
-          on conflict do nothing returning version),
+          on conflict (tenant_id, id) do update set type = coalesce(m.type, excluded.type), version = excluded.version, timestamp = excluded.timestamp
+            where coalesce(m.version, 0) = 0 and m.is_archived is not true returning version),
         """ + InsertEvents + ReleaseAndAnswer;
 
     private const string ExactWithClaims = """
-        with l as (select true as ok from events.mt_streams where tenant_id = $1 and id = $2 and version = $3 and not is_archived for update),
+        with l as (select true as ok from events.mt_streams where tenant_id = $1 and id = $2 and version = $3 and is_archived is not true for update),
         """ + Claims + """
         s as (
           update events.mt_streams set version = $3 + $4, timestamp = $5
-           where tenant_id = $1 and id = $2 and version = $3 and not is_archived and (select count(*) from c) = cardinality($15) returning version),
+           where tenant_id = $1 and id = $2 and version = $3 and is_archived is not true and (select count(*) from c) = cardinality($15) returning version),
         """ + InsertEvents + ReleaseAndAnswer;
 
     /// <summary>Commits the appends together or not at all.</summary>
+    /// <param name="carried">What else goes into the transaction, before all else; one result each.</param>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+    /// <exception cref="MessageLost">What is carried says that a message is done, and it is another worker's now.</exception>
     public static async Task<Appended> Commit(
-        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct)
+        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
     {
+        carried ??= [];
         // One lock order for all: by stream id. Every statement refuses by raising when it is not alone.
         var ordered = appends.Count == 1 ? appends : [.. appends.OrderBy(a => a.Stream, StringComparer.Ordinal)];
-        var strict = ordered.Count > 1 || once is not null;
+        var strict = ordered.Count > 1 || once is not null || carried.Count > 0;
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         // The record of a caller who was nobody yet is the platform's, so both tenants are set.
         batch.BatchCommands.Add(Tenant(once is null || once.Tenant == envelope.Tenant ? envelope.Tenant : $"{envelope.Tenant},{once.Tenant}"));
+        foreach (var command in carried) batch.BatchCommands.Add(command);
         if (once is not null) batch.BatchCommands.Add(once.ToBatchCommand(ordered));
         var drafts = ordered.Select(a => a.Events.Select(e => new Draft(Guid.CreateVersion7(envelope.At), types.Of(e), e, types.Write(e))).ToArray()).ToArray();
         for (var i = 0; i < ordered.Count; i++) batch.BatchCommands.Add(Statement(envelope, ordered[i], drafts[i], strict));
@@ -150,7 +157,7 @@ internal static class Append
         try
         {
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            for (var skip = once is null ? 1 : 2; skip > 0; skip--) await reader.NextResultAsync(ct);
+            for (var skip = carried.Count + (once is null ? 1 : 2); skip > 0; skip--) await reader.NextResultAsync(ct);
             for (var i = 0; i < ordered.Count; i++)
             {
                 await reader.ReadAsync(ct);
@@ -160,6 +167,7 @@ internal static class Append
             }
         }
         catch (PostgresException e) when (e.SqlState == "NB002") { return new Appended.Repeated(); }
+        catch (PostgresException e) when (e.SqlState == "NB006") { throw new MessageLost(e); }
         catch (PostgresException e) when (e.SqlState is "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure) { refused = true; }
         catch (PostgresException e) when (!e.SqlState.StartsWith("57P", StringComparison.Ordinal)) { throw; }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or IOException or TimeoutException) { throw new OutcomeUnknown(e); }

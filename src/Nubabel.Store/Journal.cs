@@ -14,7 +14,7 @@ public sealed record Origin(
 /// </summary>
 /// <param name="committed">Told after each commit; wakes this node's readers.</param>
 /// <param name="time">The node's clock.</param>
-public sealed class Journal(Database database, EventTypes types, SubjectKeys keys, string tenant, Origin origin, Action committed, TimeProvider time)
+public sealed partial class Journal(Database database, EventTypes types, SubjectKeys keys, string tenant, Origin origin, Action committed, TimeProvider time)
 {
     /// <summary>The tenant's id; <c>*DEFAULT*</c> for the platform.</summary>
     public string Tenant => tenant;
@@ -72,8 +72,10 @@ public sealed class Journal(Database database, EventTypes types, SubjectKeys key
     public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)
     {
         var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
-        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct);
-        if (result is Appended.Done) committed();
+        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct, await Carried());
+        if (result is not Appended.Done) return result;
+        Carry();
+        committed();
         return result;
     }
 

@@ -105,6 +105,14 @@ public static class Migrations
             grant select, insert, update, delete on nubabel.nodes to {daemon};
             grant select on nubabel.key_uses to {api};
             grant select, insert, update on nubabel.key_uses to {daemon};
+            grant select, insert, delete on nubabel.messages to {api};
+            grant select, insert on nubabel.message_ids to {api};
+            grant select, delete on nubabel.lanes to {api};
+            grant insert on nubabel.deferred_messages, nubabel.ready_lanes to {api};
+            grant select on nubabel.workers to {api};
+            grant select, insert, update, delete on nubabel.messages, nubabel.deferred_messages, nubabel.ready_lanes, nubabel.lanes, nubabel.workers, nubabel.message_ids,
+              nubabel.dead_letters, nubabel.schedules to {daemon};
+            grant usage, select on sequence nubabel.message_numbers to {api}, {daemon};
             revoke execute on all functions in schema nubabel from public;
             grant execute on all functions in schema nubabel to {api}, {daemon};
             revoke execute on function nubabel.beside_create(text), nubabel.beside_index(text), nubabel.beside_swap(text), nubabel.beside_drop(text), nubabel.version_drop(text, integer, text) from {api};

@@ -11,8 +11,11 @@ public interface IDocument<TRow> where TRow : class
     /// <summary>Raised whenever the fold or the table changes: a new version is built beside the old one.</summary>
     static abstract int Version { get; }
 
-    /// <summary>The event aliases that the fold wants; others never reach it.</summary>
-    static abstract IReadOnlyList<string> Types { get; }
+    /// <summary>The event aliases that the fold wants, others never reach it; null for every event, unknown aliases included.</summary>
+    static abstract IReadOnlyList<string>? Types { get; }
+
+    /// <summary>Whether an event whose stored JSON does not fit its type is poison. Where it is not, such an event comes without its data.</summary>
+    static virtual bool NeedsData => true;
 
     /// <summary>The columns that queries filter or sort by, and the indexes on them.</summary>
     static abstract Columns<TRow> Columns { get; }
@@ -32,6 +35,9 @@ public interface IRows<TRow> where TRow : class
 
     /// <summary>The event aliases wanted; null for every event, unknown aliases included.</summary>
     static abstract IReadOnlyList<string>? Types { get; }
+
+    /// <summary>Whether an event whose stored JSON does not fit its type is poison. Where it is not, such an event comes without its data.</summary>
+    static virtual bool NeedsData => true;
 
     static abstract Columns<TRow> Columns { get; }
     static abstract IEnumerable<TRow> Project(Recorded e);

@@ -18,6 +18,14 @@ public sealed class ProjectionSet(EventTypes types)
     public ProjectionSet Rows<TModel, TRow>(bool platform = false) where TModel : IRows<TRow> where TRow : class =>
         Add(new RowProjection<TModel, TRow>(platform, Types.Json));
 
+    /// <summary>These and reactions, for the daemon: they have no tables, so the migration and the rebuild go by the set without them.</summary>
+    public ProjectionSet With(params IEnumerable<Projection> reactions)
+    {
+        var both = new ProjectionSet(Types);
+        foreach (var projection in all.Concat(reactions)) both.Add(projection);
+        return both;
+    }
+
     /// <summary>The projection of that name in this build's version.</summary>
     public Projection? Find(string name) => all.Find(p => p.Name == name);
 

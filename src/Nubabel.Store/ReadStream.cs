@@ -57,25 +57,39 @@ internal static class ReadStream
     public static Recorded Decode(NpgsqlDataReader row, EventTypes types)
     {
         var envelope = Envelope(row);
-        return types.Find(envelope.Type) is null ? envelope : envelope with { Data = types.Read(envelope.Type, Data(row), Shape(envelope.Headers)) };
+        return types.Find(envelope.Type) is null ? envelope with { IsUnknown = true } : envelope with { Data = types.Read(envelope.Type, Data(row), Shape(envelope.Headers)) };
     }
 
     /// <summary>The event without its data, for whoever must go on when the data cannot be read.</summary>
     public static Recorded Envelope(NpgsqlDataReader row) => new()
     {
         Position = row.GetInt64(0),
-        Tenant = row.GetString(1),
-        Stream = row.GetString(2),
+        // Both columns may be null in this layout. Nobody's tenant sees such a row; the daemon must get over it.
+        Tenant = row.IsDBNull(1) ? Projection.PlatformTenant : row.GetString(1),
+        Stream = row.IsDBNull(2) ? "" : row.GetString(2),
         Version = row.GetInt64(3),
         Type = row.GetString(4),
         Data = null,
-        At = new DateTimeOffset(row.GetDateTime(6), TimeSpan.Zero),
+        At = Time(row, 6),
         Id = row.GetGuid(7),
         Actor = row.IsDBNull(8) ? null : row.GetString(8),
         CorrelationId = row.IsDBNull(9) ? null : row.GetString(9),
         CausationId = row.IsDBNull(10) ? null : row.GetString(10),
         Headers = row.IsDBNull(11) ? null : row.GetString(11),
     };
+
+    /// <summary>A time as .NET can hold it: PostgreSQL's reach from 4713 BC to the year 294276, and another writer may use them.</summary>
+    internal static DateTimeOffset Time(NpgsqlDataReader row, int column)
+    {
+        try
+        {
+            return new DateTimeOffset(row.GetDateTime(column), TimeSpan.Zero);
+        }
+        catch (Exception outside) when (outside is InvalidCastException or ArgumentOutOfRangeException or OverflowException)
+        {
+            return DateTimeOffset.MinValue;
+        }
+    }
 
     /// <summary>The event's JSON as it is stored.</summary>
     public static byte[] Data(NpgsqlDataReader row) => row.GetFieldValue<byte[]>(5);

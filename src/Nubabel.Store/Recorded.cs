@@ -21,6 +21,9 @@ public sealed record Recorded
     /// <summary>The event as its current .NET type; null for an alias this build does not know (a foreign or newer writer).</summary>
     public required object? Data { get; init; }
 
+    /// <summary>Whether this build does not know the alias. Data may be missing of a known one too, where it does not fit its type.</summary>
+    public bool IsUnknown { get; init; }
+
     public required DateTimeOffset At { get; init; }
     public Guid Id { get; init; }
 

@@ -12,6 +12,8 @@ public sealed record DirectoryEntry(string Organization, string Slug, string Sha
 /// </summary>
 public sealed class TenantDirectory(NpgsqlDataSource main)
 {
+    private readonly NpgsqlDataSource main = main;
+
     /// <summary>How long a slug stays reserved for a sign-up that does not come back, in seconds: a little longer than a request may run.</summary>
     private const int ReservedSeconds = 40;
 
@@ -25,15 +27,29 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
             : null;
     }
 
-    /// <summary>True when the slug is now this organization's, also when it was before: a repeated sign-up meets its own reservation.</summary>
-    public async Task<bool> Reserve(string slug, string organization, string shard, CancellationToken ct)
+    /// <summary>
+    /// Reserves a slug, and says on which shard its organization is to live: the wanted one, or that of its first reservation. Null when the slug is another's.
+    /// </summary>
+    /// <param name="main">The shard that this directory stands on.</param>
+    /// <param name="notFounded">An organization that was looked for on its own shard and is not there: its reservation may be taken over if it has run out.</param>
+    public async Task<string?> Place(string slug, string organization, string shard, string main, string? notFounded, CancellationToken ct)
     {
-        await using var command = main.CreateCommand("select nubabel.directory_reserve($1, $2, $3, $4)");
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = slug });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = organization });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = shard });
+        await using var command = this.main.CreateCommand("select nubabel.directory_place($1, $2, $3, $4, $5, $6)");
+        foreach (var text in new[] { slug, organization, shard }) command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = text });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = ReservedSeconds });
-        return await command.ExecuteScalarAsync(ct) is true;
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = main });
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = notFounded });
+        return await command.ExecuteScalarAsync(ct) as string;
+    }
+
+    /// <summary>How many organizations live on each shard; one without any is not among them.</summary>
+    public async Task<IReadOnlyDictionary<string, long>> Counts(CancellationToken ct)
+    {
+        await using var command = main.CreateCommand("select shard, organizations from nubabel.directory_counts()");
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var counts = new Dictionary<string, long>();
+        while (await reader.ReadAsync(ct)) counts[reader.GetString(0)] = reader.GetInt64(1);
+        return counts;
     }
 
     /// <summary>Makes a reservation lasting; safe to repeat. False when it had run out and another organization has the slug.</summary>

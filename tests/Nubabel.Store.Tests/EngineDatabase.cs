@@ -117,7 +117,7 @@ public sealed class EngineDatabase : IAsyncDisposable
             await using var grant = owner.CreateCommand($"""
                 grant usage on schema events, nubabel, read to {DaemonLogin}, {ApiLogin};
                 grant all on all tables in schema events, nubabel to {DaemonLogin};
-                grant all on all sequences in schema events to {DaemonLogin};
+                grant all on all sequences in schema events, nubabel to {DaemonLogin};
                 """);
             await grant.ExecuteNonQueryAsync();
         }

@@ -262,4 +262,26 @@ public sealed class HighWaterTests : IAsyncLifetime
             await Task.Delay(10);
         }
     }
+
+    [Fact]
+    public async Task Whoever_leaves_the_mark_to_others_names_no_gap_any_more_and_goes_on_from_what_they_stored()
+    {
+        await using var owner = await LogWriter.Begin(database);
+        await owner.Draw();
+        await using var writer = await LogWriter.Begin(database);
+        var last = await writer.Append();
+        await writer.Commit();
+        var rests = new HighWater(database.Daemon);
+        await rests.Advance(default);
+        Assert.NotNull(rests.Status.Waiting);
+
+        rests.Rest();
+        Assert.Null(rests.Status.Waiting);
+        await owner.RollBack();
+        Assert.Equal(last, await new HighWater(database.Daemon).Advance(default));
+        // What lay below was settled by the other one; it is not looked at again.
+        await database.Execute("delete from events.mt_high_water_skips");
+        Assert.Equal(last, await rests.Advance(default));
+        Assert.Equal(0, await database.Scalar<long>("select count(*) from events.mt_high_water_skips"));
+    }
 }

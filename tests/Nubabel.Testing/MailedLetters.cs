@@ -33,9 +33,7 @@ public static partial class MailedLetters
     /// <summary>The letters to the address so far, oldest first.</summary>
     public static IReadOnlyList<MailedLetter> LettersTo(this TestApi api, string address)
     {
-        var directory = Path.Combine(api.Data, "mail");
-        if (!Directory.Exists(directory)) return [];
-        return [.. Directory.GetFiles(directory, "*.eml").Order(StringComparer.Ordinal).Select(file => Read(File.ReadAllText(file))).Where(mail => mail.To == address)];
+        return [.. Directory.GetFiles(api.Database.Mail, "*.eml").Order(StringComparer.Ordinal).Select(file => Read(File.ReadAllText(file))).Where(mail => mail.To == address)];
     }
 
     public static MailedLetter Read(string message)

@@ -8,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Nubabel.Api;
 using Nubabel.Api.Host;
+using Nubabel.Api.Host.Mail;
 
 namespace Nubabel.Testing;
 
@@ -63,6 +64,8 @@ public sealed class TestApi : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(settings);
         // A hash that is no work: a suite signs up hundreds of times. What is tested of hashing itself takes the real one.
         builder.Services.AddSingleton(new Passwords(1_000));
+        // All nodes of a database deliver its letters, so they go to one place.
+        builder.Services.AddSingleton<ICarrier>(new FileCarrier(database.Mail, time ?? TimeProvider.System));
         build?.Invoke(builder);
         var app = await Server.Build(builder, CancellationToken.None, time);
         await app.StartAsync();

@@ -13,16 +13,19 @@ public sealed class TestDatabase : IAsyncDisposable
     private static readonly Lazy<Task<TestDatabase>> Lazy = new(async () => await New());
     private static int count;
 
-    private TestDatabase(TestServer server, string name)
+    private TestDatabase(TestServer server, string name, string shard)
     {
         (Server, Name) = (server, name);
         OwnerString = server.As("nubabel_owner", "owner", name);
         ApiString = server.As("nubabel_api", "api", name);
         DaemonString = server.As("nubabel_daemon", "daemon", name);
-        Database = Database.Open("main", ApiString, DaemonString);
+        Database = Database.Open(shard, ApiString, DaemonString);
         Owner = NpgsqlDataSource.Create(OwnerString);
         Superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server.Superuser) { Database = name, MaxPoolSize = 20 }.ConnectionString);
     }
+
+    /// <summary>Where the letters of all nodes on this database go.</summary>
+    public string Mail { get; } = Directory.CreateTempSubdirectory("nubabel-mail-").FullName;
 
     public static Task<TestDatabase> Shared => Lazy.Value;
 
@@ -41,7 +44,7 @@ public sealed class TestDatabase : IAsyncDisposable
     public static MasterKey Master { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
 
     /// <summary>A database of one's own, on the shared server or on the one given.</summary>
-    public static async Task<TestDatabase> New(TestServer? on = null, bool migrate = true)
+    public static async Task<TestDatabase> New(TestServer? on = null, bool migrate = true, string shard = "main")
     {
         var server = on ?? await TestServer.Shared;
         var name = $"t{Environment.ProcessId}_{Interlocked.Increment(ref count)}";
@@ -61,7 +64,7 @@ public sealed class TestDatabase : IAsyncDisposable
                 """);
             await Run(root, $"create database {name} owner nubabel_owner template template0 encoding 'UTF8'");
         }
-        var database = new TestDatabase(server, name);
+        var database = new TestDatabase(server, name, shard);
         if (migrate) await Schema.Migrate(database.Owner, "nubabel_api", "nubabel_daemon", CancellationToken.None);
         return database;
     }
@@ -83,6 +86,7 @@ public sealed class TestDatabase : IAsyncDisposable
         await Superuser.DisposeAsync();
         await using var root = NpgsqlDataSource.Create(Server.Superuser);
         await Run(root, $"drop database if exists {Name} with (force)");
+        Directory.Delete(Mail, recursive: true);
     }
 
     private static async Task Run(NpgsqlDataSource source, string sql)

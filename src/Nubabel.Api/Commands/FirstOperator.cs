@@ -22,11 +22,24 @@ public static class FirstOperator
         var email = Email.Parse(Address);
         var credentials = new Credentials(Address, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)));
         if (await node.Journal(Node.Platform, new Store.Origin("system:start")).Holder("operator-email", signIns.EmailKey(Node.Platform, email), ct) is not null)
-            credentials = credentials with { Email = $"operator-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(3))}@nubabel.localhost" };
+            credentials = Another(credentials);
         // The operator first: a file whose operator does not exist would be worse than an operator whose password nobody knows.
-        await OperatorsApi.Add(node, signIns, passwords, Email.Parse(credentials.Email), Password.Parse(credentials.Password), ct);
+        try
+        {
+            await Add(credentials);
+        }
+        catch (Refused taken) when (taken.Kind == RefusalKind.Conflict)
+        {
+            // Another node that starts for the first time at this moment was faster.
+            credentials = Another(credentials);
+            await Add(credentials);
+        }
         await using var file = PrivateFile.Create(path);
         await JsonSerializer.SerializeAsync(file, credentials, Json.Options, ct);
         return path;
+
+        Task Add(Credentials of) => OperatorsApi.Add(node, signIns, passwords, Email.Parse(of.Email), Password.Parse(of.Password), ct);
     }
+
+    private static Credentials Another(Credentials than) => than with { Email = $"operator-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(3))}@nubabel.localhost" };
 }

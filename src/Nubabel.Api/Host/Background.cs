@@ -3,8 +3,8 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
-/// <summary>Runs what runs beside requests: the projections, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
-public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
+/// <summary>Runs what runs beside requests: the projections, the messages, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
+public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
 {
     private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
 
@@ -15,7 +15,11 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
     {
         tail.Start();
         exchange.Start();
-        if (settings.DaemonEnabled) daemon.Start();
+        if (settings.DaemonEnabled)
+        {
+            daemon.Start();
+            messages.Start();
+        }
         await base.StartAsync(cancellationToken);
         // The server listens when this returns: then it knows who has been signed out.
         await tail.Loaded.WaitAsync(LongestLoad, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -24,7 +28,12 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        if (settings.DaemonEnabled) await daemon.Stop();
+        if (settings.DaemonEnabled)
+        {
+            // First, so that what is handed back is soon taken by another process; the read models of this one go on meanwhile.
+            await messages.Stop();
+            await daemon.Stop();
+        }
         await exchange.DisposeAsync();
         await tail.DisposeAsync();
     }

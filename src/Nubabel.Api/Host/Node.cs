@@ -24,9 +24,15 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     /// <summary>For what every node adds to what is kept about all tenants beside the log.</summary>
     public PlatformWriter EveryonesWriter { get; } = new(database);
 
-    public TenantDirectory Directory { get; } = new(database.Api);
+    /// <summary>The databases that organizations live on: this one alone, so far.</summary>
+    public Shards Shards { get; } = new(database);
 
-    public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time);
+    public TenantDirectory Directory => Shards.Directory;
+
+    /// <summary>The way into the queues.</summary>
+    public Outbox Outbox { get; } = new(MessageCatalog.Types);
+
+    public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time) { Outbox = Outbox };
     public Reader Reader(string tenant) => new(database, Subjects, tenant);
 
     /// <summary>Seals a personal value under its subject's key, for a command.</summary>

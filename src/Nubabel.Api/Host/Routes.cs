@@ -13,3 +13,6 @@ public static class Routes
 /// <summary>The shape of a page, for the document: rows go out as they come from the table.</summary>
 /// <param name="Next">The cursor of the next page; null on the last.</param>
 public sealed record PageOf<T>(IReadOnlyList<T> Items, string? Next);
+
+/// <summary>A whole list, for what is short.</summary>
+public sealed record Listed<T>(IReadOnlyList<T> Items);

@@ -83,9 +83,9 @@ public static class InvitationsApi
             if (await journal.Holder("email", key, ct) is not null) throw EmailTaken();
             if (await RunOut(journal, key, ct) is { } before) steps.Insert(0, new Step<Invitation>(before, new ExpireInvitation()));
             await MemberLimit.CheckInviting(node, standings, caller.Tenant, ct);
+            await mail.Enclose(journal, id, wish, token, ct);
         }
         await journal.Commit(steps, ct);
-        if (issued.Outcome.Appended > 0) await mail.Send(caller.Tenant, wish, token);
         return await answers.Created(issued.Outcome, Row(issued.Outcome) is { } row ? row with { Token = token.Text } : null, $"/api/invitations/{id}", ct);
     }
 

@@ -7,15 +7,8 @@ namespace Nubabel.Api.Operations;
 public static class AdminApi
 {
     public static void MapAdmin(this IEndpointRouteBuilder app) =>
-        app.MapGroup("/api/admin").WithTags("Operations").MapGet("/migrations", AllMigrations).Needs("platform:migrations").Answers200<Items<MigrationStatus>>();
-
-    /// <summary>A whole list.</summary>
-    public sealed record Items<T>(IReadOnlyList<T> All)
-    {
-        [System.Text.Json.Serialization.JsonPropertyName("items")]
-        public IReadOnlyList<T> All { get; } = All;
-    }
+        app.MapGroup("/api/admin").WithTags("Operations").MapGet("/migrations", AllMigrations).Needs("platform:migrations").Answers200<Listed<MigrationStatus>>();
 
     private static async Task<IResult> AllMigrations(Node node, CancellationToken ct) =>
-        Results.Json(new Items<MigrationStatus>(await Migrations.Status(node.Database.Api, ct)), Json.Options);
+        Results.Json(new Listed<MigrationStatus>(await Migrations.Status(node.Database.Api, ct)), Json.Options);
 }

@@ -14,7 +14,10 @@ namespace Nubabel.Api.Operations;
 public sealed class Readiness(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
 {
     /// <summary>From this lag on a read model counts as degraded.</summary>
-    private const double LagSeconds = 5;
+    private const double LagSeconds = 4;
+
+    /// <summary>Gaps come and go with every commit; one that stays so long is somebody's open transaction.</summary>
+    private static readonly TimeSpan GapPatience = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan TailSilence = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(3);
@@ -70,6 +73,8 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
 
     private async Task<Component> Projections(bool enabled, CancellationToken ct)
     {
+        // What hangs or has ended is known without the database.
+        var fault = enabled && daemon.Fault is { } why ? $"This node's daemon does not work: {why}." : null;
         DaemonStatus status;
         try
         {
@@ -79,21 +84,21 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)
         {
-            return new Component("degraded", "The state of the read models cannot be read.");
+            return new Component("degraded", fault ?? "The state of the read models cannot be read.");
         }
         var lag = status.Projections.Max(p => p.Lag);
-        var seconds = status.Projections.Max(p => p.LagSeconds);
-        string? detail = enabled && !status.Alive ? "A loop of this node's daemon has ended."
-            : status.Waiting is { } gap ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders.Select(Named))}"
+        var seconds = status.Projections.Max(p => enabled ? daemon.Behind(p.Position).TotalSeconds : p.LagSeconds);
+        string? detail = fault
+            ?? (status.Waiting is { } gap && gap.Age > GapPatience ? $"The mark waits at {status.Mark} for an open transaction: {string.Join("; ", gap.Holders.Select(Named))}"
             : status.Projections.FirstOrDefault(p => p.State is ProjectionState.Stopped or ProjectionState.Parked or ProjectionState.Failing or ProjectionState.Paused) is { } bad ? $"{bad.Name} is {bad.State.ToString().ToLowerInvariant()}."
             : seconds > LagSeconds ? "Read models are behind."
-            : null;
+            : null);
         return new Component(detail is null ? "healthy" : "degraded", detail, lag, Math.Round(seconds, 3));
     }
 
     // What an operator needs to find the session, and nothing of what it does.
     private static string Named(Holder holder) =>
-        holder.Pid is { } pid ? $"pid {pid} ({holder.ApplicationName ?? "no name"}), open for {holder.Age?.TotalSeconds ?? 0:0} s" : $"prepared transaction {holder.Gid}";
+        $"{(holder.Pid is { } pid ? $"pid {pid} ({(string.IsNullOrEmpty(holder.ApplicationName) ? "no name" : holder.ApplicationName)})" : $"prepared transaction {holder.Gid}")}, open for {holder.Age?.TotalSeconds ?? 0:0} s";
 
     private Component Mailing() =>
         !post.IsConfigured ? new Component("degraded", "Mail is not configured: Mail__Host is not set.")

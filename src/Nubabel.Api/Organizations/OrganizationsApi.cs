@@ -68,7 +68,7 @@ public static class OrganizationsApi
         var register = new RegisterUser(
             await node.Seal(tenant, Streams.Of(user), wish.Email.Value, ct), signIns.EmailKey(tenant, wish.Email), await node.Seal(tenant, Streams.Of(user), wish.Name.Value, ct), hash, Role.Owner);
         // Reserved last of all, so that what fails before it holds no slug.
-        if (!await node.Directory.Reserve(wish.Organization.Slug.Value, tenant, node.Database.Shard, ct))
+        if (await node.Shards.Place(wish.Organization.Slug.Value, tenant, shard: null, ct) is null)
             throw SlugTaken();
         var registered = new Step<User>(user, register, fresh: true);
         var opened = new Step<Session>(session, open, fresh: true);

@@ -10,8 +10,8 @@ using Nubabel.Store;
 namespace Nubabel.Api.Users;
 
 /// <summary>
-/// What happens behind the answer to a wish for a new password: the account is looked for, and if there is one, a link is mailed. A crash meanwhile loses the
-/// wish; whoever gets no mail asks again.
+/// What happens behind the answer to a wish for a new password: the account is looked for, and if there is one, a link is mailed. A crash before
+/// that is committed loses the wish; whoever gets no mail asks again.
 /// </summary>
 public sealed partial class PasswordResets(Node node, Settings settings, SignIns signIns, Standings standings, Post post, ILogger<PasswordResets> log)
 {
@@ -44,39 +44,39 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
                 return;
             }
             var token = ResetToken.New(tenant, user);
+            var journal = node.Journal(tenant, origin with { Subject = Streams.Of(user) });
+            await Enclose(journal, user, account.State, "Set a new password", name =>
+            [
+                $"Somebody asked for a new password for your account at {name}.",
+                $"The link sets one. It works once, for {Life.TotalMinutes:0} minutes, and only the last link that was sent works.",
+                "If that was not you, there is nothing to do: your password stays as it is.",
+            ], ct, "Set a new password", settings.Mail.Link("password-reset", token.Text));
             try
             {
                 // Only if nobody has asked meanwhile: so the bound holds over all nodes.
-                var journal = node.Journal(tenant, origin with { Subject = Streams.Of(user) });
                 await journal.Handle(user, new RequestPasswordReset(token.Hash, reader.Now() + Life), ct, version => version == account.Version);
             }
             catch (VersionMismatch)
             {
                 continue;
             }
-            await Write(tenant, account.State, "Set a new password", name =>
-            [
-                $"Somebody asked for a new password for your account at {name}.",
-                $"The link sets one. It works once, for {Life.TotalMinutes:0} minutes, and only the last link that was sent works.",
-                "If that was not you, there is nothing to do: your password stays as it is.",
-            ], ct, "Set a new password", settings.Mail.Link("password-reset", token.Text));
             return;
         }
     }
 
-    /// <summary>Tells the holder that the password is another one now.</summary>
-    public Task Notify(string tenant, User account, DateTimeOffset at, CancellationToken ct) => Write(tenant, account, "Your password was changed", name =>
+    /// <summary>Tells the holder, with the journal's next commit, that the password is another one now.</summary>
+    public Task Notify(Journal journal, Id<User> user, User account, CancellationToken ct) => Enclose(journal, user, account, "Your password was changed", name =>
     [
-        $"The password of your account at {name} was changed on {at:yyyy-MM-dd} at {at:HH:mm} UTC. Other sessions have been signed out.",
+        $"The password of your account at {name} was changed on {journal.Now():yyyy-MM-dd} at {journal.Now():HH:mm} UTC. Other sessions have been signed out.",
         "If that was not you, ask for a new password at the sign-in at once, and tell an owner of your organization.",
     ], ct);
 
     // To the address of the account, never to the one that was typed: two that compare equal need not reach the same person.
-    private async Task Write(string tenant, User account, string subject, Func<string, IReadOnlyList<string>> paragraphs, CancellationToken ct, string? action = null, string? link = null)
+    private async Task Enclose(Journal journal, Id<User> user, User account, string subject, Func<string, IReadOnlyList<string>> paragraphs, CancellationToken ct, string? action = null, string? link = null)
     {
-        var organization = await standings.Of(tenant, Id<Organization>.Parse(tenant));
-        if (account.Email is not { } email || await node.Open(tenant, email, ct) is not { } address) return;
-        post.Send(new Letter(address, subject, paragraphs(organization.Name?.Value ?? "Nubabel"), action, link));
+        var organization = await standings.Of(journal.Tenant, Id<Organization>.Parse(journal.Tenant));
+        if (account.Email is not { } email || await node.Open(journal.Tenant, email, ct) is not { } address) return;
+        await post.Enclose(journal, Streams.Of(user), new Letter(address, subject, paragraphs(organization.Name?.Value ?? "Nubabel"), action, link), ct);
     }
 
     [LoggerMessage(1, LogLevel.Warning, "A link for a new password was not sent: the account has got its share")]

@@ -57,7 +57,7 @@ public static class PasswordsApi
     }
 
     private static async Task<IResult> Confirm(
-        Body<ConfirmReset> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, LiveSessions live, Standings standings, PasswordResets resets, Chores chores,
+        Body<ConfirmReset> body, RequestScope scope, Node node, Passwords passwords, LockOut lockOut, LiveSessions live, Standings standings, PasswordResets resets,
         Answers answers, CancellationToken ct)
     {
         // What is no token at all is refused as one that nobody has.
@@ -74,20 +74,17 @@ public static class PasswordsApi
             if (await standings.Organization(token.Tenant) is { } stopped) throw stopped;
             hash = await passwords.Hash(await Judged(body.Value.Password, node, journal, account, ct), ct);
             with = [.. LiveSessions.Ending(await live.Of(token.Tenant, actor, except: null, ct), SessionEnd.PasswordReset), .. lockOut.Free(account.EmailKey)];
+            await resets.Notify(journal, token.User, account, ct);
         }
         // Last of the commit, so that its position is the commit's.
         var reset = new Step<User>(token.User, new ResetPassword(token.Hash, hash));
         await journal.Commit([.. with, reset], ct);
-        if (scope.Replay is null)
-        {
-            await live.EndRest(scope.JournalBeside(token.Tenant, actor, actor.Subject), actor, except: null, SessionEnd.PasswordReset, CancellationToken.None);
-            Notify(reset.Outcome, token.Tenant, resets, chores);
-        }
+        if (scope.Replay is null) await live.EndRest(scope.JournalBeside(token.Tenant, actor, actor.Subject), actor, except: null, SessionEnd.PasswordReset, CancellationToken.None);
         return answers.Gone(reset.Outcome);
     }
 
     private static async Task<IResult> Change(
-        Body<PasswordChange> body, RequestScope scope, Caller caller, Node node, Journal journal, Passwords passwords, LockOut lockOut, LiveSessions live, PasswordResets resets, Chores chores,
+        Body<PasswordChange> body, RequestScope scope, Caller caller, Node node, Journal journal, Passwords passwords, LockOut lockOut, LiveSessions live, PasswordResets resets,
         Answers answers, CancellationToken ct)
     {
         if (scope.Replay is not null) return answers.Gone(await journal.Handle(caller.User, new ChangePassword("", ""), ct));
@@ -102,9 +99,9 @@ public static class PasswordsApi
         var hash = await passwords.Hash(await Judged(wish.New, node, journal, account, ct), ct);
         var change = new Step<User>(caller.User, new ChangePassword(account.PasswordHash, hash, caller.Session));
         var others = LiveSessions.Ending(await live.Of(caller.Tenant, caller.Actor, caller.Session, ct), SessionEnd.PasswordChanged);
+        await resets.Notify(journal, caller.User, account, ct);
         await journal.Commit([.. others, .. attempt.Cleared(), change], ct);
         await live.EndRest(scope.JournalBeside(caller.Tenant, caller.Actor, caller.Actor.Subject), caller.Actor, caller.Session, SessionEnd.PasswordChanged, CancellationToken.None);
-        Notify(change.Outcome, caller.Tenant, resets, chores);
         return answers.Gone(change.Outcome);
     }
 
@@ -115,7 +112,4 @@ public static class PasswordsApi
         var email = account.Email is { } known && Email.TryParse(await node.Open(journal.Tenant, known, ct), out var address) ? Password.KnownOf(address) : [];
         return password.Unlike([organization.Name?.Value, organization.Slug?.Value, .. email]);
     }
-
-    private static void Notify(Outcome<User> changed, string tenant, PasswordResets resets, Chores chores) =>
-        chores.Add("notice of a changed password", later => resets.Notify(tenant, changed.State, changed.History[^1].At, later));
 }

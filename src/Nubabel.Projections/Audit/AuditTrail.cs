@@ -59,6 +59,9 @@ public sealed class AuditTrail : IRows<AuditRow>
     /// <summary>All, those of foreign and newer writers included.</summary>
     public static IReadOnlyList<string>? Types => null;
 
+    /// <summary>That something happened is an entry, also where its data does not fit: another writer's event must not stop the trail of everybody.</summary>
+    public static bool NeedsData => false;
+
     public static Columns<AuditRow> Columns { get; } = new Columns<AuditRow>()
         .Add("at", row => row.At)
         .Add("actor", row => row.Actor)
@@ -77,11 +80,23 @@ public sealed class AuditTrail : IRows<AuditRow>
             e.At, e.Id, PersonalHeader("ip"), e.Actor, ActionOf(e.Type, e.Stream), e.Stream, ReasonOf(e.Data) ?? Header("reason"), NotLetThrough.GetValueOrDefault(e.Type).Outcome ?? Succeeded,
             TraceId(Header("traceparent")), e.Version, e.CorrelationId, PersonalHeader("user_agent"));
 
-        string? Header(string name) => headers is not null && headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        // Another writer's headers may be anything; what has not our form is not shown.
+        JsonElement? Member(string name, JsonValueKind kind) =>
+            headers is { RootElement: { ValueKind: JsonValueKind.Object } all } && all.TryGetProperty(name, out var value) && value.ValueKind == kind ? value : null;
 
-        Personal? PersonalHeader(string name) => headers is not null && headers.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Object
-            ? value.Deserialize<Personal>(StoredJson.Options)
-            : null;
+        string? Header(string name) => Member(name, JsonValueKind.String)?.GetString();
+
+        Personal? PersonalHeader(string name)
+        {
+            try
+            {
+                return Member(name, JsonValueKind.Object)?.Deserialize<Personal>(StoredJson.Options);
+            }
+            catch (JsonException)
+            {
+                return null;
+            }
+        }
     }
 
     /// <summary>
@@ -121,9 +136,9 @@ public sealed class AuditTrail : IRows<AuditRow>
     /// nothing, so nothing was there before it.
     /// </summary>
     public static Task<IReadOnlyList<Entry>> Search(Reader db, Filter filter, IReadOnlyList<string>? after, int limit, CancellationToken ct) => db.Query($"""
-        select a.position, a.doc, e.data - {Hidden.ToArray()},
+        select a.position, a.doc, case when jsonb_typeof(e.data) = 'object' then e.data - {Hidden.ToArray()} else e.data end,
                (select jsonb_object_agg(b.key, b.value) from (
-                  select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(p.data) m
+                  select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(case when jsonb_typeof(p.data) = 'object' then p.data else jsonb_build_object() end) m
                    where a.action <> all({Refusals}) and p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
                      and jsonb_exists(e.data, m.key) and m.key <> all({NotBefore})
                    order by m.key, p.version desc) b)

@@ -23,19 +23,25 @@ internal static class Checkpoints
         """;
 
     /// <summary>Makes the checkpoints of projections that begin with the log.</summary>
-    public static NpgsqlBatchCommand MakeFirst(IReadOnlyList<Projection> projections)
+    /// <param name="mark">Where those begin that begin now and not with the log.</param>
+    public static NpgsqlBatchCommand MakeFirst(IReadOnlyList<Projection> projections, long mark)
     {
         var make = new NpgsqlBatchCommand($"""
             insert into events.mt_event_progression (name, last_seq_id)
-            select n.progression, 0 from unnest($1::varchar[], $2::varchar[]) n (progression, model) where {Begins} on conflict do nothing
+            select n.progression, case when n.starts_now then $4 else 0 end from unnest($1::varchar[], $2::varchar[], $3::boolean[]) n (progression, model, starts_now)
+            where n.starts_now or {Begins} on conflict do nothing
             """);
         AddNames(make, projections);
+        make.AddArray(projections.Select(p => p.StartsNow).ToArray(), NpgsqlDbType.Boolean);
+        make.Add(mark);
         return make;
     }
 
     /// <summary>Orders the build of every version that has no table yet, and says whether one was ordered.</summary>
-    public static async Task<bool> OrderMissing(NpgsqlDataSource daemon, IReadOnlyList<Projection> projections, string by, CancellationToken ct)
+    public static async Task<bool> OrderMissing(NpgsqlDataSource daemon, IReadOnlyList<Projection> all, string by, CancellationToken ct)
     {
+        // What begins now has no table to be built.
+        Projection[] projections = [.. all.Where(p => !p.StartsNow)];
         await using var batch = daemon.CreateBatch();
         var order = new NpgsqlBatchCommand($"""
             insert into nubabel.rebuilds (progression, name, version, kind, state, started_by)

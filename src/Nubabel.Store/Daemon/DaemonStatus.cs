@@ -41,14 +41,17 @@ public sealed record ProjectionStatus(string Name, int Version, ProjectionState 
 
 /// <summary>How the projections of this database stand.</summary>
 /// <param name="Mark">The stored high-water mark.</param>
-/// <param name="Waiting">The gap that this process waits for.</param>
-/// <param name="Alive">False when a loop of this process has died; true where none runs.</param>
+/// <param name="Waiting">The gap that the mark waits for.</param>
+/// <param name="Alive">False when a loop of this process has died, hangs or fails; true where none runs.</param>
 /// <param name="Errors">The last failures of this process's loops.</param>
-public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Waiting, bool Alive, IReadOnlyList<string> Errors, IReadOnlyList<ProjectionStatus> Projections)
+/// <param name="Unknown">Events that were passed over because this build does not know their alias; null where they are not counted.</param>
+public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Waiting, bool Alive, IReadOnlyList<string> Errors, IReadOnlyList<ProjectionStatus> Projections,
+    PassedOver? Unknown = null)
 {
     /// <summary>The state as the database shows it, for a process without a daemon too.</summary>
     public static async Task<DaemonStatus> Read(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct)
     {
+        var unknown = await UnknownAliases.Read(daemon, projections, ct);
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         var log = new NpgsqlBatchCommand("""
@@ -94,6 +97,6 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
             all.Add(new ProjectionStatus(projection.Name, projection.Version, state, position,
                 Math.Max(0, highest - position), reader.IsDBNull(2) ? 0 : Math.Max(0, reader.GetDouble(2)), parked, error, owner, pause));
         }
-        return new DaemonStatus(mark, highest, null, true, [], all);
+        return new DaemonStatus(mark, highest, null, true, [], all, unknown);
     }
 }

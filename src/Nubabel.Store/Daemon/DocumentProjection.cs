@@ -33,9 +33,10 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
 
         public Work(DocumentProjection<TModel, TRow> projection, EventPage page, IReadOnlySet<long> skips) : this(projection, page.To)
         {
-            foreach (var e in page.Events)
+            foreach (var met in page.Events)
             {
-                if (!projection.Wants(e.Event.Type) || skips.Contains(e.Event.Position)) continue;
+                if (!projection.Wants(met.Event.Type) || skips.Contains(met.Event.Position)) continue;
+                var e = TModel.NeedsData ? met : met with { Unreadable = null };
                 if (KeyOf(e, out var failed) is not { } key) continue;
                 DocumentOf(projection.TenantOf(e.Event), key).Add(failed is null ? e : e with { Unreadable = failed });
             }

@@ -18,6 +18,12 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
     /// <summary>How far one page looks for rare types: without a bound it would read the whole log in one statement.</summary>
     private const long LongestLook = 200_000;
 
+    /// <summary>
+    /// Marten's placeholder for an event whose transaction was rolled back, written later under the number that it had drawn. The mark has passed that number
+    /// as dead by then, or has not: so nobody is shown one, and what is folded live and anew is the same.
+    /// </summary>
+    private const string Tombstone = "tombstone";
+
     /// <summary>Reads behind <paramref name="from"/> up to the mark, at most <paramref name="limit"/> events.</summary>
     /// <param name="wanted">The aliases to read; null for all.</param>
     public async Task<EventPage> Read(long from, long mark, int limit, IReadOnlyCollection<string>? wanted, CancellationToken ct)
@@ -26,7 +32,7 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var command = new NpgsqlCommand($"""
             select {ReadStream.Columns} from events.mt_events e
-            where e.seq_id > $1 and e.seq_id <= $2 {(wanted is null ? "" : "and e.type = any($4)")} order by e.seq_id limit $3
+            where e.seq_id > $1 and e.seq_id <= $2 and {(wanted is null ? $"e.type <> '{Tombstone}'" : "e.type = any($4)")} order by e.seq_id limit $3
             """, connection);
         command.Add(from);
         command.Add(upTo);
@@ -50,7 +56,7 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
     {
         var envelope = ReadStream.Envelope(row);
         size = 0;
-        if (types.Find(envelope.Type) is null) return new PageEvent(envelope, null);
+        if (types.Find(envelope.Type) is null) return new PageEvent(envelope with { IsUnknown = true }, null);
         var data = ReadStream.Data(row);
         size = data.Length;
         // A converter or an upcast may throw anything; whatever it is, this event is poison and not the reader.

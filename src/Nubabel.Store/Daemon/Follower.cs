@@ -12,7 +12,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     private static readonly TimeSpan ShortestGapPause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestGapPause = TimeSpan.FromMilliseconds(25);
 
-    private readonly HighWater highWater = new(daemon);
+    private readonly HighWater highWater = new(daemon, options.Rule);
     private readonly PageFeed feed = new(daemon, types);
     private readonly BatchSize size = new(options.LargestPage);
 
@@ -25,11 +25,13 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         // A process that owns nothing leaves the mark to those who do.
         if (!runners.Any(s => s.Held))
         {
+            highWater.Rest();
             await Loop.Wait(hint, options.Poll, ct);
             return;
         }
-        var ready = await Ready(ct);
+        // The mark first: a reaction that is new begins there.
         var mark = await highWater.Prove(ct);
+        var ready = await Ready(mark, ct);
         var full = await Pages(ready, mark, ct);
         // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
         await highWater.Store(ct);
@@ -53,13 +55,13 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     public async Task CaughtUp() =>
         await Task.WhenAll(runners.Select(s => s.CatchingUp ?? Task.CompletedTask)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task<List<Runner>> Ready(CancellationToken ct)
+    private async Task<List<Runner>> Ready(long mark, CancellationToken ct)
     {
         var free = runners.Where(s => s.CatchingUp is null or { IsCompleted: true }).ToList();
         foreach (var runner in free) runner.FollowOrders();
         var runnable = free.Where(s => s.IsRunnable).ToList();
         var unknown = runnable.Where(s => !s.CheckpointIsKnown).ToList();
-        if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct);
+        if (unknown.Count > 0) await feed.LoadCheckpoints(unknown, ct, mark);
         return [.. runnable.Where(s => s.CheckpointIsKnown)];
     }
 
@@ -69,7 +71,12 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         var began = Stopwatch.GetTimestamp();
         var events = await feed.Next(group, mark, batch.Events, ct);
         batch.Took(events, Stopwatch.GetElapsedTime(began));
-        foreach (var runner in group.Where(s => s.CheckpointIsKnown)) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);
+        foreach (var runner in group)
+        {
+            if (runner.CheckpointIsKnown) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);
+            // Whoever was fenced knows nothing any more, and its readers must not wait for it.
+            else if (!runner.Held) positions.Disown(runner.Projection.ProgressionName);
+        }
         return group.Any(s => s.IsRunnable && s.Checkpoint < mark);
     }
 

@@ -56,7 +56,7 @@ internal sealed class SequenceLockRule : IGapRule
         return [.. waiting.Values];
     }
 
-    private static async Task<List<Holder>> List(NpgsqlConnection connection, CancellationToken ct)
+    internal static async Task<List<Holder>> List(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand(Listing, connection);
         await using var reader = await command.ExecuteReaderAsync(ct);

@@ -27,6 +27,9 @@ public sealed class HighWater
 
     private const int PageSize = 10_000;
 
+    /// <summary>While a gap stays, what lies above it is not read in full every few milliseconds: only whether it has been filled.</summary>
+    private const int WaitingPageSize = 100;
+
     /// <summary>A gap that waits longer than this gets its holders' names looked up; most are gone before.</summary>
     private static readonly TimeSpan DetailsAfter = TimeSpan.FromMilliseconds(200);
 
@@ -73,24 +76,40 @@ public sealed class HighWater
         catch
         {
             // After a failure the next connection may lead to another server: evidence and mark are taken anew.
-            (mark, settled, watch) = (-1, 0, null);
-            dead.Clear();
+            Forget();
             throw;
         }
+    }
+
+    /// <summary>
+    /// This process leaves the mark to others: what it waited for is no longer its business, and when it comes back it begins from what they stored.
+    /// </summary>
+    internal void Rest()
+    {
+        if (mark < 0) return;
+        Forget();
+        status = status with { Waiting = null };
+    }
+
+    private void Forget()
+    {
+        (mark, settled, watch) = (-1, 0, null);
+        dead.Clear();
     }
 
     private async Task Prove(NpgsqlConnection connection, CancellationToken ct)
     {
         while (true)
         {
-            var visible = await ReadAbove(connection, ct);
+            var limit = watch?.Waited.Elapsed > DetailsAfter ? WaitingPageSize : PageSize;
+            var visible = await ReadAbove(connection, limit, ct);
             Walk(visible);
             var highest = visible.Count == 0 ? mark : Math.Max(mark, visible[^1]);
             if (mark >= highest)
             {
                 watch = null;
                 status = new MarkStatus(mark, mark, null);
-                if (visible.Count < PageSize) return;
+                if (visible.Count < limit) return;
             }
             else if (!await GapIsSettled(connection, visible, ct))
             {
@@ -127,16 +146,16 @@ public sealed class HighWater
             watch = null;
             return true;
         }
-        if (watch!.Waited.Elapsed > DetailsAfter) holders = await Details(connection, holders, ct);
+        if (watch!.Waited.Elapsed > DetailsAfter) holders = await Holders.Details(connection, holders, ct);
         status = new MarkStatus(mark, visible[^1], new WaitingGap(mark + 1, above - 1, watch.Waited.Elapsed, holders));
         return false;
     }
 
-    private async Task<List<long>> ReadAbove(NpgsqlConnection connection, CancellationToken ct)
+    private async Task<List<long>> ReadAbove(NpgsqlConnection connection, int limit, CancellationToken ct)
     {
         await using var command = new NpgsqlCommand("select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2", connection);
         command.Add(mark);
-        command.Add(PageSize);
+        command.Add(limit);
         await using var reader = await command.ExecuteReaderAsync(ct);
         var positions = new List<long>();
         while (await reader.ReadAsync(ct)) positions.Add(reader.GetInt64(0));
@@ -182,28 +201,6 @@ public sealed class HighWater
         await reader.ReadAsync(ct);
         mark = stored = Math.Max(mark, reader.GetInt64(0));
         dead.Clear();
-    }
-
-    private static async Task<IReadOnlyList<Holder>> Details(NpgsqlConnection connection, IReadOnlyList<Holder> holders, CancellationToken ct)
-    {
-        await using var command = new NpgsqlCommand("""
-            select 'p' || a.pid, clock_timestamp() - a.xact_start, a.application_name, null from pg_stat_activity a where a.pid = any($1)
-            union all
-            select l.virtualtransaction, clock_timestamp() - min(x.prepared), null, string_agg(x.gid, ', ')
-            from pg_prepared_xacts x join pg_locks l on l.locktype = 'transactionid' and l.transactionid = x.transaction and l.pid is null
-            where x.database = current_database() group by l.virtualtransaction
-            """, connection);
-        command.AddArray(holders.Where(h => h.Pid is not null).Select(h => h.Pid!.Value).ToArray(), NpgsqlDbType.Integer);
-        var known = new Dictionary<string, (TimeSpan? Age, string? Application, string? Gid)>();
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
-            known[reader.GetString(0)] = (Span(reader, 1), Text(reader, 2), Text(reader, 3));
-        return [.. holders.Select(h => known.TryGetValue(h.Pid is { } pid ? $"p{pid}" : h.VirtualTransaction, out var d)
-            ? h with { Age = d.Age, ApplicationName = d.Application, Gid = d.Gid }
-            : h)];
-
-        static TimeSpan? Span(NpgsqlDataReader r, int i) => r.IsDBNull(i) ? null : r.GetFieldValue<TimeSpan>(i);
-        static string? Text(NpgsqlDataReader r, int i) => r.IsDBNull(i) ? null : r.GetString(i);
     }
 
     private sealed record Watch(long UpTo, Stopwatch Waited);

@@ -1,13 +1,17 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 
 namespace Nubabel.Store;
 
 /// <summary>
 /// Runs a body again and again until it is stopped. A failure is kept, logged when it is new, and retried with growing pauses and jitter,
-/// so that a database that comes back is not met by every node at once; the loop never ends by itself, and when it has, it says so.
+/// so that a database that comes back is not met by every node at once; the loop never ends by itself, and when it has, or hangs, it says so.
 /// </summary>
 internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILogger log) : IAsyncDisposable
 {
+    /// <summary>A loop that comes round (the two of the daemon do, twice a second) and has not for so long hangs; one that fails for so long does not work.</summary>
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
@@ -15,6 +19,8 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
     private Task? running;
     private volatile bool disposed;
     private volatile string? lastError;
+    private long began = Stopwatch.GetTimestamp();
+    private long went = Stopwatch.GetTimestamp();
 
     /// <summary>The last failure; null after a round that went well.</summary>
     public string? LastError => lastError;
@@ -24,7 +30,22 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
     /// <summary>False before the start, after the stop, and when the loop has died.</summary>
     public bool IsAlive => running is { IsCompleted: false };
 
-    public void Start() => running ??= Task.Run(Run);
+    /// <summary>How long the round under way has taken.</summary>
+    public TimeSpan Round => Stopwatch.GetElapsedTime(Interlocked.Read(ref began));
+
+    /// <summary>What is wrong with a loop that should come round by itself; null when nothing is. Told by the clock that is never set.</summary>
+    public string? Fault =>
+        !IsAlive ? $"the loop {name} has ended"
+        : Round > Patience ? $"the loop {name} hangs: its round has taken {Round.TotalSeconds:0} s so far"
+        : lastError is { } error && Stopwatch.GetElapsedTime(Interlocked.Read(ref went)) > Patience ? $"the loop {name} fails: {error}"
+        : null;
+
+    public void Start()
+    {
+        if (running is not null) return;
+        Interlocked.Exchange(ref began, Stopwatch.GetTimestamp());
+        running = Task.Run(Run);
+    }
 
     public async Task Stop()
     {
@@ -53,12 +74,14 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
         var failures = 0;
         while (!stopping.IsCancellationRequested)
         {
+            Interlocked.Exchange(ref began, Stopwatch.GetTimestamp());
             // Whatever fails here fails again or goes away; ending the loop would be the one wrong answer.
 #pragma warning disable CA1031
             try
             {
                 await body(stopping.Token);
-                if (failures > 0) log.LogInformation("{Loop} goes on after {Failures} failures.", name, failures);
+                Interlocked.Exchange(ref went, Stopwatch.GetTimestamp());
+                if (failures > 0) Say(() => log.LogInformation("{Loop} goes on after {Failures} failures.", name, failures));
                 (failures, lastError) = (0, null);
             }
             catch (Exception) when (stopping.IsCancellationRequested)
@@ -68,7 +91,8 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
             catch (Exception failure)
             {
                 var message = $"{failure.GetType().Name}: {failure.GetBaseException().Message}";
-                if (message != lastError) log.LogWarning(failure, "{Loop} failed and tries again.", name);
+                if (message != lastError) Say(() => log.LogWarning(failure, "{Loop} failed and tries again.", name));
+                if (lastError is null) Interlocked.Exchange(ref went, Stopwatch.GetTimestamp());
                 lastError = message;
                 var pause = Math.Min(FirstPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures++, 10)), LongestPause.TotalMilliseconds);
                 await Task.Delay(TimeSpan.FromMilliseconds(pause * (0.5 + Random.Shared.NextDouble() / 2)), stopping.Token)
@@ -76,5 +100,20 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
             }
 #pragma warning restore CA1031
         }
+    }
+
+    /// <summary>A log that cannot be written must not end the loop.</summary>
+    private static void Say(Action line)
+    {
+#pragma warning disable CA1031
+        try
+        {
+            line();
+        }
+        catch (Exception)
+        {
+            // The failure itself is kept; where the log's own goes is the log's business.
+        }
+#pragma warning restore CA1031
     }
 }

@@ -3,6 +3,16 @@ using NpgsqlTypes;
 
 namespace Nubabel.Store;
 
+/// <summary>A process with a daemon.</summary>
+/// <param name="Name">The application name of its direct connections.</param>
+/// <param name="Started">When its daemon began.</param>
+/// <param name="Seen">Its last heartbeat, by the database's clock as all of this.</param>
+/// <param name="SilentSeconds">Since then.</param>
+/// <param name="Alive">Whether it counts as there. One that stopped in order is not on the list; one that was killed stays on it for an hour.</param>
+/// <param name="Owns">The read models it has the leases of, by progression name.</param>
+/// <param name="Runs">All that its build knows.</param>
+public sealed record NodeStatus(string Name, DateTimeOffset Started, DateTimeOffset Seen, double SilentSeconds, bool Alive, IReadOnlyList<string> Owns, IReadOnlyList<string> Runs);
+
 /// <summary>
 /// The table of the processes that run a daemon. Only the database's clock counts: those of the nodes may be off by minutes.
 /// </summary>
@@ -22,6 +32,26 @@ public static class Nodes
 
     /// <summary>A name that no other daemon has, of this process either.</summary>
     internal static string NewName() => Interlocked.Increment(ref inThisProcess) is > 1 and var number ? $"{Process}.{number}" : Process;
+
+    /// <summary>All nodes, those that are there first.</summary>
+    public static async Task<IReadOnlyList<NodeStatus>> Read(NpgsqlDataSource daemon, CancellationToken ct)
+    {
+        await using var command = daemon.CreateCommand($"""
+            select n.name, n.started, n.seen, extract(epoch from clock_timestamp() - n.seen)::float8, {IsThere},
+              array(select p from unnest(n.progressions) p where exists (select from pg_locks l join pg_stat_activity a on a.pid = l.pid
+                where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and a.application_name = n.name
+                  and l.database = (select oid from pg_database where datname = current_database())
+                  and (l.classid::bigint << 32 | l.objid::bigint) = {Leases.Key("p")}) order by p),
+              array(select p from unnest(n.progressions) p order by p)
+            from nubabel.nodes n order by {IsThere} desc, n.name
+            """);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        var all = new List<NodeStatus>();
+        while (await reader.ReadAsync(ct))
+            all.Add(new NodeStatus(reader.GetString(0), reader.GetFieldValue<DateTimeOffset>(1), reader.GetFieldValue<DateTimeOffset>(2), Math.Max(0, Math.Round(reader.GetDouble(3), 3)),
+                reader.GetBoolean(4), reader.GetFieldValue<string[]>(5), reader.GetFieldValue<string[]>(6)));
+        return all;
+    }
 
     /// <summary>Adds to the batch that this node is there and what its build runs, and forgets nodes that have long been gone.</summary>
     internal static void Announce(NpgsqlBatch batch, string name, string[] progressions, string[] takes)

@@ -85,8 +85,10 @@ public sealed class OrderBook(NpgsqlDataSource daemon, ProjectionSet projections
     /// What is skipped is gone from the park, also where its key still waits for another event. Rows that a projection has made of it meanwhile (it began anew
     /// and got over it as the order was given) go: the log says that it is passed over.
     /// </summary>
-    private static NpgsqlBatchCommand PassOver(Projection projection, Order order)
+    private static NpgsqlBatchCommand? PassOver(Projection projection, Order order)
     {
+        // What a reaction has sent is sent.
+        if (projection.StartsNow) return null;
         var command = new NpgsqlBatchCommand(projection.StopsAsAWhole
             ? $"delete from {projection.Table.Quoted} where tenant_id = $1 and position = $2"
             : "delete from nubabel.parked where tenant_id = $1 and seq_id = $2 and name = $3 and version = $4");

@@ -42,13 +42,14 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     /// <summary>
     /// Reads the checkpoints and skips that are not known, and makes those of new projections.
     /// </summary>
-    public async Task LoadCheckpoints(IReadOnlyList<Runner> runners, CancellationToken ct)
+    /// <param name="mark">Where one begins that has nothing to do with what came before it.</param>
+    public async Task LoadCheckpoints(IReadOnlyList<Runner> runners, CancellationToken ct, long mark = 0)
     {
         // The skips last: an order that comes between the two makes the runner begin anew.
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         var names = runners.Select(s => s.Projection.ProgressionName).ToArray();
-        batch.BatchCommands.Add(Checkpoints.MakeFirst([.. runners.Select(s => s.Projection)]));
+        batch.BatchCommands.Add(Checkpoints.MakeFirst([.. runners.Select(s => s.Projection)], mark));
         // A version without a checkpoint is being built; it is fed when its table is whole.
         var read = new NpgsqlBatchCommand("""
             select p.name, coalesce(p.last_seq_id, 0), coalesce(r.generation, 0)
@@ -160,6 +161,7 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         foreach (var (runner, fold) in work)
         {
             runner.Stored(fold.UpTo);
+            fold.Committed();
             if (fold.StoppedBy is { } reason) runner.Stop(reason);
         }
     }

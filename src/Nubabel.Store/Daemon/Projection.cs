@@ -10,7 +10,7 @@ public abstract class Projection
 
     private readonly HashSet<string>? wanted;
 
-    private protected Projection(string readModel, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes, bool beside)
+    private protected Projection(string readModel, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes, bool beside = false)
     {
         (ReadModel, Version, Platform, Types, Columns, Indexes) = (readModel, version, platform, types, columns, indexes);
         (Name, Table) = beside ? ($"{readModel}:rebuild", new Name($"read.{readModel}_v{version}_r")) : (readModel, new Name($"read.{readModel}_v{version}"));
@@ -39,10 +39,10 @@ public abstract class Projection
     public Name Table { get; }
 
     /// <summary>The same projection as it is built beside the live one: another table, another checkpoint, parked keys of its own.</summary>
-    internal abstract Projection Beside();
+    internal virtual Projection Beside() => throw new NotSupportedException($"{Name} has no table.");
 
     /// <summary>How it is loaded from the whole log in bulk.</summary>
-    internal abstract BulkLoad Bulk(EventTypes types);
+    internal virtual BulkLoad Bulk(EventTypes types) => throw new NotSupportedException($"{Name} has no table.");
 
     internal IReadOnlyList<Column> Columns { get; }
     internal IReadOnlyList<Index> Indexes { get; }
@@ -56,6 +56,9 @@ public abstract class Projection
     /// for the eyes of other processes; with the checkpoint beyond it, it counts no more.
     /// </summary>
     internal abstract bool StopsAsAWhole { get; }
+
+    /// <summary>It begins with what comes after its first start, and not with the log: what it does cannot be done again.</summary>
+    internal virtual bool StartsNow => false;
 
     internal bool Wants(string alias) => wanted?.Contains(alias) ?? true;
     internal string TenantOf(Recorded e) => Platform ? PlatformTenant : e.Tenant;
@@ -116,6 +119,11 @@ internal abstract class Fold
 
     /// <summary>Adds the record of why the projection stops behind this work, when it does.</summary>
     public virtual void AddStop(NpgsqlBatch batch)
+    {
+    }
+
+    /// <summary>The work is committed.</summary>
+    public virtual void Committed()
     {
     }
 

@@ -16,11 +16,17 @@ public sealed record DaemonOptions
     /// <summary>How often leases are proven and free ones tried.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>After so long in one round this process gives its leases back, so that others go on.</summary>
+    public TimeSpan GivesUp { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>The most events of one batch; batches begin small, grow while there is more to do, and shrink when one takes long.</summary>
     public int LargestPage { get; init; } = 10_000;
 
     /// <summary>How this process builds the tables of read models anew.</summary>
     public RebuildOptions Rebuilds { get; init; } = new();
+
+    /// <summary>What the mark passes a gap on; another one only in the test that shows what it would lose.</summary>
+    internal IGapRule Rule { get; init; } = new SequenceLockRule();
 }
 
 /// <summary>
@@ -36,11 +42,16 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Positions positions;
     private readonly DaemonOptions options;
     private readonly Leases leases;
+    private readonly Sightings sightings = new();
     private readonly WakeUps wakeUps;
     private readonly Follower follower;
     private readonly OrderBook orders;
     private readonly IReadOnlyList<Runner> runners;
+    private readonly Loop following;
     private readonly Loop[] loops;
+
+    /// <summary>A round of it takes as long as a rebuild: it is not one of those that must come round.</summary>
+    private readonly Loop building;
 
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
     /// <param name="connectionString">The same login's connection string, for the direct connections of leases and hints.</param>
@@ -58,7 +69,8 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
         orders = new OrderBook(daemon, projections);
         Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
-        loops = [new Loop("leases", Heartbeat, log), new Loop("projections", follower.Round, log), new Loop("orders", CarryOut, log), new Loop("rebuilds", Rebuilds.Round, log)];
+        building = new Loop("rebuilds", Rebuilds.Round, log);
+        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log)];
     }
 
     /// <summary>What builds tables anew: this process works on the orders of all of them.</summary>
@@ -67,16 +79,30 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     /// <summary>How far the log is safe to read, as this process last saw it.</summary>
     public MarkStatus Mark => follower.Mark;
 
+    /// <summary>Why this process does not do its part of the projections; null while it does.</summary>
+    public string? Fault => loops.Select(l => l.Fault).FirstOrDefault(f => f is not null);
+
+    /// <summary>All processes with a daemon on this database.</summary>
+    public Task<IReadOnlyList<NodeStatus>> Nodes(CancellationToken ct) => Store.Nodes.Read(daemon, ct);
+
+    /// <summary>For how long this process has seen a read model that stands here behind the log, whatever the clocks of those who write say.</summary>
+    public TimeSpan Behind(long position) => sightings.Behind(position);
+
+    /// <summary>What this process believes it may run.</summary>
+    internal IReadOnlyList<string> Held => [.. runners.Where(r => r.Held).Select(r => r.Projection.Name)];
+
     public void Start()
     {
         wakeUps.Start();
         foreach (var loop in loops) loop.Start();
+        building.Start();
     }
 
     /// <summary>Ends (a batch under way is committed whole or not at all) and gives the leases back, so that another process goes on at once.</summary>
     public async Task Stop()
     {
-        foreach (var loop in loops.Reverse()) await loop.Stop();
+        await building.Stop();
+        foreach (var loop in loops) await loop.Stop();
         await follower.CaughtUp();
         Disown();
         await leases.Leave();
@@ -86,6 +112,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Stop();
+        await building.DisposeAsync();
         foreach (var loop in loops) await loop.DisposeAsync();
         await wakeUps.DisposeAsync();
         await Rebuilds.DisposeAsync();
@@ -99,18 +126,19 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         try
         {
             status = await DaemonStatus.Read(daemon, projections, ct);
+            // Who proves the mark knows; the others ask.
+            status = status with { Waiting = Mark.Waiting ?? (runners.Any(r => r.Held) ? null : await Holders.Seen(daemon, status.Mark, status.HighestVisible, ct)) };
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
             var known = runners.Select(s => new ProjectionStatus(s.Projection.Name, s.Projection.Version, ProjectionState.Waiting, Math.Max(0, s.Checkpoint), 0, 0, 0, null, null));
-            status = new DaemonStatus(Mark.Mark, Mark.HighestVisible, null, true, [$"database: {failure.Message}"], [.. known]);
+            status = new DaemonStatus(Mark.Mark, Mark.HighestVisible, Mark.Waiting, true, [$"database: {failure.Message}"], [.. known]);
         }
-        var failed = loops.Concat(wakeUps.Loops).Where(l => !l.IsAlive).Select(l => $"the loop {l.Name} has ended");
+        var failed = loops.Select(l => l.Fault).OfType<string>().Concat(wakeUps.Loops.Where(l => !l.IsAlive).Select(l => $"the loop {l.Name} has ended"));
         var errors = loops.Concat(wakeUps.Loops).Where(l => l.LastError is not null).Select(l => $"{l.Name}: {l.LastError}");
         return status with
         {
-            Waiting = Mark.Waiting,
-            Alive = loops.All(l => l.IsAlive),
+            Alive = loops.All(l => l.Fault is null),
             Errors = [.. status.Errors, .. failed, .. errors],
             Projections = [.. status.Projections.Select(p => runners.First(s => s.Projection.Name == p.Name).Describe(p))],
         };
@@ -120,7 +148,10 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     {
         try
         {
-            var held = await leases.Renew([.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            // A process that does not get round keeps nothing that another could run. What it may still commit meets the fence.
+            var stuck = !following.IsAlive || following.Round > options.GivesUp;
+            var held = await leases.Renew(stuck ? [] : [.. runners.Where(s => !s.DropsLease).Select(s => s.Projection.ProgressionName)], ct);
+            sightings.See(leases.HighestVisible);
             await Tell([.. runners.Where(r => held.Contains(r.Projection.ProgressionName))], ct);
             var isNew = false;
             foreach (var runner in runners)

@@ -57,7 +57,7 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
 #pragma warning disable CA1031
                 try
                 {
-                    if (e.Unreadable is not null) throw e.Unreadable;
+                    if (e.Unreadable is not null && TModel.NeedsData) throw e.Unreadable;
                     var made = TModel.Project(e.Event).Select(r => new Row(JsonSerializer.Serialize(r, projection.json), projection.ValuesOf(r))).ToArray();
                     if (made.Length > 0) rows.Add(new Rows(projection.TenantOf(e.Event), e.Event.Position, made));
                 }

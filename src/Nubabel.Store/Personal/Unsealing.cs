@@ -30,7 +30,7 @@ public static class Unsealing
             for (var i = 0; i < json.Count; i++)
             {
                 documents[i] = JsonDocument.Parse(json[i]);
-                Collect(documents[i].RootElement, subjects);
+                Subjects(documents[i].RootElement, subjects);
             }
             var known = await keys.Load(tenant, subjects, ct);
             return [.. documents.Select(d => Written(d, tenant, known))];
@@ -58,16 +58,17 @@ public static class Unsealing
         return true;
     }
 
-    private static void Collect(JsonElement e, HashSet<string> subjects)
+    /// <summary>Adds the subjects of all personal values in a JSON value.</summary>
+    internal static void Subjects(JsonElement e, HashSet<string> subjects)
     {
         if (e.ValueKind == JsonValueKind.Array)
         {
-            foreach (var item in e.EnumerateArray()) Collect(item, subjects);
+            foreach (var item in e.EnumerateArray()) Subjects(item, subjects);
         }
         else if (e.ValueKind == JsonValueKind.Object)
         {
             if (IsSealed(e, out var subject, out _)) subjects.Add(subject);
-            else foreach (var member in e.EnumerateObject()) Collect(member.Value, subjects);
+            else foreach (var member in e.EnumerateObject()) Subjects(member.Value, subjects);
         }
     }
 

@@ -137,7 +137,7 @@ public sealed class Rebuilds : IAsyncDisposable
         await bulk.DisposeAsync();
     }
 
-    private Projection Find(string name) => projections.Find(name) ?? throw new RebuildRefused($"There is no read model named {name}.");
+    private Projection Find(string name) => projections.Find(name) is { StartsNow: false } found ? found : throw new RebuildRefused($"There is no read model named {name}.");
 
     private async Task<IReadOnlyList<Projection>> UnderWay(CancellationToken ct)
     {

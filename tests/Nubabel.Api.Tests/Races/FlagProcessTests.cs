@@ -39,7 +39,7 @@ public sealed class FlagProcessTests
             // It listens, so it knows: the first answer is right.
             Assert.Equal((200, true, "default"), await Ask(second, acme));
             for (var i = 0; i < 3; i++) Assert.Equal((200, true, "default"), await Ask(second, bolt));
-            second.Terminate();
+            await second.Terminate();
             Assert.Equal(0, await second.ExitCode(TimeSpan.FromSeconds(45)));
             // What it had counted it wrote on its way out.
             Assert.Equal(3, await database.Scalar<long>($"select sum(enabled)::bigint from nubabel.flag_counts where flag = 'a' and tenant_id = '{bolt.Id}'"));

@@ -14,6 +14,9 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     public Uri Address { get; private set; } = null!;
 
+    /// <summary>Its process id, which is part of the name it has in the list of nodes.</summary>
+    public int Id => process.Id;
+
     public static async Task<NodeProcess> Start(TestDatabase database)
     {
         var data = Directory.CreateTempSubdirectory("nubabel-node-").FullName;
@@ -36,6 +39,8 @@ internal sealed class NodeProcess : IAsyncDisposable
                 ["Limits__AddressRequestsPerMinute"] = "0",
             },
         };
+        // Of the tests alone: the server refuses what is no setting of its own.
+        start.Environment.Remove("NUBABEL_STRESS_SECONDS");
         var address = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var said = new List<string>();
         var process = new Process { StartInfo = start, EnableRaisingEvents = true };
@@ -63,10 +68,13 @@ internal sealed class NodeProcess : IAsyncDisposable
     }
 
     /// <summary>SIGTERM, as a supervisor stops it.</summary>
-    public void Terminate()
+    public Task Terminate() => Send("TERM");
+
+    /// <summary>STOP: it stands still wherever it is. CONT: it goes on as if nothing had happened.</summary>
+    public async Task Send(string signal)
     {
-        using var kill = Process.Start("sh", ["-c", $"kill -TERM {process.Id}"]);
-        kill.WaitForExit();
+        using var kill = Process.Start("sh", ["-c", $"kill -{signal} {process.Id}"]);
+        await kill.WaitForExitAsync();
     }
 
     /// <summary>How it ended.</summary>

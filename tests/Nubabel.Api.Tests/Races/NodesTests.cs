@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Projections;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -20,6 +22,31 @@ public sealed class NodesTests
         var took = await Burst.Until("the list goes on", TimeSpan.FromSeconds(10), async () =>
             (await Reply.To(acme.Client, "GET", "/api/devices")).Json.GetProperty("items").EnumerateArray().Any(d => d.GetProperty("id").GetString() == reply.Text("id")));
         Assert.True(took < TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Operators_see_the_nodes_and_that_the_projections_are_shared_out_evenly()
+    {
+        await using var database = await TestDatabase.New();
+        await using var a = await TestApi.Start(database);
+        using var platform = await a.Operator();
+        await using (await TestApi.Start(database))
+        {
+            await Burst.Until("both have their share", TimeSpan.FromSeconds(15), async () =>
+            {
+                var owns = (await Shown(platform)).Where(n => n.GetProperty("alive").GetBoolean()).Select(n => n.GetProperty("owns").GetArrayLength()).ToList();
+                return owns.Count == 2 && owns.Sum() == ReadModels.All.All.Count && owns.Max() - owns.Min() <= 1;
+            });
+        }
+        // One that stops in order is off the list, and the other has all.
+        await Burst.Until("the other has all", TimeSpan.FromSeconds(10), async () => (await Shown(platform)) is [var left] && left.GetProperty("owns").GetArrayLength() == ReadModels.All.All.Count);
+    }
+
+    private static async Task<List<JsonElement>> Shown(HttpClient platform)
+    {
+        var reply = await Reply.To(platform, "GET", "/api/admin/nodes");
+        Assert.Equal(200, reply.Status);
+        return [.. reply.Json.GetProperty("items").EnumerateArray()];
     }
 
     /// <summary>A second node, after the first one has run everything and stopped.</summary>

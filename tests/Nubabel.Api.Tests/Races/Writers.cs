@@ -16,10 +16,11 @@ internal sealed class Writers : IAsyncDisposable
     private readonly Task[] all;
 
     /// <param name="address">Where the server is now.</param>
-    public Writers(int count, string accessToken, Func<Uri> address)
+    /// <param name="patience">How long an answer is waited for; after that the outcome is unknown, and the same is asked again.</param>
+    public Writers(int count, string accessToken, Func<Uri> address, TimeSpan? patience = null)
     {
         this.address = address;
-        client = new HttpClient { Timeout = TimeSpan.FromSeconds(40), DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", accessToken) } };
+        client = new HttpClient { Timeout = patience ?? TimeSpan.FromSeconds(40), DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", accessToken) } };
         all = [.. Enumerable.Range(0, count).Select(i => Task.Run(() => Write(i)))];
     }
 
@@ -113,7 +114,7 @@ internal sealed class Writers : IAsyncDisposable
             if (reply is not { Status: 503, RetryAfter: not null }) Wrong.Enqueue($"{name}: {reply}");
             return false;
         }
-        catch (HttpRequestException)
+        catch (Exception none) when (none is HttpRequestException or TaskCanceledException or IOException)
         {
             Heard.AddOrUpdate("no answer", 1, (_, n) => n + 1);
             return false;

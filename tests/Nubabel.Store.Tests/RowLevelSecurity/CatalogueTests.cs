@@ -14,7 +14,7 @@ public sealed class CatalogueTests
         Assert.Superset(
             new HashSet<string>
             {
-                "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.flag_counts", "nubabel.idempotency", "nubabel.key_uses", "nubabel.parked", "nubabel.subject_keys", "read.audit_v1",
+                "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.flag_counts", "nubabel.idempotency", "nubabel.key_uses", "nubabel.messages", "nubabel.parked", "nubabel.subject_keys", "read.audit_v1",
                 "read.devices_v1", "read.sessions_v1",
             },
             tables.Select(t => t.ToString()).ToHashSet());
@@ -58,8 +58,8 @@ public sealed class CatalogueTests
             """, row => row.GetString(0));
         Assert.Equal(
             [
-                "directory_confirm search_path=pg_catalog, pg_temp", "directory_find search_path=pg_catalog, pg_temp",
-                "directory_reserve search_path=pg_catalog, pg_temp",
+                "directory_confirm search_path=pg_catalog, pg_temp", "directory_counts search_path=pg_catalog, pg_temp", "directory_find search_path=pg_catalog, pg_temp",
+                "directory_place search_path=pg_catalog, pg_temp", "directory_reserve search_path=pg_catalog, pg_temp",
             ],
             definers);
     }

@@ -2,8 +2,12 @@ using System.Collections.Concurrent;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
+using Nubabel.Api.Tests.Races;
+using Nubabel.Projections;
+using Nubabel.Store;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Host.Mail;
@@ -13,83 +17,107 @@ public sealed class PostTests
     private static readonly Letter Letter = new("ada@example.com", "Topsecret subject", ["Topsecret content"]);
     private static readonly MailSettings Settings = new() { From = new Mailbox(null, "no-reply@nubabel.example"), LinkBase = "https://app.example.com" };
 
-    /// <summary>Carries when it is let.</summary>
-    private sealed class Gate : ICarrier
+    private sealed class Carrier(params Exception[] failures) : ICarrier
     {
-        public TaskCompletionSource Open { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly ConcurrentQueue<Exception> fails = new(failures);
         public ConcurrentQueue<string> Carried { get; } = new();
-        public Exception? Fails { get; init; }
-        public int Attempts;
 
-        public async Task Carry(Mime message, string subject, CancellationToken ct)
+        public Task Carry(Mime message, string subject, CancellationToken ct)
         {
-            Interlocked.Increment(ref Attempts);
-            await Open.Task.WaitAsync(ct);
-            if (Fails is { } failure) throw failure;
+            if (fails.TryDequeue(out var failure)) throw failure;
             Carried.Enqueue(message.Id);
+            return Task.CompletedTask;
         }
     }
 
-    private sealed class Lines : ILogger<Post>
+    /// <summary>Delivers by hand what a queue would: the same message, attempt after attempt.</summary>
+    private static async Task<(Post Post, Func<Task> Deliver)> Given(ICarrier carrier, Letter letter)
     {
-        public ConcurrentQueue<string> All { get; } = new();
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-        public bool IsEnabled(LogLevel logLevel) => true;
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => All.Enqueue(formatter(state, exception) + exception);
+        var api = await TestApi.Shared;
+        var (acme, node) = (await api.SignUp(), api.Services.GetRequiredService<Node>());
+        var post = new Post(node, Settings, carrier, NullLogger<Post>.Instance);
+        var subject = $"user-{acme.User}";
+        var mailing = new Mailing(await node.Seal(acme.Id, subject, JsonSerializer.Serialize(letter, StoredJson.Options), default));
+        var delivery = new Delivery(Guid.CreateVersion7(), "mail", acme.Id, "~0", 1, "letter", default, null, subject, "system:test", null, null, new Dictionary<string, string>(), default, 1, 0);
+        return (post, () => post.Deliver(mailing, new MessageContext(delivery, node.Journal(acme.Id, new Origin("system:test")), _ => ValueTask.CompletedTask, default)));
     }
 
     [Fact]
-    public async Task A_full_post_refuses_at_once_and_says_so()
+    public async Task A_letter_that_is_refused_for_now_is_tried_again_under_the_same_number()
     {
-        var (gate, lines) = (new Gate(), new Lines());
-        using var post = new Post(Settings, gate, TimeProvider.System, lines);
-        for (var i = 0; i < Post.MostLetters; i++) Assert.True(post.Send(Letter));
-        Assert.False(post.Send(Letter));
-        Assert.Contains("too many letters wait", Assert.Single(lines.All), StringComparison.Ordinal);
-        gate.Open.SetResult();
-        await post.StopAsync(CancellationToken.None);
-        // What was taken before the end is delivered in it; after it nothing is taken.
-        Assert.Equal(Post.MostLetters, gate.Carried.Count);
-        Assert.Equal(0, post.Waiting);
-        Assert.False(post.Send(Letter));
-    }
-
-    [Fact]
-    public async Task A_stop_ends_the_pause_between_two_attempts()
-    {
-        var gate = new Gate { Fails = new NotCarried("The mail server answered 451.") };
-        gate.Open.SetResult();
-        var lines = new Lines();
-        using var post = new Post(Settings, gate, TimeProvider.System, lines) { Pauses = [TimeSpan.FromHours(1)] };
-        post.Send(Letter);
-        await Until(() => post.Fault is not null);
-        await post.StopAsync(CancellationToken.None);
-        Assert.Equal(2, gate.Attempts);
-        Assert.Equal(0, post.Waiting);
-        Assert.Contains(lines.All, line => line.Contains("given up after 2 attempts: The mail server answered 451.", StringComparison.Ordinal));
-        Assert.All(lines.All, line => Assert.False(line.Contains("ada@", StringComparison.Ordinal) || line.Contains("opsecret", StringComparison.Ordinal), line));
+        var carrier = new Carrier(new NotCarried("The mail server answered 451."));
+        var (post, deliver) = await Given(carrier, Letter);
+        var again = await Assert.ThrowsAsync<NotCarried>(deliver);
+        Assert.Equal("The mail server answered 451.", again.Message);
+        Assert.Equal("The mail server answered 451.", post.Fault);
+        await deliver();
+        await deliver();
+        Assert.Null(post.Fault);
+        Assert.Single(carrier.Carried.Distinct());
     }
 
     [Fact]
     public async Task What_is_refused_for_good_is_not_tried_again()
     {
-        var gate = new Gate { Fails = new NotCarried("The mail server answered 550.", forGood: true) };
-        gate.Open.SetResult();
-        using var post = new Post(Settings, gate, TimeProvider.System, new Lines()) { Pauses = [TimeSpan.Zero, TimeSpan.Zero] };
-        post.Send(Letter);
-        post.Send(Letter with { To = "no address" });
-        await Until(() => post.Waiting == 0);
-        Assert.Equal(1, gate.Attempts);
+        var (_, refused) = await Given(new Carrier(new NotCarried("The mail server answered 550.", forGood: true)), Letter);
+        Assert.Equal("The mail server answered 550.", (await Assert.ThrowsAsync<Hopeless>(refused)).Message);
+        var (_, nowhere) = await Given(new Carrier(), Letter with { To = "no address" });
+        await Assert.ThrowsAsync<Hopeless>(nowhere);
+    }
+
+    [Fact]
+    public async Task A_letter_outlives_the_process_that_wrote_it_and_is_stored_sealed()
+    {
+        await using var database = await TestDatabase.New();
+        var address = $"bob-{Guid.NewGuid():N}@example.com";
+        await using (var first = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false"))
+        {
+            var acme = await first.SignUp();
+            var invitation = await (await acme.Client.PostAsJsonAsync("/api/invitations", new { email = address, role = "member" })).Content.ReadFromJsonAsync<JsonElement>();
+            var stored = await database.Scalar<string>("select string_agg(m::text, '') from nubabel.messages m");
+            Assert.Contains("letter", stored, StringComparison.Ordinal);
+            foreach (var secret in new[] { address, invitation.GetProperty("token").GetString()!, "invited" }) Assert.DoesNotContain(secret, stored, StringComparison.Ordinal);
+            // Refused, so nothing is enqueued.
+            Assert.Equal(409, (int)(await acme.Client.PostAsJsonAsync("/api/invitations", new { email = address, role = "member" })).StatusCode);
+            Assert.Equal(1, await database.Scalar<long>("select count(*) from nubabel.messages"));
+        }
+        await using var second = await TestApi.Start(database);
+        Assert.StartsWith("You are invited to", (await second.LetterTo(address)).Subject, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_letter_to_somebody_who_was_erased_meanwhile_is_not_delivered()
+    {
+        var carrier = new Carrier();
+        var (_, deliver) = await Given(carrier, Letter);
+        await deliver();
+        Assert.Single(carrier.Carried);
+
+        await using var database = await TestDatabase.New();
+        var address = $"bob-{Guid.NewGuid():N}@example.com";
+        await using (var first = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false"))
+        {
+            var acme = await first.SignUp();
+            await acme.Client.PostAsJsonAsync("/api/invitations", new { email = address, role = "member" });
+            await database.Run("update nubabel.subject_keys set wrapped = null, destroyed = now() where subject like 'invitation-%'");
+        }
+        await using var second = await TestApi.Start(database);
+        await Burst.Until("the letter is done", TimeSpan.FromSeconds(20), async () => await database.Scalar<long>("select count(*) from nubabel.messages") == 0);
+        Assert.Empty(second.LettersTo(address));
+        Assert.Equal(0, await database.Scalar<long>("select count(*) from nubabel.dead_letters"));
     }
 
     [Fact]
     public async Task In_development_letters_are_private_files_and_their_names_tell_no_address()
     {
         var api = await TestApi.Shared;
+        var acme = await api.SignUp();
         var address = $"ada-{Guid.NewGuid():N}@example.com";
-        Assert.True(api.Services.GetRequiredService<Post>().Send(new Letter(address, "Set a new password!", ["Hello."])));
+        var journal = api.Services.GetRequiredService<Node>().Journal(acme.Id, new Origin("system:test"));
+        await api.Services.GetRequiredService<Post>().Enclose(journal, $"user-{acme.User}", new Letter(address, "Set a new password!", ["Hello."]), default);
+        await journal.Send(default);
         Assert.Equal("Set a new password!", (await api.LetterTo(address)).Subject);
-        var file = Directory.GetFiles(Path.Combine(api.Data, "mail")).First(f => File.ReadAllText(f).Contains(address, StringComparison.Ordinal));
+        var file = Directory.GetFiles(api.Database.Mail).First(f => File.ReadAllText(f).Contains(address, StringComparison.Ordinal));
         Assert.Matches(@"^\d{8}-\d{6}\.\d{3}-set-a-new-password-[0-9a-f]{6}\.eml$", Path.GetFileName(file));
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
     }
@@ -105,11 +133,5 @@ public sealed class PostTests
         Assert.Equal("degraded", mail.GetProperty("status").GetString());
         Assert.Equal("Mail is not configured: Mail__Host is not set.", mail.GetProperty("detail").GetString());
         await api.SignUp();
-    }
-
-    private static async Task Until(Func<bool> holds)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!holds()) await Task.Delay(5, deadline.Token);
     }
 }

@@ -1,0 +1,41 @@
+using System.Globalization;
+using Nubabel.Testing;
+
+namespace Nubabel.Bench;
+
+/// <summary>A log as years of use leave it, written in one statement: devices of many users in many organizations, each registered and then given new keys.</summary>
+internal static class Seed
+{
+    public const string Tenant = "019a0000-0000-7000-8000-00000000aaaa";
+    public const string Owner = "019a2b3c-4d5e-7f60-8123-456789abcdef";
+    private const string StreamPrefix = "019a0000-0000-7000-8000-";
+
+    /// <summary>The id of the n-th device, from 1 on.</summary>
+    public static Guid Device(int n) => Guid.Parse(StreamPrefix + n.ToString("x12", CultureInfo.InvariantCulture));
+
+    /// <summary>As an SQL expression of <c>n</c>.</summary>
+    public const string DeviceOfN = $"'device-{StreamPrefix}' || lpad(to_hex(n), 12, '0')";
+
+    /// <param name="tenants">1 puts all into <see cref="Tenant"/>.</param>
+    /// <param name="each">Events of a stream. Streams grow a thousand at a time, side by side.</param>
+    public static async Task Devices(TestDatabase database, long streams, int each, int tenants = 1)
+    {
+        var tenant = tenants == 1 ? $"'{Tenant}'" : $"'019a0000-0000-7000-8000-' || lpad(to_hex(n % {tenants}), 12, '0')";
+        // The foreign key is kept by construction; checking it row by row is most of the time.
+        await database.Run($$"""
+            set session_replication_role = replica;
+            insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
+              select {{tenant}}, {{DeviceOfN}}, 'device', {{each}}, now(), now() from generate_series(1, {{streams}}) n;
+            insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, user_name, headers)
+              select nextval('events.mt_events_sequence'), gen_random_uuid(), x.stream, x.v,
+                     case when x.v = 1 then jsonb_build_object('owner', '{{Owner}}', 'name', 'phone ' || x.n, 'type', 'mobile') else jsonb_build_object('publicKey', 'MCowBQYDK2VwAyEA' || x.v) end,
+                     case when x.v = 1 then 'device_registered' else 'device_key_changed' end,
+                     timestamptz '2026-01-01' + make_interval(secs => x.n + x.v), x.tenant,
+                     case when x.v = 1 then 'Nubabel.Domain.Devices.DeviceRegistered, Nubabel.Domain' else 'Nubabel.Domain.Devices.DeviceKeyChanged, Nubabel.Domain' end,
+                     'bench', 'user:{{Owner}}', '{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'
+                from (select n, v, {{DeviceOfN}} as stream, {{tenant}} as tenant from generate_series(1, {{streams}}) n, generate_series(1, {{each}}) v order by n / 1000, v, n) x;
+            set session_replication_role = origin;
+            """);
+        await database.Run("vacuum analyze events.mt_streams, events.mt_events");
+    }
+}

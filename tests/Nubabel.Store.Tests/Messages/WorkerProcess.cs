@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Nubabel.Testing;
+
+namespace Nubabel.Store.Tests.Messages;
+
+/// <summary>
+/// A worker in a process of its own, so that it can be killed and stopped as an operating system does it: this very assembly, started with arguments.
+/// </summary>
+public sealed class WorkerProcess : IAsyncDisposable
+{
+    private readonly Process process;
+    private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private WorkerProcess(Process process) => this.process = process;
+
+    /// <summary>Short leases, so that there is something to see within seconds.</summary>
+    public static QueueOptions Options(string queue) => QueueOptions.Fast(queue) with
+    {
+        Lease = TimeSpan.FromSeconds(1.5),
+        Concurrency = 8,
+        InHand = 64,
+        // Who is killed at random again and again is not guilty.
+        Losses = 1_000_000,
+    };
+
+    public static WorkerProcess Start(TestDatabase database, string queue, string name)
+    {
+        var start = new ProcessStartInfo("dotnet", [typeof(WorkerProcess).Assembly.Location, "worker", database.ApiString, database.DaemonString, queue, name])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        var worker = new WorkerProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
+        var said = new List<string>();
+        worker.process.OutputDataReceived += (_, line) =>
+        {
+            if (line.Data == "ready") worker.ready.TrySetResult();
+        };
+        worker.process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is not null && said.Count < 50) said.Add(line.Data);
+        };
+        worker.process.Exited += (_, _) => worker.ready.TrySetException(new InvalidOperationException($"The worker ended: {string.Join('\n', said)}"));
+        worker.process.Start();
+        worker.process.BeginOutputReadLine();
+        worker.process.BeginErrorReadLine();
+        return worker;
+    }
+
+    public Task Ready => ready.Task.WaitAsync(TimeSpan.FromSeconds(60));
+
+    /// <summary>SIGKILL: nothing is closed, nothing is said.</summary>
+    public async Task Kill()
+    {
+        process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    /// <summary>SIGSTOP: it stands still and does not know.</summary>
+    public void Freeze() => Signal("STOP");
+
+    /// <summary>SIGCONT.</summary>
+    public void Thaw() => Signal("CONT");
+
+    public async ValueTask DisposeAsync()
+    {
+        _ = ready.Task.Exception;
+        if (!process.HasExited) await Kill();
+        process.Dispose();
+    }
+
+    /// <summary>The other side: works on the queue until it is killed. Each message's effect is an event, in the order of its key.</summary>
+    internal static async Task<int> Work(string[] args)
+    {
+        if (args is not ["worker", var api, var daemon, var queue, var name]) return 1;
+        await using var database = Database.Open("main", api, daemon);
+        var outbox = new Outbox(MessageNode.TypesOf(Options(queue)));
+        var keys = new SubjectKeys(database.Api, TestDatabase.Master);
+        var handlers = new MessageHandlers(outbox.Types).On<Note>(Effect);
+        await using var messages = new MessageDaemon(database.Daemon, daemon, handlers, outbox,
+            (tenant, origin) => new Journal(database, Tally.Types, keys, tenant, origin, () => { }, TimeProvider.System) { Outbox = outbox },
+            new MessageOptions { Node = name, Poll = TimeSpan.FromMilliseconds(200), Tick = TimeSpan.FromMilliseconds(50), Reap = TimeSpan.FromMilliseconds(200) });
+        messages.Start();
+        Console.WriteLine("ready");
+        await Task.Delay(Timeout.Infinite);
+        return 0;
+    }
+
+    private static async Task Effect(Note note, MessageContext context)
+    {
+        await Task.Delay(Random.Shared.Next(0, 4), context.Cancellation);
+        if (note.Text == "hang" && context.Delivery.Losses == 0) await Task.Delay(Timeout.Infinite, context.Cancellation);
+        var stream = $"tally-{context.Delivery.Key ?? context.Delivery.Id.ToString()}";
+        await context.Journal.Append(context.Journal.Now(), [Tally.On(stream, StreamAppend.Any, new Counted(note.Number))], context.Cancellation);
+    }
+
+    private void Signal(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+}
