@@ -38,7 +38,7 @@ internal abstract class BulkLoad
     /// <summary>The events of a stretch that a projection wants, in order. COPY takes no parameters: the aliases are names of the code's.</summary>
     protected static string Select(Projection projection, long from, long to, string first, string filter)
     {
-        var wanted = projection.Types is null ? "" : $" and e.type in ({string.Join(", ", projection.Types.Select(t => $"'{t.Replace("'", "''", StringComparison.Ordinal)}'"))})";
+        var wanted = projection.Types is null ? $" and e.type <> '{EventPages.Tombstone}'" : $" and e.type in ({string.Join(", ", projection.Types.Select(t => $"'{t.Replace("'", "''", StringComparison.Ordinal)}'"))})";
         return FormattableString.Invariant($"select {first}, {LogRows.Columns} from events.mt_events e where e.seq_id > {from} and e.seq_id <= {to}{wanted}{filter} order by e.seq_id");
     }
 

@@ -21,7 +21,7 @@ internal sealed class DocumentLoad<TModel, TRow>(DocumentProjection<TModel, TRow
         .GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.FlattenHierarchy)
         .Any(m => m.Name == nameof(IDocument<>.Key) || m.Name.EndsWith($".{nameof(IDocument<>.Key)}", StringComparison.Ordinal));
 
-    private static readonly string StreamSlot = $"(hashtextextended(e.stream_id, 0) & {DocumentSlots.Count - 1})::integer";
+    private static readonly string StreamSlot = $"(hashtextextended(coalesce(e.stream_id, ''), 0) & {DocumentSlots.Count - 1})::integer";
 
     public override async Task<(long Position, string? StoppedBy)> Run(BulkContext context, CancellationToken ct)
     {
@@ -80,7 +80,8 @@ internal sealed class DocumentLoad<TModel, TRow>(DocumentProjection<TModel, TRow
                 var row = chunk.From(i);
                 // Half of the work of a row that this pass has let go is spared.
                 if (IsByStream && !IsMine(LogRows.First(row))) continue;
-                var e = rows.Decode(row);
+                var met = rows.Decode(row);
+                var e = TModel.NeedsData ? met : met with { Unreadable = null };
                 last = e.Event.Position;
                 if (context.Skips.Contains(e.Event.Position) || DocumentProjection<TModel, TRow>.KeyOf(e, out var failed) is not { } key) continue;
                 var tenant = load.Projection.TenantOf(e.Event);

@@ -86,6 +86,10 @@ internal sealed class LogRows(EventTypes types)
     public const string Columns = "e.seq_id, e.tenant_id, e.stream_id, e.version, e.type, e.data, e.timestamp, e.id, e.user_name, e.correlation_id, e.causation_id, e.headers";
 
     private static readonly long Epoch = new DateTime(2000, 1, 1, 0, 0, 0, DateTimeKind.Utc).Ticks;
+
+    /// <summary>Beyond this many microseconds no time of .NET's lies, and the ticks would not be counted rightly.</summary>
+    private const long Reach = long.MaxValue / TimeSpan.TicksPerMicrosecond / 2;
+
     private readonly Texts texts = new();
 
     /// <summary>The caller's own column.</summary>
@@ -96,15 +100,17 @@ internal sealed class LogRows(EventTypes types)
         // The number of fields and the caller's own column.
         row = row[10..];
         var position = BinaryPrimitives.ReadInt64BigEndian(Field(ref row));
-        var tenant = texts.Of(Field(ref row));
-        var stream = Encoding.UTF8.GetString(Field(ref row));
+        // Both columns may be null in this layout; as the daemon reads them.
+        var tenant = Text(ref row, keep: true) ?? Projection.PlatformTenant;
+        var stream = Text(ref row, keep: false) ?? "";
         var version = BinaryPrimitives.ReadInt64BigEndian(Field(ref row));
         var type = texts.Of(Field(ref row));
         var data = Field(ref row);
-        var at = new DateTimeOffset(Epoch + BinaryPrimitives.ReadInt64BigEndian(Field(ref row)) * TimeSpan.TicksPerMicrosecond, TimeSpan.Zero);
+        var at = Time(BinaryPrimitives.ReadInt64BigEndian(Field(ref row)));
         var id = new Guid(Field(ref row), bigEndian: true);
         var (actor, correlation, causation, headers) = (Text(ref row, keep: true), Text(ref row, keep: false), Text(ref row, keep: false), Json(ref row));
-        var (read, unreadable) = Read(type, data, headers);
+        var known = types.Find(type) is not null;
+        var (read, unreadable) = known ? Read(type, data, headers) : (null, null);
         return new PageEvent(new Recorded
         {
             Position = position,
@@ -113,6 +119,7 @@ internal sealed class LogRows(EventTypes types)
             Version = version,
             Type = type,
             Data = read,
+            IsUnknown = !known,
             At = at,
             Id = id,
             Actor = actor,
@@ -124,7 +131,6 @@ internal sealed class LogRows(EventTypes types)
 
     private (object? Data, Exception? Unreadable) Read(string type, ReadOnlySpan<byte> data, string? headers)
     {
-        if (types.Find(type) is null) return (null, null);
         // A converter or an upcast may throw anything; whatever it is, this event is poison and not the reader.
 #pragma warning disable CA1031
         try
@@ -138,6 +144,15 @@ internal sealed class LogRows(EventTypes types)
         }
 #pragma warning restore CA1031
     }
+
+    /// <summary>Microseconds since 2000, as .NET can hold them: what <see cref="ReadStream.Time"/> makes of a column.</summary>
+    private static DateTimeOffset Time(long microseconds) => microseconds switch
+    {
+        long.MaxValue => DateTimeOffset.MaxValue,
+        < -Reach or > Reach => DateTimeOffset.MinValue,
+        _ when Epoch + microseconds * TimeSpan.TicksPerMicrosecond is var ticks && ticks >= 0 && ticks <= DateTime.MaxValue.Ticks => new DateTimeOffset(ticks, TimeSpan.Zero),
+        _ => DateTimeOffset.MinValue,
+    };
 
     private static ReadOnlySpan<byte> Field(ref ReadOnlySpan<byte> row)
     {

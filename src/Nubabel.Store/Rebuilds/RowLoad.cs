@@ -57,7 +57,7 @@ internal sealed class RowLoad<TModel, TRow>(RowProjection<TModel, TRow> projecti
 #pragma warning disable CA1031
             try
             {
-                if (e.Unreadable is not null) throw e.Unreadable;
+                if (e.Unreadable is not null && TModel.NeedsData) throw e.Unreadable;
                 var before = made.Count;
                 foreach (var row in TModel.Project(e.Event))
                     made.Add(new Row(projection.TenantOf(e.Event), last, made.Count - before, JsonSerializer.SerializeToUtf8Bytes(row, json), projection.ValuesOf(row)));
