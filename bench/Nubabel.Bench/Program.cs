@@ -15,7 +15,8 @@ catch (FormatException e)
 // One line for each; a bench is one file.
 IBench[] all =
 [
-    new AppendBench(), new CommandBench(options), new HttpBench(options), new VisibleBench(options), new GapBench(options), new MemoryBench(options), new MessagesBench(), new WritesBench(), new FlagsBench(), new NoisyBench(),
+    new AppendBench(), new CommandBench(options), new HttpBench(options), new VisibleBench(options), new GapBench(options), new RebuildBench(), new MemoryBench(options), new MessagesBench(), new WritesBench(), new FlagsBench(),
+    new NoisyBench(),
 ];
 
 if (options.List)

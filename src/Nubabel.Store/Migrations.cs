@@ -115,6 +115,9 @@ public static class Migrations
             grant usage, select on sequence nubabel.message_numbers to {api}, {daemon};
             revoke execute on all functions in schema nubabel from public;
             grant execute on all functions in schema nubabel to {api}, {daemon};
+            revoke execute on function nubabel.beside_create(text), nubabel.beside_index(text), nubabel.beside_swap(text), nubabel.beside_drop(text), nubabel.version_drop(text, integer, text) from {api};
+            grant select on nubabel.rebuilds to {api};
+            grant select, insert, update, delete on nubabel.rebuilds to {daemon};
             grant select on all tables in schema read to {api};
             grant select, insert, update, delete, truncate on all tables in schema read to {daemon};
             """, ct);

@@ -47,7 +47,7 @@ public sealed class RebuildEqualsLiveTests
         {
             Assert.True(live[model.Name].Length > 0, $"{model.Name} is empty: the history shows nothing in it.");
             var result = await Rebuild.Run(database.Database.Daemon, database.DaemonString, ReadModels.All, model.Name, _ => { }, CancellationToken.None);
-            Assert.Equal((0L, null), (result.ParkedKeys, result.StoppedBy));
+            Assert.Equal((RebuildState.Published, 0L, null), (result.State, result.ParkedKeys, result.Error));
             Assert.Equal(live[model.Name], await Rows(database, model));
         }
         Assert.Equal(0L, await database.Scalar<long>("select count(*) from nubabel.parked"));

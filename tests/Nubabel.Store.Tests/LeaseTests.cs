@@ -101,7 +101,7 @@ public sealed class LeaseTests : IAsyncLifetime
         // A process that slept through the loss of its lease and believes that nothing has happened since.
         var zombie = new Runner(node.Projections.Find("tallies")!);
         zombie.LeaseIs(true);
-        zombie.Found(0);
+        zombie.Found(0, 0);
         await new PageFeed(database.Daemon, Tallies.Types).Next([zombie], last, 100, default);
 
         Assert.False(zombie.Held);

@@ -21,9 +21,13 @@ internal static class ProjectionVerbs
         {
             await using var node = await Opened.Open(ct);
             var status = await DaemonStatus.Read(node.Node.Database.Daemon, ReadModels.All, ct);
+            await using var rebuilds = Rebuilding.Of(node);
             Console.WriteLine($"{"name",-16} {"version",7} {"state",-8} {"position",12} {"lag",8} {"parked",7}  owner");
             foreach (var p in status.Projections)
-                Console.WriteLine($"{p.Name,-16} {p.Version,7} {p.State.ToString().ToLowerInvariant(),-8} {p.Position,12} {p.Lag,8} {p.ParkedKeys,7}  {p.Owner ?? "(nobody)"}");
+            {
+                var rebuild = await rebuilds.Status(p.Name, ct) is { State: RebuildState.Running or RebuildState.Held } r ? $"; {Rebuilding.Said(r)}" : "";
+                Console.WriteLine($"{p.Name,-16} {p.Version,7} {p.State.ToString().ToLowerInvariant(),-8} {p.Position,12} {p.Lag,8} {p.ParkedKeys,7}  {p.Owner ?? "(nobody)"}{rebuild}");
+            }
             return 0;
         }));
         return list;
@@ -32,12 +36,13 @@ internal static class ProjectionVerbs
     private static Command RebuildVerb()
     {
         var name = new Argument<string>("name") { Description = "Which read model." };
-        var rebuild = new Command("rebuild", "Empty a read model and fold the log into it again. Readers see it grow meanwhile.") { name };
+        var force = new Option<bool>("--force") { Description = "Publish it also with keys parked that were not parked before." };
+        var watch = new Option<bool>("--watch") { Description = "Start nothing; show how the one goes on that is under way." };
+        var rebuild = new Command("rebuild", "Fold the whole log into a new table beside the one that readers see, and exchange the two when it is whole.") { name, force, watch };
         rebuild.SetAction((parsed, ct) => Verbs.Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
-            if (ReadModels.All.Find(parsed.GetValue(name)!) is null) return Verbs.Fail($"There is no read model named {parsed.GetValue(name)}.");
-            return await Rebuilding.Run(node, parsed.GetValue(name)!, ct);
+            return await Rebuilding.Run(node, parsed.GetValue(name)!, parsed.GetValue(force), parsed.GetValue(watch), ct);
         }));
         return rebuild;
     }

@@ -11,9 +11,14 @@ public sealed class Freshness(Node node, Store.Positions positions, IHttpContext
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
     private const int RetryAfterSeconds = 1;
 
-    /// <summary>Waits for the caller's position, if the request names one.</summary>
-    public Task Of(string projection, CancellationToken ct) =>
-        Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is { } wanted ? Reached(projection, wanted, ct) : Task.CompletedTask;
+    private static readonly Dictionary<string, string> Again = new() { ["Retry-After"] = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture) };
+
+    /// <summary>Waits for the caller's position, if the request names one. A read model whose table is being built for the first time is not read.</summary>
+    public async Task Of(string projection, CancellationToken ct)
+    {
+        if (!await positions.IsWhole(projection, ct)) throw new Problem("projection.building", "The read model is being built.") { Headers = Again };
+        if (Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is { } wanted) await Reached(projection, wanted, ct);
+    }
 
     /// <summary>
     /// For what is read from the log itself, which shows whatever is committed: nothing to wait for, unless the position is of the future.
@@ -34,7 +39,7 @@ public sealed class Freshness(Node node, Store.Positions positions, IHttpContext
 
     private Problem Lagging(long have, long wanted) => new("projection.lagging", "The read model has not seen this position yet.")
     {
-        Headers = new Dictionary<string, string> { ["Retry-After"] = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture) },
+        Headers = Again,
         Members = new Dictionary<string, object?>
         {
             ["have"] = Positions.Format(node.Database.Shard, have),

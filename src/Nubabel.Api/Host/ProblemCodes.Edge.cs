@@ -45,6 +45,7 @@ public static partial class ProblemCodes
         new("limit.address", 429, "Too many wrong credentials", "Too many wrong credentials came from this address; `Retry-After` says when to come back. Valid credentials are not affected."),
         new("database.unavailable", 503, "Database unavailable", "The database cannot be reached or is overloaded. Nothing is known to be lost; retry after `Retry-After`."),
         new("outcome.unknown", 503, "Outcome unknown", "The connection broke while the change was being committed. Retry with the same `Idempotency-Key`, or read before repeating."),
+        new("projection.building", 503, "Read model being built", "A new version of the read model is being built from the log and is not whole yet."),
         new("projection.lagging", 503, "Read model lagging", "The read model did not reach `Nubabel-Min-Position` in time; `have` and `want` say how far it is."),
         new("service.unavailable", 503, "Service unavailable", "The server is starting, stopping or overloaded."),
         new("internal.error", 500, "Internal error", "A fault of the server. `requestId` finds it in the log."),

@@ -102,6 +102,7 @@ public static partial class ProblemCodes
         new("operator.email_taken", 409, "E-mail address taken", "Another operator has this address."),
         new("operator.status_invalid", 422, "Status refused", "There is no such status of an operator."),
         new("projection.missing", 404, "No such projection", "There is no read model of this name."),
+        new("projection.not_rebuilding", 404, "No rebuild", "There was no rebuild of the read model, or none that could be given up."),
         new("projection.not_parked", 409, "Not parked", "The key, or the event under this key, does not wait; or nothing does."),
         new("projection.retry_invalid", 422, "Retry refused", "A retry names `tenant` and `key`, or says `all`."),
         new("projection.rebuilding", 409, "Being rebuilt", "The read model is being rebuilt already; its status is at the same address."),

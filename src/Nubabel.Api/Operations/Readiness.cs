@@ -2,6 +2,7 @@ using System.Reflection;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
+using Nubabel.Projections;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Operations;
@@ -10,7 +11,7 @@ namespace Nubabel.Api.Operations;
 /// Looks whether this node can do its work. A part that is slow or optional degrades, only what makes requests fail is unhealthy. Whoever asks within a
 /// moment is told what was seen last: the routes have no rate limit, and must not be a way to keep the database busy.
 /// </summary>
-public sealed class Readiness(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post)
+public sealed class Readiness(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
 {
     /// <summary>From this lag on a read model counts as degraded.</summary>
     private const double LagSeconds = 4;
@@ -77,6 +78,8 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
         DaemonStatus status;
         try
         {
+            foreach (var projection in ReadModels.All.All)
+                if (!await positions.IsWhole(projection.Name, ct)) return new Component("unhealthy", $"{projection.Name} version {projection.Version} is being built.");
             status = await daemon.Status(ct);
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)

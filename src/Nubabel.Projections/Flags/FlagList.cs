@@ -60,7 +60,7 @@ public sealed class FlagList : IDocument<FlagRow>
     public static async Task<(IReadOnlyList<(string Stream, long Version, FlagRow Row)> Flags, long Position)> All(PlatformReader db, CancellationToken ct)
     {
         // The position is read first: what the list gains meanwhile is then seen twice, not missed.
-        var position = (await db.Query<long>([$"select coalesce((select last_seq_id from events.mt_event_progression where name = 'flags:All'), 0)"], row => row.GetInt64(0), ct))[0][0];
+        var position = (await db.Query<long>([$"select nubabel.checkpoint('flags:All')"], row => row.GetInt64(0), ct))[0][0];
         var flags = await db.Query(
             [$"select key, version, doc from read.flags_v1 where tenant_id = {Projection.PlatformTenant}"],
             row => (row.GetString(0), row.GetInt64(1), StoredJson.Read<FlagRow>(row.GetFieldValue<byte[]>(2))), ct);

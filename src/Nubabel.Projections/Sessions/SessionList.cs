@@ -69,7 +69,7 @@ public sealed class SessionList : IDocument<SessionRow>
     public static async Task<(IReadOnlyList<Guid> Sessions, long Position)> RevokedSince(PlatformReader db, DateTimeOffset since, CancellationToken ct)
     {
         // The position is read first: what the list gains meanwhile is then seen twice, not missed.
-        var position = (await db.Query<long>([$"select coalesce((select last_seq_id from events.mt_event_progression where name = 'sessions:All'), 0)"], row => row.GetInt64(0), ct))[0][0];
+        var position = (await db.Query<long>([$"select nubabel.checkpoint('sessions:All')"], row => row.GetInt64(0), ct))[0][0];
         var keys = await db.Query([$"select key from read.sessions_v1 where revoked_at > {since.UtcDateTime}"], row => Named(row.GetString(0)), ct);
         return ([.. keys[0].Select(id => id.Value)], position);
     }

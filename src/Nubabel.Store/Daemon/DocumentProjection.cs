@@ -5,8 +5,8 @@ using NpgsqlTypes;
 namespace Nubabel.Store;
 
 /// <summary>Folds events into documents, one per key.</summary>
-internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerializerOptions json)
-    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes)
+internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerializerOptions json, bool beside = false)
+    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes, beside)
     where TModel : IDocument<TRow> where TRow : class
 {
     private readonly JsonSerializerOptions json = json;
@@ -19,6 +19,10 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
     internal override Fold Begin(EventPage page, IReadOnlySet<long> skips) => new Work(this, page, skips);
 
     internal override Fold Again(IReadOnlyList<ParkedEvent> parked, IReadOnlySet<long> skips, long order) => new RetryWork(this, parked, skips, order);
+
+    internal override Projection Beside() => new DocumentProjection<TModel, TRow>(Platform, json, beside: true);
+
+    internal override BulkLoad Bulk(EventTypes types) => new DocumentLoad<TModel, TRow>(this, types, json);
 
     private Document<TRow> Document(string tenant, string key) => new(tenant, key, TModel.Evolve, ValuesOf, json);
 
@@ -126,23 +130,24 @@ internal sealed class DocumentProjection<TModel, TRow>(bool platform, JsonSerial
             if (!documents.TryGetValue((tenant, key), out var document)) documents[(tenant, key)] = document = Projection.Document(tenant, key);
             return document;
         }
+    }
 
-        protected static string? KeyOf(PageEvent e, out Exception? failed)
-        {
-            failed = null;
+    /// <summary>The key of the document that the event belongs to; null for none.</summary>
+    internal static string? KeyOf(PageEvent e, out Exception? failed)
+    {
+        failed = null;
 #pragma warning disable CA1031
-            try
-            {
-                // Where the event cannot be read, its key may not be found either; then it waits under its stream, so that it is not lost.
-                return TModel.Key(e.Event) ?? (e.Unreadable is null ? null : e.Event.Stream);
-            }
-            catch (Exception poison)
-            {
-                failed = poison;
-                return e.Event.Stream;
-            }
-#pragma warning restore CA1031
+        try
+        {
+            // Where the event cannot be read, its key may not be found either; then it waits under its stream, so that it is not lost.
+            return TModel.Key(e.Event) ?? (e.Unreadable is null ? null : e.Event.Stream);
         }
+        catch (Exception poison)
+        {
+            failed = poison;
+            return e.Event.Stream;
+        }
+#pragma warning restore CA1031
     }
 
     /// <summary>The documents of parked keys, whose events are taken out of the park as far as they can be folded now.</summary>

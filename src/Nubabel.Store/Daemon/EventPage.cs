@@ -22,7 +22,7 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
     /// Marten's placeholder for an event whose transaction was rolled back, written later under the number that it had drawn. The mark has passed that number
     /// as dead by then, or has not: so nobody is shown one, and what is folded live and anew is the same.
     /// </summary>
-    private const string Tombstone = "tombstone";
+    internal const string Tombstone = "tombstone";
 
     /// <summary>Reads behind <paramref name="from"/> up to the mark, at most <paramref name="limit"/> events.</summary>
     /// <param name="wanted">The aliases to read; null for all.</param>

@@ -26,7 +26,7 @@ internal static class Orders
     /// <summary>So many are read at once.</summary>
     private const int Most = 200;
 
-    public static string StreamOf(Projection projection) => $"projection-{projection.Name}";
+    public static string StreamOf(Projection projection) => $"projection-{projection.ReadModel}";
 
     /// <summary>How far the projections have followed theirs, in one look at keys.</summary>
     public static async Task<IReadOnlyDictionary<string, OrderState>> States(NpgsqlDataSource daemon, IReadOnlyList<Projection> projections, CancellationToken ct)

@@ -49,20 +49,22 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         await using var connection = await daemon.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         var names = runners.Select(s => s.Projection.ProgressionName).ToArray();
-        var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) select * from unnest($1::varchar[], $2::bigint[]) on conflict do nothing");
-        make.AddArray(names, NpgsqlDbType.Varchar);
-        make.AddArray(runners.Select(s => s.Projection.StartsNow ? mark : 0).ToArray(), NpgsqlDbType.Bigint);
-        batch.BatchCommands.Add(make);
-        var read = new NpgsqlBatchCommand("select name, coalesce(last_seq_id, 0) from events.mt_event_progression where name = any($1)");
+        batch.BatchCommands.Add(Checkpoints.MakeFirst([.. runners.Select(s => s.Projection)], mark));
+        // A version without a checkpoint is being built; it is fed when its table is whole.
+        var read = new NpgsqlBatchCommand("""
+            select p.name, coalesce(p.last_seq_id, 0), coalesce(r.generation, 0)
+            from events.mt_event_progression p left join nubabel.rebuilds r on r.progression = p.name where p.name = any($1)
+            """);
         read.AddArray(names, NpgsqlDbType.Varchar);
         batch.BatchCommands.Add(read);
-        var stored = new Dictionary<string, long>();
+        var stored = new Dictionary<string, (long Position, long Generation)>();
         await using (var reader = await batch.ExecuteReaderAsync(ct))
         {
-            while (await reader.ReadAsync(ct)) stored[reader.GetString(0)] = reader.GetInt64(1);
+            while (await reader.ReadAsync(ct)) stored[reader.GetString(0)] = (reader.GetInt64(1), reader.GetInt64(2));
         }
         var skips = await Skips.Read(connection, runners.Select(r => r.Projection), ct);
-        foreach (var runner in runners) runner.Found(stored[runner.Projection.ProgressionName], skips[runner.Projection.ProgressionName]);
+        foreach (var runner in runners)
+            if (stored.TryGetValue(runner.Projection.ProgressionName, out var found)) runner.Found(found.Position, found.Generation, skips[runner.Projection.ProgressionName]);
     }
 
     private async Task Alone(EventPage page, Runner runner, CancellationToken ct)
@@ -166,10 +168,11 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
 
     private static NpgsqlBatchCommand Fence(Runner runner, long to)
     {
-        var fence = new NpgsqlBatchCommand("select nubabel.fence($1, $2, $3)");
+        var fence = new NpgsqlBatchCommand("select nubabel.fence($1, $2, $3, $4)");
         fence.Add(runner.Projection.ProgressionName);
         fence.Add(runner.Checkpoint);
         fence.Add(to);
+        fence.Add(runner.Generation);
         return fence;
     }
 }

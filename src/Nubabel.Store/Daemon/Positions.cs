@@ -14,6 +14,7 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
     private readonly ConcurrentDictionary<string, long> own = new();
+    private readonly ConcurrentDictionary<string, bool> whole = new();
     private readonly Signal moved = new();
     private readonly Lock asking = new();
     private Task<IReadOnlyDictionary<string, long>>? question;
@@ -22,8 +23,7 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
     /// <returns>Whether it has, and how far it is.</returns>
     public async Task<(bool Reached, long Have)> Reached(string projectionName, long position, TimeSpan timeout, CancellationToken ct)
     {
-        var projection = projections.Find(projectionName) ?? throw new ArgumentException($"No projection is named {projectionName}.", nameof(projectionName));
-        var name = projection.ProgressionName;
+        var name = Named(projectionName).ProgressionName;
         using var time = CancellationTokenSource.CreateLinkedTokenSource(ct);
         time.CancelAfter(timeout);
         var have = 0L;
@@ -40,6 +40,21 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
         }
     }
 
+    /// <summary>
+    /// Whether readers may see the table of this build's version: a new version is built first, and nobody sees half of it. What is whole once stays so.
+    /// </summary>
+    public async Task<bool> IsWhole(string projectionName, CancellationToken ct)
+    {
+        var name = Named(projectionName).ProgressionName;
+        if (whole.ContainsKey(name)) return true;
+        await using var command = daemon.CreateCommand("select nubabel.is_whole($1)");
+        command.Add(name);
+        if (await command.ExecuteScalarAsync(ct) is not true) return false;
+        // Of a projection that begins with the log it may still be decided otherwise: by the checkpoint alone it is known for good.
+        if ((await All(ct)).ContainsKey(name)) whole[name] = true;
+        return true;
+    }
+
     /// <summary>This process has brought the projection to here.</summary>
     internal void Moved(string progressionName, long position)
     {
@@ -52,6 +67,8 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
     {
         if (own.TryRemove(progressionName, out _)) moved.Heard();
     }
+
+    private Projection Named(string name) => projections.Find(name) ?? throw new ArgumentException($"No projection is named {name}.", nameof(name));
 
     private async Task<long> Ask(long known, string name, CancellationToken ct)
     {

@@ -10,14 +10,20 @@ public abstract class Projection
 
     private readonly HashSet<string>? wanted;
 
-    private protected Projection(string name, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes)
+    private protected Projection(string readModel, int version, bool platform, IReadOnlyList<string>? types, IReadOnlyList<Column> columns, IReadOnlyList<Index> indexes, bool beside = false)
     {
-        (Name, Version, Platform, Types, Columns, Indexes) = (name, version, platform, types, columns, indexes);
+        (ReadModel, Version, Platform, Types, Columns, Indexes) = (readModel, version, platform, types, columns, indexes);
+        (Name, Table) = beside ? ($"{readModel}:rebuild", new Name($"read.{readModel}_v{version}_r")) : (readModel, new Name($"read.{readModel}_v{version}"));
         wanted = types?.ToHashSet();
         ColumnTypes = [.. columns.Select(ColumnType.Of)];
     }
 
+    /// <summary>The read model's name; of what is built beside it <c>name:rebuild</c>, so that checkpoint and parked keys are its own.</summary>
     public string Name { get; }
+
+    /// <summary>The read model's name in either case: operators' orders are given to it.</summary>
+    internal string ReadModel { get; }
+
     public int Version { get; }
 
     /// <summary>Its rows belong to the platform whatever the tenant of the event.</summary>
@@ -30,7 +36,13 @@ public abstract class Projection
     public string ProgressionName => Version == 1 ? $"{Name}:All" : $"{Name}:V{Version}:All";
 
     /// <summary>The physical table; it carries the version, so that a new one is built beside the old one.</summary>
-    public Name Table => new($"read.{Name}_v{Version}");
+    public Name Table { get; }
+
+    /// <summary>The same projection as it is built beside the live one: another table, another checkpoint, parked keys of its own.</summary>
+    internal virtual Projection Beside() => throw new NotSupportedException($"{Name} has no table.");
+
+    /// <summary>How it is loaded from the whole log in bulk.</summary>
+    internal virtual BulkLoad Bulk(EventTypes types) => throw new NotSupportedException($"{Name} has no table.");
 
     internal IReadOnlyList<Column> Columns { get; }
     internal IReadOnlyList<Index> Indexes { get; }
@@ -67,7 +79,7 @@ public abstract class Projection
         return $"insert into {Table.Quoted} ({string.Join(", ", names)}) select * from unnest({string.Join(", ", types.Select((t, i) => $"${i + 1}::{t}[]"))}){onConflict}";
     }
 
-    private protected object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
+    internal object?[] ValuesOf(object row) => [.. Columns.Select(c => c.Value(row))];
 
     private protected void AddColumns(NpgsqlBatchCommand command, IReadOnlyList<object?[]> rows)
     {

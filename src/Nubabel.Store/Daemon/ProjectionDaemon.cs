@@ -22,6 +22,9 @@ public sealed record DaemonOptions
     /// <summary>The most events of one batch; batches begin small, grow while there is more to do, and shrink when one takes long.</summary>
     public int LargestPage { get; init; } = 10_000;
 
+    /// <summary>How this process builds the tables of read models anew.</summary>
+    public RebuildOptions Rebuilds { get; init; } = new();
+
     /// <summary>What the mark passes a gap on; another one only in the test that shows what it would lose.</summary>
     internal IGapRule Rule { get; init; } = new SequenceLockRule();
 }
@@ -47,6 +50,9 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Loop following;
     private readonly Loop[] loops;
 
+    /// <summary>A round of it takes as long as a rebuild: it is not one of those that must come round.</summary>
+    private readonly Loop building;
+
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
     /// <param name="connectionString">The same login's connection string, for the direct connections of leases and hints.</param>
     /// <param name="signal">Set by the process after each append.</param>
@@ -62,8 +68,13 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         wakeUps = new WakeUps(direct, signal, log);
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
         orders = new OrderBook(daemon, projections);
+        Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
+        building = new Loop("rebuilds", Rebuilds.Round, log);
         loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log)];
     }
+
+    /// <summary>What builds tables anew: this process works on the orders of all of them.</summary>
+    public Rebuilds Rebuilds { get; }
 
     /// <summary>How far the log is safe to read, as this process last saw it.</summary>
     public MarkStatus Mark => follower.Mark;
@@ -84,11 +95,13 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     {
         wakeUps.Start();
         foreach (var loop in loops) loop.Start();
+        building.Start();
     }
 
     /// <summary>Ends (a batch under way is committed whole or not at all) and gives the leases back, so that another process goes on at once.</summary>
     public async Task Stop()
     {
+        await building.Stop();
         foreach (var loop in loops) await loop.Stop();
         await follower.CaughtUp();
         Disown();
@@ -99,8 +112,10 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Stop();
+        await building.DisposeAsync();
         foreach (var loop in loops) await loop.DisposeAsync();
         await wakeUps.DisposeAsync();
+        await Rebuilds.DisposeAsync();
         await direct.DisposeAsync();
     }
 

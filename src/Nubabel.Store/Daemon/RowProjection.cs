@@ -5,8 +5,8 @@ using NpgsqlTypes;
 namespace Nubabel.Store;
 
 /// <summary>Turns each event into rows of an append-only table. A row that fails stops the whole projection: its order is its meaning.</summary>
-internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerOptions json)
-    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes)
+internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerOptions json, bool beside = false)
+    : Projection(TModel.Name, TModel.Version, platform, TModel.Types, TModel.Columns.All, TModel.Columns.Indexes, beside)
     where TModel : IRows<TRow> where TRow : class
 {
     private readonly JsonSerializerOptions json = json;
@@ -17,6 +17,10 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
     internal override bool StopsAsAWhole => true;
 
     internal override Fold Begin(EventPage page, IReadOnlySet<long> skips) => new Work(this, page, skips);
+
+    internal override Projection Beside() => new RowProjection<TModel, TRow>(Platform, json, beside: true);
+
+    internal override BulkLoad Bulk(EventTypes types) => new RowLoad<TModel, TRow>(this, types, json);
 
     private sealed record Row(string Json, object?[] Values);
 

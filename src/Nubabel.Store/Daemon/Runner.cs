@@ -37,6 +37,9 @@ internal sealed class Runner(Projection projection)
 
     public bool CheckpointIsKnown => Checkpoint != Unknown;
 
+    /// <summary>Which table its checkpoint speaks of: a rebuild exchanges the table, and what was folded from the old one does not go into the new one.</summary>
+    public long Generation { get; private set; }
+
     /// <summary>A task that brings it near the others, so that they need not wait for it.</summary>
     public Task? CatchingUp { get; set; }
 
@@ -78,9 +81,10 @@ internal sealed class Runner(Projection projection)
     }
 
     /// <summary>The checkpoint and the skips as they stand in the database.</summary>
-    public void Found(long position, IReadOnlySet<long>? skips = null)
+    public void Found(long position, long generation, IReadOnlySet<long>? skips = null)
     {
         Skips = skips ?? Skips;
+        Generation = generation;
         Interlocked.Exchange(ref checkpoint, position);
     }
 

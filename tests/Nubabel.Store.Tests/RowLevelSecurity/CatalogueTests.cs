@@ -49,7 +49,7 @@ public sealed class CatalogueTests
 
     /// <summary>A function that runs with its owner's rights is a door in the wall; each is known by name, and none trusts the caller's search path.</summary>
     [Fact]
-    public async Task Only_the_directory_is_reached_through_functions_with_their_owners_rights()
+    public async Task Only_the_directory_and_the_tables_of_a_rebuild_are_reached_through_functions_with_their_owners_rights()
     {
         await using var superuser = await (await TestDatabase.Shared).Superuser.OpenConnectionAsync();
         var definers = await TenantTables.Query(superuser, """
@@ -58,9 +58,16 @@ public sealed class CatalogueTests
             """, row => row.GetString(0));
         Assert.Equal(
             [
+                "beside_create search_path=pg_catalog, pg_temp", "beside_drop search_path=pg_catalog, pg_temp", "beside_index search_path=pg_catalog, pg_temp", "beside_swap search_path=pg_catalog, pg_temp",
                 "directory_confirm search_path=pg_catalog, pg_temp", "directory_counts search_path=pg_catalog, pg_temp", "directory_find search_path=pg_catalog, pg_temp",
                 "directory_place search_path=pg_catalog, pg_temp", "directory_reserve search_path=pg_catalog, pg_temp",
+                "version_drop search_path=pg_catalog, pg_temp",
             ],
             definers);
+        // Whoever serves tenants gets to no table through them.
+        Assert.Equal([], await TenantTables.Query(superuser, """
+            select p.proname::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+             where p.prosecdef and n.nspname = 'nubabel' and p.proname ~ '^(beside|version)_' and has_function_privilege('nubabel_api', p.oid, 'execute')
+            """, row => row.GetString(0)));
     }
 }

@@ -1,0 +1,23 @@
+namespace Nubabel.Store;
+
+/// <summary>How rebuilds of this process work.</summary>
+public sealed record RebuildOptions
+{
+    /// <summary>This process works on orders; otherwise it only gives them.</summary>
+    public bool Works { get; init; } = true;
+
+    /// <summary>How many decode and fold side by side.</summary>
+    public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 16);
+
+    /// <summary>What the documents of one pass over the log may take, in bytes; more documents are more passes.</summary>
+    public long Memory { get; init; } = 128L << 20;
+
+    /// <summary>How long no node must have known a version before its table is dropped: a deploy that is taken back needs it again.</summary>
+    public TimeSpan KeepsOldVersions { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Told when a rebuild has ended here.</summary>
+    public Func<RebuildStatus, Task> Ended { get; init; } = _ => Task.CompletedTask;
+
+    /// <summary>Told at each step, so that a test can stop a rebuild wherever it may be cut off.</summary>
+    internal Func<string, Task> Step { get; init; } = _ => Task.CompletedTask;
+}
