@@ -151,7 +151,10 @@ public static class Handling
                 if (refused is not Appended.Conflict { Archived: false } || attempt == Attempts) throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
         }
 
-        /// <summary>Handles several commands on several streams of the tenant, together or not at all.</summary>
+        /// <summary>
+        /// Handles several commands on several streams of the tenant, together or not at all. What this node remembers of a stream is decided on first: the append
+        /// is refused if it was stale. A decision that appends nothing, or refuses, is taken again on what stands in the log before it is answered.
+        /// </summary>
         public async Task Commit(IReadOnlyList<Step> steps, CancellationToken ct)
         {
             if (journal.Replay is { } replay)
@@ -159,46 +162,63 @@ public static class Handling
                 await journal.Answer(steps, replay, ct);
                 return;
             }
+            if (journal.Remembered(steps) is { } remembered && Decided(journal, steps, remembered, isStale: true) is { } quick && await journal.Written(quick, 0, ct)) return;
             for (var attempt = 0; ; attempt++)
             {
                 var retried = attempt > 0;
                 var streams = steps.Where(s => retried || !s.Fresh).Select(s => s.Stream).ToArray();
                 var loaded = streams.Length == 0 ? new Dictionary<string, IReadOnlyList<Recorded>>() : await journal.Read(streams, _ => Until.End, ct);
-                var at = journal.Now();
-                var context = new Context(at, ParseActor(journal.Origin.Actor));
-                var histories = steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? []).ToArray();
-                var appends = steps.Select((s, i) => s.Decide(histories[i], context)).ToArray();
-                var write = appends.OfType<StreamAppend>().ToArray();
-                // What is read without being changed keeps its version in the record, so that a repeated request is answered from it.
-                var versions = steps.Zip(histories).ToDictionary(p => p.First.Stream, p => p.Second.Count == 0 ? 0 : p.Second[^1].Version);
-                if (write.Length == 0)
+                var decision = Decided(journal, steps, [.. steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? [])], isStale: false)!;
+                if (decision.Write.Length == 0)
                 {
                     // It may be so because the request that this one repeats has just made it so, on another node.
-                    if (!await journal.Keep(versions, ct)) throw new RepeatedCommand();
-                    for (var i = 0; i < steps.Count; i++) steps[i].Finish(histories[i], 0);
+                    if (!await journal.Keep(decision.Versions, ct)) throw new RepeatedCommand();
+                    decision.Finish(journal, null);
                     return;
                 }
-                if (journal.Once is { } once) journal.Once = once with { Versions = versions };
-                switch (await journal.Append(at, write, ct))
-                {
-                    case Appended.Done done:
-                        var written = done.Events.ToLookup(e => e.Stream);
-                        for (var i = 0; i < steps.Count; i++) steps[i].Finish([.. histories[i], .. written[steps[i].Stream]], written[steps[i].Stream].Count());
-                        return;
-                    case Appended.Taken taken:
-                        var claim = steps.First((s, i) => appends[i] is { } a && a.Take.Contains(taken.Claim)).ClaimOf(taken.Claim);
-                        throw new Refused(RefusalKind.Conflict, claim.Code, "Another one has this value.", claim.Field);
-                    case Appended.Repeated:
-                        throw new RepeatedCommand();
-                    case Appended.Conflict conflict when conflict.Archived || attempt + 1 >= Attempts:
-                        throw new Refused(RefusalKind.Conflict, conflict.Archived ? "stream.archived" : "stream.contended",
-                            conflict.Archived ? "This is archived." : "Too many changes at the same time; try again.");
-                    default:
-                        // Jitter, so that those who met here do not meet again.
-                        await Task.Delay(Random.Shared.Next(0, 2 << Math.Min(attempt, 6)), ct);
-                        break;
-                }
+                if (await journal.Written(decision, attempt, ct)) return;
+                // Jitter, so that those who met here do not meet again.
+                await Task.Delay(Random.Shared.Next(0, 2 << Math.Min(attempt, 6)), ct);
             }
+        }
+
+        /// <summary>True when it is written; false when it is to be decided again.</summary>
+        private async Task<bool> Written(Decision decision, int attempt, CancellationToken ct)
+        {
+            if (journal.Once is { } once) journal.Once = once with { Versions = decision.Versions };
+            switch (await journal.Append(decision.At, decision.Write, ct))
+            {
+                case Appended.Done done:
+                    decision.Finish(journal, done);
+                    return true;
+                case Appended.Taken taken:
+                    var claim = decision.ClaimOf(taken.Claim);
+                    throw new Refused(RefusalKind.Conflict, claim.Code, "Another one has this value.", claim.Field);
+                case Appended.Repeated:
+                    throw new RepeatedCommand();
+                case Appended.Conflict { Archived: true }:
+                    throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
+                default:
+                    if (attempt + 1 >= Attempts) throw new Refused(RefusalKind.Conflict, "stream.contended", "Too many changes at the same time; try again.");
+                    // What is remembered is brought up to date by reading on; only what keeps being refused is doubted as a whole.
+                    if (attempt > 0)
+                        foreach (var append in decision.Write) journal.Forget(append.Stream);
+                    return false;
+            }
+        }
+
+        /// <summary>The histories to decide on without reading; null where one of them would have to be read.</summary>
+        private IReadOnlyList<Recorded>[]? Remembered(IReadOnlyList<Step> steps)
+        {
+            var histories = new IReadOnlyList<Recorded>[steps.Count];
+            var any = false;
+            for (var i = 0; i < histories.Length; i++)
+            {
+                if (steps[i].Fresh) histories[i] = [];
+                else if (journal.Remembered(steps[i].Stream) is { } history) (histories[i], any) = (history, true);
+                else return null;
+            }
+            return any ? histories : null;
         }
 
         /// <summary>The state of a stream now, or as it was; its history is empty where there is none.</summary>
@@ -215,6 +235,47 @@ public static class Handling
         {
             var loaded = await journal.Read([.. steps.Select(s => s.Stream)], s => new Until(Version: replay.Versions.GetValueOrDefault(s)), ct);
             foreach (var step in steps) step.Finish(loaded[step.Stream], 0);
+        }
+    }
+
+    /// <summary>What the commands lead to on these histories.</summary>
+    /// <param name="isStale">The histories may be behind the log: null where the answer would be a refusal, or that it is so already.</param>
+    private static Decision? Decided(Journal journal, IReadOnlyList<Step> steps, IReadOnlyList<Recorded>[] histories, bool isStale)
+    {
+        var at = journal.Now();
+        var context = new Context(at, ParseActor(journal.Origin.Actor));
+        try
+        {
+            var appends = steps.Select((s, i) => s.Decide(histories[i], context)).ToArray();
+            return isStale && appends.Contains(null) ? null : new Decision(at, steps, histories, appends);
+        }
+        catch (Exception e) when (isStale && e is Refused or VersionMismatch)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What the commands of a commit led to on the histories they were decided on.</summary>
+    private sealed class Decision(DateTimeOffset at, IReadOnlyList<Step> steps, IReadOnlyList<Recorded>[] histories, StreamAppend?[] appends)
+    {
+        public DateTimeOffset At => at;
+        public StreamAppend[] Write { get; } = [.. appends.OfType<StreamAppend>()];
+
+        /// <summary>What is read without being changed keeps its version in the record, so that a repeated request is answered from it.</summary>
+        public Dictionary<string, long> Versions { get; } = steps.Zip(histories).ToDictionary(p => p.First.Stream, p => p.Second.Count == 0 ? 0 : p.Second[^1].Version);
+
+        public Claim ClaimOf(ClaimValue value) => steps.First((_, i) => appends[i] is { } a && a.Take.Contains(value)).ClaimOf(value);
+
+        public void Finish(Journal journal, Appended.Done? done)
+        {
+            var written = done?.Events.ToLookup(e => e.Stream);
+            for (var i = 0; i < steps.Count; i++)
+            {
+                Recorded[] own = written is null ? [] : [.. written[steps[i].Stream]];
+                IReadOnlyList<Recorded> history = own.Length == 0 ? histories[i] : [.. histories[i], .. own];
+                steps[i].Finish(history, own.Length);
+                if (own.Length > 0) journal.Remember(steps[i].Stream, history);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ namespace Nubabel.Store;
 /// </summary>
 public sealed class Database : IAsyncDisposable
 {
-    private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon) => (Shard, Api, Daemon) = (shard, api, daemon);
+    private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon) => (Shard, Api, Daemon, Commits) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()));
 
     /// <summary>The shard's name, which positions carry.</summary>
     public string Shard { get; }
@@ -16,11 +16,18 @@ public sealed class Database : IAsyncDisposable
     public NpgsqlDataSource Api { get; }
     public NpgsqlDataSource Daemon { get; }
 
+    /// <summary>What this node remembers of the shard's streams.</summary>
+    public Histories Histories { get; } = new();
+
+    /// <summary>Where this node's commits to the shard meet.</summary>
+    internal Coalescer Commits { get; }
+
     public static Database Open(string shard, string api, string daemon) =>
         new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"));
 
     public async ValueTask DisposeAsync()
     {
+        await Commits.DisposeAsync();
         await Api.DisposeAsync();
         await Daemon.DisposeAsync();
     }

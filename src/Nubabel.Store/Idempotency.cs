@@ -16,12 +16,12 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
     /// <summary>The streams that the command had touched and their versions then: what a repeated request is answered from.</summary>
     public IReadOnlyDictionary<string, long> Versions { get; init; } = new Dictionary<string, long>();
 
-    internal NpgsqlBatchCommand ToBatchCommand(IReadOnlyList<StreamAppend> appends)
+    /// <summary>With the versions that the appends will bring: streams that the command read without changing keep the version it saw.</summary>
+    internal IdempotencyRecord With(IReadOnlyList<StreamAppend> appends)
     {
-        // Streams that the command read without changing keep the version it saw; the others will be at the new one.
         var versions = new Dictionary<string, long>(Versions);
         foreach (var append in appends) versions[append.Stream] = Math.Max(append.Expected, 0) + append.Events.Count;
-        return Insert(this with { Versions = versions });
+        return this with { Versions = versions };
     }
 
     private static NpgsqlBatchCommand Insert(IdempotencyRecord record) => Sql.Of($"""

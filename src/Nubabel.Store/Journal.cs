@@ -36,12 +36,41 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     }
 
     /// <summary>A stream's events in order; empty where there is none, or it is another tenant's.</summary>
-    public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) =>
-        (await ReadStream.Read(database.Api, types, tenant, [stream], _ => until, ct))[stream];
+    public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) => (await Read([stream], _ => until, ct))[stream];
 
-    /// <summary>Several streams in one round trip.</summary>
-    public Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct) =>
-        ReadStream.Read(database.Api, types, tenant, streams, until, ct);
+    /// <summary>
+    /// Several streams in one round trip, as they are now. Of a stream that this node remembers and that is wanted whole, only what has come since is read.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct)
+    {
+        var histories = database.Histories;
+        var known = streams.Where(s => until(s) == Until.End).Select(s => (Stream: s, History: histories.Find(tenant, s))).Where(k => k.History is not null).ToDictionary(k => k.Stream, k => k.History!);
+        var read = new Dictionary<string, IReadOnlyList<Recorded>>(await ReadStream.Read(database.Api, types, tenant, streams, until, ct, s => known.GetValueOrDefault(s)?[^1].Version ?? 0));
+        List<string> contradicted = [];
+        foreach (var (stream, history) in known)
+        {
+            // The last event that is remembered is read again: what comes behind it continues what is remembered only if it still stands there.
+            if (read[stream] is [var last, ..] && last.Id == history[^1].Id && last.Position == history[^1].Position) read[stream] = read[stream].Count == 1 ? history : [.. history, .. read[stream].Skip(1)];
+            else contradicted.Add(stream);
+        }
+        if (contradicted.Count > 0)
+        {
+            foreach (var stream in contradicted) histories.Forget(tenant, stream);
+            foreach (var (stream, history) in await ReadStream.Read(database.Api, types, tenant, contradicted, _ => Until.End, ct)) read[stream] = history;
+        }
+        foreach (var stream in streams)
+            if (until(stream) == Until.End) histories.Keep(tenant, stream, read[stream]);
+        return read;
+    }
+
+    /// <summary>A stream's events as this node saw them last; null when it remembers none. To be decided on only under their version.</summary>
+    public IReadOnlyList<Recorded>? Remembered(string stream) => database.Histories.Find(tenant, stream);
+
+    /// <summary>Remembers a whole history after a commit that was guarded by its version.</summary>
+    public void Remember(string stream, IReadOnlyList<Recorded> history) => database.Histories.Keep(tenant, stream, history);
+
+    /// <summary>Forgets what this node remembers of a stream.</summary>
+    public void Forget(string stream) => database.Histories.Forget(tenant, stream);
 
     /// <summary>The stream that holds a claim, or null.</summary>
     public async Task<string?> Holder(string scope, string value, CancellationToken ct)
@@ -69,13 +98,13 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
 
     /// <summary>Commits the appends together or not at all, under the tenant and origin of this journal.</summary>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+    /// <exception cref="TooManyCommits">This node has too many under way; nothing was written.</exception>
     public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)
     {
         var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
-        var result = await Store.Append.Commit(database.Api, types, envelope, appends, Once, ct, await Carried());
-        if (result is not Appended.Done) return result;
-        Carry();
-        committed();
+        var item = new AppendItem(types, envelope, appends, Once);
+        var result = CarriesMessages ? await CommitWithMessages(item, ct) : await database.Commits.Commit(item, ct);
+        if (result is Appended.Done) committed();
         return result;
     }
 

@@ -25,18 +25,21 @@ internal static class ReadStream
     public const string Columns = "e.seq_id, e.tenant_id, e.stream_id, e.version, e.type, e.data, e.timestamp, e.id, e.user_name, e.correlation_id, e.causation_id, e.headers::text";
 
     /// <summary>Reads several streams of one tenant in one round trip, each in order. A stream without events has an empty list.</summary>
+    /// <param name="from">The first version wanted of each; all where it is left out.</param>
     public static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
-        NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct)
+        NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct,
+        Func<string, long>? from = null)
     {
         await using var batch = source.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
         foreach (var stream in streams)
         {
             var u = until(stream);
-            var command = new NpgsqlBatchCommand($"select {Columns} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version <= $3 order by e.version");
+            var command = new NpgsqlBatchCommand($"select {Columns} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version <= $3 and e.version >= $4 order by e.version");
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = stream });
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = u.Version ?? long.MaxValue });
+            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = from?.Invoke(stream) ?? 0 });
             batch.BatchCommands.Add(command);
         }
         await using var reader = await batch.ExecuteReaderAsync(ct);

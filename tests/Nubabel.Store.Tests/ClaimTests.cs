@@ -76,6 +76,19 @@ public class ClaimTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData("tally-a", "tally-b")]
+    [InlineData("tally-b", "tally-a")]
+    public async Task Within_a_commit_a_stream_takes_what_another_gives_up_whatever_their_names(string giver, string taker)
+    {
+        await db.Commit(tenant, New(giver, x));
+        Assert.Equal(new Appended.Taken(x, giver), await db.Commit(tenant, new StreamAppend(taker, "tally", 0, [new Counted(1)], [x], [])));
+        Assert.IsType<Appended.Done>(await db.Commit(tenant, new StreamAppend(giver, "tally", 1, [new Counted(1)], [], [x]), new StreamAppend(taker, "tally", 0, [new Counted(1)], [x], [])));
+        Assert.Equal(taker, await test.Scalar<string>($"select stream_id from nubabel.claims where tenant_id = '{tenant}'"));
+        Assert.IsType<Appended.Done>(await db.Commit(tenant, new StreamAppend(giver, "tally", 2, [new Counted(1)], [x], [y]), new StreamAppend(taker, "tally", 1, [new Counted(1)], [y], [x])));
+        Assert.Equal("x,y", await Held());
+    }
+
     [Fact]
     public async Task Another_tenant_has_its_own_values()
     {

@@ -8,7 +8,7 @@ namespace Nubabel.Testing;
 
 /// <summary>
 /// Stands between the product and PostgreSQL and speaks the wire protocol (PostgreSQL's documentation, "Message Formats"): it can rewrite each
-/// statement on its way in and hears each notice on its way out. So a test changes what every statement says, also those it does not know
+/// statement on its way in, hears each notice on its way out and counts the round trips. So a test changes what every statement says, also those it does not know
 /// of, while the product has no switch that could be left on.
 /// </summary>
 public sealed class PostgresProxy : IAsyncDisposable
@@ -21,6 +21,7 @@ public sealed class PostgresProxy : IAsyncDisposable
     private readonly Action<string> notice;
     private readonly Action answered;
     private readonly Task accepting;
+    private long roundTrips;
 
     /// <param name="connectionString">Of the login and database that it leads to.</param>
     /// <param name="rewrite">From the text of a statement to what is sent instead.</param>
@@ -41,6 +42,9 @@ public sealed class PostgresProxy : IAsyncDisposable
         }.ConnectionString;
         accepting = Accept();
     }
+
+    /// <summary>How often a client has sent something and waited for the answer.</summary>
+    public long RoundTrips => Interlocked.Read(ref roundTrips);
 
     /// <summary>The same login and database, through here.</summary>
     public string ConnectionString { get; }
@@ -104,6 +108,8 @@ public sealed class PostgresProxy : IAsyncDisposable
             while (true)
             {
                 var message = await Message(reader, typed: true, ct);
+                // Sync ends what is sent at once by the extended protocol; a simple query is one by itself.
+                if (message[0] is (byte)'S' or (byte)'Q') Interlocked.Increment(ref roundTrips);
                 await to.WriteAsync(message[0] switch
                 {
                     (byte)'P' => Parse(message),

@@ -22,6 +22,7 @@ internal static partial class Failures
         VersionMismatch mismatch => Of(mismatch),
         OutcomeUnknown => Problem.RetryLater("outcome.unknown",
             "The connection broke while the change was being committed. Retry with the same Idempotency-Key.", OutcomeRetryAfterSeconds),
+        TooManyCommits => Problem.RetryLater("database.unavailable", "Too many changes wait for the database right now.", DatabaseRetryAfterSeconds),
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => new Problem("request.timeout", "A database statement ran too long."),
         _ when IsDatabaseUnavailable(e) => Problem.RetryLater("database.unavailable", "The database cannot be reached right now.", DatabaseRetryAfterSeconds),
         // Neither the client nor the time limit ended it (both are handled before): the server is stopping.

@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace Nubabel.Store;
 
 /// <summary>The part of the unit of work that is about messages.</summary>
@@ -40,42 +38,35 @@ public sealed partial class Journal
         return written;
     }
 
-    /// <summary>What goes into the transaction of the next commit, before its events: first the handler's fence. One result each.</summary>
-    private async ValueTask<IReadOnlyList<NpgsqlBatchCommand>> Carried()
-    {
-        if (Handler is null && pending.Count == 0) return [];
-        var carried = new List<NpgsqlBatchCommand>(2);
-        if (Handler is not null) carried.Add(await Handler.Begin());
-        if (pending.Count > 0) carried.Add(Out().Command(pending));
-        return carried;
-    }
+    private bool CarriesMessages => Handler is not null || pending.Count > 0;
 
-    private void Carry()
+    /// <summary>A commit that messages go with: those that are enqueued, and in a handler the end of its own.</summary>
+    /// <exception cref="MessageLost">The handler's message is another worker's now, or gone; nothing was written.</exception>
+    private async Task<Appended> CommitWithMessages(AppendItem item, CancellationToken ct)
     {
-        Handler?.Committed();
-        if (pending.Count == 0) return;
+        var result = Handler is { } handler ? await handler.Commit(item, pending, ct) : await CarriedCommit.Alone(database.Api, item, null, () => [Out().Command(pending)], ct);
+        if (result is not Appended.Done || pending.Count == 0) return result;
         Out().Enqueued(pending.Select(m => m.Type.Queue).Distinct());
         pending.Clear();
+        return result;
     }
 
     private Outbox Out() => Outbox ?? throw new InvalidOperationException("This journal was made without an outbox.");
 }
 
-/// <summary>How a handler's commit and the worker agree on who says that the message is done.</summary>
+/// <summary>A handler's commit: what it appends and enqueues, and that its message is done.</summary>
 internal abstract class HandlerCommit
 {
     /// <summary>The handler has committed.</summary>
     public bool IsOver { get; private set; }
 
-    /// <summary>The statement that says so, fence first. It raises <c>NB006</c> when the message is not this worker's any more.</summary>
-    public ValueTask<NpgsqlBatchCommand> Begin() => IsOver ? throw new InvalidOperationException("A handler commits once.") : Statement();
-
-    public void Committed()
+    public async Task<Appended> Commit(AppendItem item, IReadOnlyList<Outgoing> enqueued, CancellationToken ct)
     {
-        IsOver = true;
-        Ended();
+        if (IsOver) throw new InvalidOperationException("A handler commits once.");
+        var result = await Write(item, enqueued, ct);
+        IsOver = result is Appended.Done;
+        return result;
     }
 
-    protected abstract ValueTask<NpgsqlBatchCommand> Statement();
-    protected abstract void Ended();
+    protected abstract Task<Appended> Write(AppendItem item, IReadOnlyList<Outgoing> enqueued, CancellationToken ct);
 }

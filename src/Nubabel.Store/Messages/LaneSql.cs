@@ -75,6 +75,14 @@ internal static class LaneSql
         return (messages, passed);
     }
 
+    /// <summary>The fence: first of whatever a worker writes.</summary>
+    public static NpgsqlBatchCommand Hold(long worker)
+    {
+        var command = new NpgsqlBatchCommand("select nubabel.hold($1)");
+        command.Add(worker);
+        return command;
+    }
+
     /// <summary>These messages are done, and these lanes are let go.</summary>
     public static NpgsqlBatchCommand Complete(long worker, string queue, IReadOnlyList<(string Tenant, string Lane, long Seq, int Attempt)> done, IReadOnlyList<(string Tenant, string Lane, bool More)> free)
     {

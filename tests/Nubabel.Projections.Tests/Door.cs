@@ -1,0 +1,37 @@
+using Nubabel.Domain;
+using Nubabel.Store;
+
+namespace Nubabel.Projections.Tests;
+
+public sealed record DoorLocked : Event<Door>;
+public sealed record DoorUnlocked : Event<Door>;
+public sealed record DoorOpened(int Times) : Event<Door>;
+
+public sealed record LockDoor : Command<Door>;
+public sealed record UnlockDoor : Command<Door>;
+public sealed record OpenDoor : Command<Door>;
+
+/// <summary>An aggregate of the tests' own, whose refusals pass again.</summary>
+public sealed record Door(bool Locked, int Opened) : IAggregate<Door>
+{
+    public static string Kind => "door";
+    public static Door Initial { get; } = new(false, 0);
+    public static EventTypes Types { get; } = new(
+        [new EventType("door_locked", typeof(DoorLocked)), new EventType("door_unlocked", typeof(DoorUnlocked)), new EventType("door_opened", typeof(DoorOpened))], StoredJson.Options);
+
+    public static Door Evolve(Door state, Event<Door> e) => e switch
+    {
+        DoorLocked => state with { Locked = true },
+        DoorUnlocked => state with { Locked = false },
+        DoorOpened o => state with { Opened = o.Times },
+        _ => state,
+    };
+
+    public static IReadOnlyList<Event<Door>> Decide(Door state, Command<Door> command, Context at) => command switch
+    {
+        LockDoor => state.Locked ? [] : [new DoorLocked()],
+        UnlockDoor => state.Locked ? [new DoorUnlocked()] : [],
+        OpenDoor => state.Locked ? throw new Refused(RefusalKind.Conflict, "door.locked", "It is locked.") : [new DoorOpened(state.Opened + 1)],
+        _ => throw new NotSupportedException(),
+    };
+}
