@@ -13,7 +13,10 @@ catch (FormatException e)
 }
 
 // One line for each; a bench is one file.
-IBench[] all = [new AppendBench(), new CommandBench(options), new HttpBench(options), new FlagsBench(), new NoisyBench(), new WritesBench(), new MessagesBench()];
+IBench[] all =
+[
+    new AppendBench(), new CommandBench(options), new HttpBench(options), new VisibleBench(options), new GapBench(options), new MemoryBench(options), new MessagesBench(), new WritesBench(), new FlagsBench(), new NoisyBench(),
+];
 
 if (options.List)
 {

@@ -34,7 +34,7 @@ internal sealed class Run(Machine machine, Options options)
             rows.AddRange(report.Measured);
             Console.WriteLine($"\n{watch.Elapsed.TotalSeconds:0} s");
         }
-        catch (OperationCanceledException) when (bound.IsCancellationRequested)
+        catch (Exception) when (bound.IsCancellationRequested)
         {
             await Console.Error.WriteLineAsync($"{bench.Name} took longer than {bench.Longest.TotalSeconds:0} s and was ended.");
             code = 1;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
+using Npgsql;
 using Nubabel.Testing;
 
 namespace Nubabel.Bench;
@@ -26,10 +27,20 @@ internal sealed class ServerProcess : IAsyncDisposable
     /// <param name="settings">Beyond what it needs to start, as they are called in the environment.</param>
     public static async Task<ServerProcess> Start(CancellationToken ct, params (string Name, string Value)[] settings) => await Start(await TestDatabase.New(), owns: true, settings, ct);
 
-    /// <summary>Another process on the same database.</summary>
-    public Task<ServerProcess> Beside(CancellationToken ct, params (string Name, string Value)[] settings) => Start(Database, owns: false, settings, ct);
+    /// <summary>What any verb needs to run in production on the database.</summary>
+    public static void Configure(ProcessStartInfo start, TestDatabase database, string data)
+    {
+        start.Environment["ConnectionStrings__Nubabel"] = UsualPool(database.ApiString);
+        start.Environment["ConnectionStrings__NubabelDaemon"] = UsualPool(database.DaemonString);
+        start.Environment["NUBABEL_DATA"] = data;
+        start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";
+        start.Environment["Keys__Master"] = Convert.ToBase64String([.. Enumerable.Range(1, 32).Select(i => (byte)i)]);
+        start.Environment["Tokens__Issuer"] = "http://nubabel.bench";
+        start.Environment["Signup__Mode"] = "open";
+    }
 
-    private static async Task<ServerProcess> Start(TestDatabase database, bool owns, (string Name, string Value)[] settings, CancellationToken ct)
+    /// <param name="owns">Whether the database goes with the server.</param>
+    public static async Task<ServerProcess> Start(TestDatabase database, bool owns, (string Name, string Value)[] settings, CancellationToken ct)
     {
         var data = Directory.CreateTempSubdirectory("nubabel-bench-").FullName;
         var address = new Uri($"http://127.0.0.1:{FreePort()}");
@@ -37,18 +48,9 @@ internal sealed class ServerProcess : IAsyncDisposable
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec dotnet \"$0\" serve > log 2>&1", Path.Combine(AppContext.BaseDirectory, "nubabel.dll")])
         {
             WorkingDirectory = data,
-            Environment =
-            {
-                ["ConnectionStrings__Nubabel"] = database.ApiString,
-                ["ConnectionStrings__NubabelDaemon"] = database.DaemonString,
-                ["NUBABEL_DATA"] = data,
-                ["ASPNETCORE_URLS"] = address.ToString(),
-                ["ASPNETCORE_ENVIRONMENT"] = "Production",
-                ["Keys__Master"] = Convert.ToBase64String([.. Enumerable.Range(1, 32).Select(i => (byte)i)]),
-                ["Tokens__Issuer"] = "http://nubabel.bench",
-                ["Signup__Mode"] = "open",
-            },
         };
+        Configure(start, database, data);
+        start.Environment["ASPNETCORE_URLS"] = address.ToString();
         foreach (var (name, value) in settings) start.Environment[name] = value;
         var server = new ServerProcess(Process.Start(start)!, database, owns, data, address);
         await server.Answering(ct);
@@ -90,6 +92,14 @@ internal sealed class ServerProcess : IAsyncDisposable
             }
             await Task.Delay(50, ct);
         }
+    }
+
+    /// <summary>Tests, of which many run at once, bound each pool; a server has the driver's own bound.</summary>
+    private static string UsualPool(string connection)
+    {
+        var usual = new NpgsqlConnectionStringBuilder(connection);
+        usual.Remove("Maximum Pool Size");
+        return usual.ConnectionString;
     }
 
     private static int FreePort()

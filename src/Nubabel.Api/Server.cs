@@ -34,7 +34,8 @@ public static class Server
     public static async Task<int> Run(CancellationToken ct)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
-        await using var app = await Build(WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] }), ct);
+        // The configuration is read once; a watch on the working directory would wake for every file that is written there, a log among them.
+        await using var app = await Build(WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = ["--hostBuilder:reloadConfigOnChange=false"] }), ct);
         var operatorFile = await FirstOperatorFile(app, ct);
         await app.StartAsync(ct);
         Announce(app, operatorFile);

@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace Nubabel.Store;
 
 /// <summary>An event as it will be written. Made by the caller's own thread: what cannot be written as JSON is that caller's fault alone.</summary>
@@ -31,8 +33,9 @@ internal sealed class AppendItem
 {
     private readonly IReadOnlyList<StreamAppend> streams;
 
-    public AppendItem(EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once)
+    public AppendItem(EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
     {
+        Carried = carried ?? [];
         Envelope = envelope;
         Named(envelope.Tenant);
         // One lock order for all: by stream id.
@@ -67,6 +70,9 @@ internal sealed class AppendItem
     /// <summary>The idempotency record, with the versions that the streams will have.</summary>
     public IdempotencyRecord? Once { get; }
 
+    /// <summary>What else goes into its transaction, before all else: messages, and that one is done. It is taken back with a refusal.</summary>
+    public IReadOnlyList<NpgsqlBatchCommand> Carried { get; }
+
     public bool HasClaims { get; }
     public int Events { get; }
 
@@ -74,10 +80,10 @@ internal sealed class AppendItem
     public long Bytes { get; }
 
     /// <summary>A stream and its events, nothing else: its refusal leaves nothing to take back.</summary>
-    public bool IsPlain => streams.Count == 1 && !HasClaims && Once is null;
+    public bool IsPlain => streams.Count == 1 && !HasClaims && Once is null && Carried.Count == 0;
 
     /// <summary>Whether its refusal is a row that does not come back, however many others stand in the statement.</summary>
-    public bool CanShare => streams.Count == 1;
+    public bool CanShare => streams.Count == 1 && Carried.Count == 0;
 
     public IEnumerable<AppendKey> Keys()
     {

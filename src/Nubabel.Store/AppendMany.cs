@@ -29,9 +29,12 @@ internal static class AppendMany
         Claims = 8,
         Records = 16,
         Releases = 32,
+
+        /// <summary>A refusal raises: something else in the transaction is to be taken back with it.</summary>
+        Strict = 64,
     }
 
-    private static readonly string?[] Texts = new string?[64];
+    private static readonly string?[] Texts = new string?[128];
 
     // i: the streams of the statement in lock order, each with the version that this snapshot sees. l: those that exist, locked, and looked at again behind
     // the lock. f: what may be written. Only what is missing in this snapshot is inserted, so that a refusal is found before anything is written; what
@@ -39,14 +42,14 @@ internal static class AppendMany
     // writer may leave it. The counts between make each insert wait for the one before it.
     private static string Text(Parts parts)
     {
-        bool existing = parts.HasFlag(Parts.Existing), claims = parts.HasFlag(Parts.Claims), records = parts.HasFlag(Parts.Records), together = parts.HasFlag(Parts.Together);
+        bool existing = parts.HasFlag(Parts.Existing), claims = parts.HasFlag(Parts.Claims), records = parts.HasFlag(Parts.Records), together = parts.HasFlag(Parts.Together), strict = parts.HasFlag(Parts.Strict);
         var (record, release) = claims ? (20, 20) : (17, 17);
         if (records) release += 10;
         var handed = together && claims && parts.HasFlag(Parts.Releases);
         var free = $"""{(claims ? "and i.n not in (select item from t where holder <> stream and not handed)" : "")} {(records ? "and i.n not in (select item from q where known)" : "")}""";
         return $"""
             with i as materialized (
-              select u.*, (select m.version from events.mt_streams m where m.tenant_id = u.tenant and m.id = u.stream) as seen
+              select u.*, (select coalesce(m.version, 0) from events.mt_streams m where m.tenant_id = u.tenant and m.id = u.stream) as seen
                 from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality u (tenant, stream, kind, expected, count, at, actor, correlation, causation, n)),
             {(existing ? Locked(parts.HasFlag(Parts.Waits)) : "")}
             {(claims ? Wanted(handed ? release : 0) : "")}
@@ -70,7 +73,7 @@ internal static class AppendMany
                   from unnest($10, $11, $12, $13, $14, $15, $16) with ordinality u (item, rest, id, data, type, dotnet, headers, n) join w on w.n = u.item order by u.n) y
               returning seq_id)
             select (select array_agg(n order by n) from w), (select array_agg(version order by n) from w), (select array_agg(seq_id order by seq_id) from e)
-            {(claims || records || together ? Complete(claims, records) : "")}
+            {(claims || records || together || strict ? Complete(claims, records, strict) : "")}
             {(parts.HasFlag(Parts.Releases) ? $", (select count(nubabel.release(w.tenant, u.scope, u.value, w.stream)) from unnest(${release}, ${release + 1}, ${release + 2}) u (item, scope, value) join w on w.n = u.item)" : "")}
             """;
     }
@@ -78,17 +81,17 @@ internal static class AppendMany
     private static string Locked(bool waits) => $"""
         l as materialized (
           select i.n, m.version from i, lateral (
-            select version from events.mt_streams m
-             where m.tenant_id = i.tenant and m.id = i.stream and (m.version = i.expected or i.expected = -1) and not m.is_archived for update {(waits ? "" : "skip locked")}) m
+            select coalesce(version, 0) as version from events.mt_streams m
+             where m.tenant_id = i.tenant and m.id = i.stream and (coalesce(m.version, 0) = i.expected or i.expected = -1) and m.is_archived is not true for update {(waits ? "" : "skip locked")}) m
            where i.seen = i.expected or i.expected = -1 and i.seen is not null),
         """;
 
     // The row is locked by now, so writing it by its key neither waits nor inserts.
     private const string Moved = """
         x as (
-          insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
+          insert into events.mt_streams as o (tenant_id, id, type, version, timestamp, created)
           select tenant, stream, kind, base + count, at, at from f where base is not null order by n
-          on conflict (tenant_id, id) do update set version = excluded.version, timestamp = excluded.timestamp returning tenant_id, id, version),
+          on conflict (tenant_id, id) do update set type = coalesce(o.type, excluded.type), version = excluded.version, timestamp = excluded.timestamp returning o.tenant_id, o.id, o.version),
         """;
 
     /// <summary>The claims that are wanted, with who holds them. Within one commit a stream may take what another gives up.</summary>
@@ -128,8 +131,8 @@ internal static class AppendMany
         """;
 
     // Somebody inserted what was missing in the snapshot: half an item may be written, so all is taken back.
-    private static string Complete(bool claims, bool records) => $"""
-        , case when (select count(*) from w) <> (select count(*) from f)
+    private static string Complete(bool claims, bool records, bool strict) => $"""
+        , case when (select count(*) from w) <> {(strict ? "cardinality($1)" : "(select count(*) from f)")}
                  {(records ? "or (select count(*) from r) <> (select count(*) from q join f on f.n = q.item)" : "")}
                  {(claims ? "or (select count(*) from c) <> (select count(*) from t join f on f.n = t.item where t.holder is null)" : "")} then nubabel.refuse('NB001', '') end
         """;
@@ -163,6 +166,7 @@ internal static class AppendMany
             if (line.Append.Take.Count > 0) parts |= Parts.Claims;
             if (line.Append.Release.Count > 0) parts |= Parts.Releases;
             if (line.Item.Once is not null) parts |= Parts.Records;
+            if (line.Item.Carried.Count > 0) parts |= Parts.Strict;
         }
         var command = new NpgsqlBatchCommand(Texts[(int)parts] ??= Text(parts));
         var p = command.Parameters;

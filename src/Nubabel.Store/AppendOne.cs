@@ -33,14 +33,14 @@ internal static class AppendOne
     private const string Exact = $"""
         with s as (
           update events.mt_streams set version = $3 + $4, timestamp = $5
-           where tenant_id = $1 and id = $2 and version = $3 and not is_archived returning version),
+           where tenant_id = $1 and id = $2 and version = $3 and is_archived is not true returning version),
         {EventsOfOne}
         """;
 
     private const string AnyVersion = $"""
         with s as (
           insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created) values ($1, $2, $3, $4, $5, $5)
-          on conflict (tenant_id, id) do update set version = m.version + $4, timestamp = $5 where not m.is_archived returning version),
+          on conflict (tenant_id, id) do update set version = coalesce(m.version, 0) + $4, timestamp = $5 where m.is_archived is not true returning version),
         {EventsOfOne}
         """;
 

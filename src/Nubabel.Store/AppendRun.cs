@@ -8,19 +8,21 @@ internal static class AppendRun
     /// <summary>Commits one item; null when it was refused, and nothing was written.</summary>
     /// <param name="longestWait">For a lock; null for as long as the server lets a statement run.</param>
     /// <exception cref="PostgresException">It failed, and nothing was written. <c>55P03</c>: it has waited too long.</exception>
+    /// <exception cref="MessageLost">What it carries says that a message is done, and it is another worker's now.</exception>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
     public static async Task<Appended?> Alone(NpgsqlDataSource source, AppendItem item, TimeSpan? longestWait, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(Settings(TenantsOf([item]), longestWait));
+        foreach (var command in item.Carried) batch.BatchCommands.Add(command);
         // The usual case has the shortest statement; who was refused by it and comes again is seen through by the other.
         var one = item.IsPlain && longestWait is not null;
         batch.BatchCommands.Add(one ? AppendOne.Command(item) : AppendMany.Command(AppendMany.Lines([item]), waits: true, thorough: longestWait is null));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            await reader.NextResultAsync(ct);
+            for (var skip = 1 + item.Carried.Count; skip > 0; skip--) await reader.NextResultAsync(ct);
             await reader.ReadAsync(ct);
             if (reader.IsDBNull(0)) return null;
             var versions = one ? [reader.GetInt64(0)] : reader.GetFieldValue<long[]>(1);
@@ -29,6 +31,7 @@ internal static class AppendRun
             var next = 0;
             return item.Done(versions, positions, ref next);
         }
+        catch (PostgresException e) when (e.SqlState == "NB006") { throw new MessageLost(e); }
         catch (PostgresException e) when (e.SqlState is "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure) { return null; }
         catch (PostgresException e) when (IsAnswer(e)) { throw; }
         catch (Exception e) when (IsCut(e)) { throw new OutcomeUnknown(e); }

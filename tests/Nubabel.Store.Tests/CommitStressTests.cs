@@ -45,7 +45,7 @@ public class CommitStressTests
         })));
         foreach (var node in nodes) await node.DisposeAsync();
 
-        Assert.Equal(0, await test.Scalar<long>($"select deadlocks from pg_stat_database where datname = '{test.Name}'"));
+        Assert.Equal(0, await Deadlocks(test, second));
         Assert.True(nodes.Sum(n => n.Shared.Items) > 0, "Nothing was shared, so nothing was tested.");
         var done = tried.Where(t => t.Answer is Appended.Done).Select(t => (t.Item, Events: ((Appended.Done)t.Answer).Events)).OrderBy(t => t.Events[0].Position).ToArray();
         Assert.Contains(tried, t => t.Answer is Appended.Conflict);
@@ -53,6 +53,45 @@ public class CommitStressTests
         Assert.Contains(tried, t => t.Answer is Appended.Repeated);
         await IsTheLog(test, done.SelectMany(d => d.Events));
         await IsSequential(test, done);
+    }
+
+    [Fact]
+    public async Task Commits_over_the_same_streams_claims_and_keys_from_two_nodes_never_deadlock()
+    {
+        await using var test = await TestDatabase.New();
+        await using var second = NpgsqlDataSource.Create(test.ApiString);
+        Coalescer[] nodes = [new(test.Database.Api, new CoalescerBounds()), new(second, new CoalescerBounds())];
+        var tenant = Tally.Tenant();
+        var until = TimeProvider.System.GetUtcNow() + Longest;
+        var written = 0;
+        await Task.WhenAll(Enumerable.Range(0, Writers).Select(w => Task.Run(async () =>
+        {
+            var random = new Random(seed + w);
+            for (var round = 0; TimeProvider.System.GetUtcNow() < until; round++)
+            {
+                // Streams that exist, in whatever order they are named, and new ones that the other node makes at the same time.
+                string[] names = [.. Enumerable.Range(0, 4).Select(i => $"tally-{i}"), .. Enumerable.Range(0, 4).Select(i => $"tally-{round}-{i}")];
+                var appends = names.OrderBy(_ => random.Next()).Take(random.Next(1, 5)).Select(n => Tally.On(n, StreamAppend.Any, new Counted(w)) with
+                {
+                    Expected = n.Length > 7 ? 0 : StreamAppend.Any,
+                    Take = n.Length > 7 ? [new ClaimValue("value", $"{round}-{random.Next(4)}")] : [],
+                });
+                var once = random.Next(3) == 0 ? new IdempotencyRecord(tenant, "scope", $"{round}-{random.Next(4)}", [1], 200) : null;
+                if (await nodes[w % 2].Commit(Item(tenant, once, [.. appends]), default) is Appended.Done) Interlocked.Increment(ref written);
+            }
+        })));
+        foreach (var node in nodes) await node.DisposeAsync();
+        Assert.True(written > 0);
+        Assert.Equal(0, await Deadlocks(test, second));
+    }
+
+    private static async Task<long> Deadlocks(TestDatabase test, NpgsqlDataSource second)
+    {
+        // A session tells what it has counted when it ends.
+        second.Clear();
+        test.Database.Api.Clear();
+        await Until(async () => await test.Scalar<long>($"select count(*) from pg_stat_activity where datname = '{test.Name}' and usename = 'nubabel_api'") == 0);
+        return await test.Scalar<long>($"select deadlocks from pg_stat_database where datname = '{test.Name}'");
     }
 
     private static AppendItem Random(Random random, string[] tenants, ConcurrentDictionary<(string, string), long> versions)

@@ -27,10 +27,11 @@ public static partial class Logs
         var form = settings.IsDevelopment ? LogLinesForm.Text : LogLinesForm.Json;
         var service = builder.Configuration["OTEL_SERVICE_NAME"] ?? ServiceName;
         builder.Services.AddHttpContextAccessor();
-        builder.Services.AddSingleton<ConsoleFormatter>(sp =>
-            new LogLines(sp.GetRequiredService<IHttpContextAccessor>(), sp.GetService<TimeProvider>() ?? TimeProvider.System, form, service));
+        // The builder comes with a console of its own, and each line would be written twice.
+        foreach (var console in builder.Services.Where(s => s.ImplementationType == typeof(ConsoleLoggerProvider)).ToArray()) builder.Services.Remove(console);
+        builder.Services.AddSingleton<ILoggerProvider>(sp => new LogOutput(
+            new LogLines(sp.GetRequiredService<IHttpContextAccessor>(), sp.GetService<TimeProvider>() ?? TimeProvider.System, form, service), Console.OpenStandardOutput()));
         builder.Logging.AddConfiguration(builder.Configuration.GetSection("Logging"));
-        builder.Logging.AddConsole(console => console.FormatterName = LogLines.FormatterName);
     }
 
     /// <summary>One entry per request, when it has ended. It names the route and not the URL, whose query may hold anything.</summary>

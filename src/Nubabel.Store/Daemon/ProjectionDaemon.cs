@@ -71,6 +71,9 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     /// <summary>Why this process does not do its part of the projections; null while it does.</summary>
     public string? Fault => loops.Select(l => l.Fault).FirstOrDefault(f => f is not null);
 
+    /// <summary>All processes with a daemon on this database.</summary>
+    public Task<IReadOnlyList<NodeStatus>> Nodes(CancellationToken ct) => Store.Nodes.Read(daemon, ct);
+
     /// <summary>For how long this process has seen a read model that stands here behind the log, whatever the clocks of those who write say.</summary>
     public TimeSpan Behind(long position) => sightings.Behind(position);
 
@@ -100,9 +103,6 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         await wakeUps.DisposeAsync();
         await direct.DisposeAsync();
     }
-
-    /// <summary>The processes that run a daemon on this database.</summary>
-    public Task<IReadOnlyList<NodeStatus>> Nodes(CancellationToken ct) => Store.Nodes.Read(daemon, ct);
 
     /// <summary>The state of every projection, from the database and from this process. Answers from memory alone when the database does not.</summary>
     public async Task<DaemonStatus> Status(CancellationToken ct)

@@ -51,19 +51,15 @@ internal sealed class Retry(NpgsqlDataSource daemon, EventTypes types)
         return true;
     }
 
-    /// <summary>False when the order has taken effect already, by another process.</summary>
+    /// <summary>False when the order has taken effect already, by another process, or the version has no checkpoint: then it has no table and no park yet.</summary>
     private static async Task<bool> Lock(NpgsqlConnection connection, Projection projection, Order order, CancellationToken ct)
     {
-        await using var batch = new NpgsqlBatch(connection);
         // A process that is stopped in here must not keep the projection from the others for long.
-        batch.BatchCommands.Add(new NpgsqlBatchCommand("set local idle_in_transaction_session_timeout = '5s'"));
-        var make = new NpgsqlBatchCommand("insert into events.mt_event_progression (name, last_seq_id) values ($1, 0) on conflict do nothing");
-        make.Add(projection.ProgressionName);
-        batch.BatchCommands.Add(make);
-        var take = new NpgsqlBatchCommand("select from events.mt_event_progression where name = $1 for update");
+        await UnitWrites.Run(connection, batch => batch.BatchCommands.Add(new NpgsqlBatchCommand("set local idle_in_transaction_session_timeout = '5s'")), ct);
+        await using var take = new NpgsqlCommand("select true from events.mt_event_progression where name = $1 for update", connection);
         take.Add(projection.ProgressionName);
-        batch.BatchCommands.Add(take);
-        await batch.ExecuteNonQueryAsync(ct);
+        if (await take.ExecuteScalarAsync(ct) is not true) return false;
+        // A statement of its own: it sees what was committed while this one waited for the lock.
         await using var applied = new NpgsqlCommand("select exists (select from nubabel.orders_applied where progression = $1 and applied >= $2)", connection);
         applied.Add(projection.ProgressionName);
         applied.Add(order.Place);

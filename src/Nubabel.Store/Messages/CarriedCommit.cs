@@ -3,17 +3,11 @@ using Npgsql;
 namespace Nubabel.Store;
 
 /// <summary>
-/// Commits that carry messages: the events first, and behind those that were not refused what goes with them, in one transaction. Two round trips and a commit.
+/// Commits of handlers: the events first, and behind those that were not refused what goes with them, in one transaction. Two round trips and a commit.
 /// </summary>
 internal static class CarriedCommit
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(100);
-
-    /// <summary>One commit, with an answer in any case.</summary>
-    /// <param name="fence">The first statement of the transaction; it raises where nothing may be written.</param>
-    /// <param name="behind">What goes with it.</param>
-    public static async Task<Appended> Alone(NpgsqlDataSource source, AppendItem item, NpgsqlBatchCommand? fence, Func<IReadOnlyList<NpgsqlBatchCommand>> behind, CancellationToken ct) =>
-        (await Run(source, [item], fence, _ => behind(), ct))[0] ?? (await AppendRun.Diagnose(source, [item], ct))[0] ?? AppendRun.Crossed(item);
 
     /// <summary>
     /// Several commits of single streams, no two of them of the same, each for itself; null where one was refused or its row is locked. Or one of any kind, which waits for locks.
@@ -49,7 +43,7 @@ internal static class CarriedCommit
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(AppendRun.Settings(AppendRun.TenantsOf(items), together ? null : LongestWait));
         if (fence is not null) batch.BatchCommands.Add(fence);
-        batch.BatchCommands.Add(AppendMany.Command(lines, together));
+        batch.BatchCommands.Add(AppendMany.Command(lines, waits: together, thorough: together));
         await using var reader = await batch.ExecuteReaderAsync(ct);
         for (var i = 1; i < batch.BatchCommands.Count; i++) await reader.NextResultAsync(ct);
         await reader.ReadAsync(ct);

@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace Nubabel.Store;
 
 /// <summary>The part of the unit of work that is about messages.</summary>
@@ -38,17 +40,14 @@ public sealed partial class Journal
         return written;
     }
 
-    private bool CarriesMessages => Handler is not null || pending.Count > 0;
+    /// <summary>What goes into the transaction of the next commit, before its events.</summary>
+    private IReadOnlyList<NpgsqlBatchCommand> Carried() => pending.Count == 0 ? [] : [Out().Command(pending)];
 
-    /// <summary>A commit that messages go with: those that are enqueued, and in a handler the end of its own.</summary>
-    /// <exception cref="MessageLost">The handler's message is another worker's now, or gone; nothing was written.</exception>
-    private async Task<Appended> CommitWithMessages(AppendItem item, CancellationToken ct)
+    private void Carry()
     {
-        var result = Handler is { } handler ? await handler.Commit(item, pending, ct) : await CarriedCommit.Alone(database.Api, item, null, () => [Out().Command(pending)], ct);
-        if (result is not Appended.Done || pending.Count == 0) return result;
+        if (pending.Count == 0) return;
         Out().Enqueued(pending.Select(m => m.Type.Queue).Distinct());
         pending.Clear();
-        return result;
     }
 
     private Outbox Out() => Outbox ?? throw new InvalidOperationException("This journal was made without an outbox.");

@@ -19,8 +19,14 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
     /// <summary>How many keys a node keeps unwrapped.</summary>
     private const int CacheBound = 20_000;
 
+    /// <summary>How many sealed texts a node keeps; one more takes the place of another.</summary>
+    private const int RecentSeals = 4096;
+
     private static readonly TimeSpan CacheFor = TimeSpan.FromSeconds(60);
     private readonly ConcurrentDictionary<(string Tenant, string Subject), (byte[]? Key, long Until)> cache = new();
+
+    // Sealing is deterministic, and a person's address and agent stand on each event of theirs.
+    private readonly Sealed?[] recent = new Sealed?[RecentSeals];
 
     /// <summary>Seals a text under its subject's key: base64url of nonce, ciphertext and tag.</summary>
     /// <exception cref="SubjectErased">The subject's key is destroyed.</exception>
@@ -28,6 +34,16 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
     {
         if (!TryCached(tenant, subject, out var key)) key = await FindOrMake(tenant, subject, ct);
         if (key is null) throw new SubjectErased(subject);
+        var place = (uint)HashCode.Combine(tenant, subject, plain) % RecentSeals;
+        // The same key object, so that what is kept here lives no longer than the key does in the cache.
+        if (recent[place] is { } known && ReferenceEquals(known.Key, key) && known.Plain == plain && known.Subject == subject && known.Tenant == tenant) return known.Text;
+        var text = Seal(tenant, subject, plain, key);
+        recent[place] = new Sealed(key, tenant, subject, plain, text);
+        return text;
+    }
+
+    private static string Seal(string tenant, string subject, string plain, byte[] key)
+    {
         var context = Context(tenant, subject);
         var bytes = Encoding.UTF8.GetBytes(plain);
         using var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, HKDF.DeriveKey(HashAlgorithmName.SHA256, key, 32, info: "nonce"u8.ToArray()));
@@ -96,4 +112,6 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
 
     // A sealed value is bound to its place: moved to another subject or tenant it does not open.
     private static byte[] Context(string tenant, string subject) => Encoding.UTF8.GetBytes($"{tenant}|{subject}");
+
+    private sealed record Sealed(byte[] Key, string Tenant, string Subject, string Plain, string Text);
 }

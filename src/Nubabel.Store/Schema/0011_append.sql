@@ -5,7 +5,7 @@ begin
   delete from nubabel.claims h where h.tenant_id = tenant and h.scope = of_scope and h.value = claimed and h.stream_id = by_stream;
 end $$;
 
+drop index nubabel.idempotency_created;
 -- What is old is deleted over all tenants, and records are written in the order of their time: a summary of each range of pages finds it, and costs a
 -- write next to nothing where a second tree was written with each record.
-drop index nubabel.idempotency_created;
 create index idempotency_created on nubabel.idempotency using brin (created) with (pages_per_range = 32, autosummarize = on);

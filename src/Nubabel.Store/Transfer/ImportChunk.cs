@@ -19,6 +19,9 @@ internal sealed class ImportChunk(NpgsqlConnection connection, EventTypes types,
     {
         public long Version { get; set; }
         public bool Archived { get; set; }
+
+        /// <summary>A stray row of version 0 is a stream too.</summary>
+        public bool IsThere { get; set; }
         public List<FileEvent> New { get; } = [];
         public List<Recorded> History { get; } = [];
     }
@@ -59,7 +62,7 @@ internal sealed class ImportChunk(NpgsqlConnection connection, EventTypes types,
         while (await reader.ReadAsync(ct))
         {
             var standing = streams[(reader.GetString(0), reader.GetString(1))];
-            (standing.Version, standing.Archived) = (reader.GetInt64(2), reader.GetBoolean(3));
+            (standing.Version, standing.Archived, standing.IsThere) = (reader.GetInt64(2), reader.GetBoolean(3), true);
         }
     }
 
@@ -178,20 +181,29 @@ internal sealed class ImportChunk(NpgsqlConnection connection, EventTypes types,
 #pragma warning restore CA1031
     }
 
+    /// <summary>Those that are there are locked already; one that is new may have been made by somebody else since it was looked for.</summary>
     private async Task Streams(CancellationToken ct)
     {
-        var changed = streams.Where(s => s.Value.New.Count > 0).OrderBy(s => s.Key.Tenant, StringComparer.Ordinal).ThenBy(s => s.Key.Stream, StringComparer.Ordinal).ToArray();
-        await using var command = new NpgsqlCommand("""
-            insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created, is_archived)
-            select u.tenant, u.stream, u.type, u.was + u.more, u.last, u.first, u.archived
-              from unnest($1, $2, $3, $4, $5, $6, $7, $8) with ordinality u (tenant, stream, type, was, more, first, last, archived, n) order by u.n
-            on conflict (tenant_id, id) do update set version = excluded.version, timestamp = excluded.timestamp, is_archived = excluded.is_archived
-             where coalesce(m.version, 0) = (select k.was from unnest($1, $2, $4) k (tenant, stream, was) where k.tenant = m.tenant_id and k.stream = m.id)
-            """, connection);
+        var changed = streams.Where(s => s.Value.New.Count > 0).OrderBy(s => s.Key.Tenant, StringComparer.Ordinal).ThenBy(s => s.Key.Stream, StringComparer.Ordinal).ToLookup(s => s.Value.IsThere);
+        await Run(changed[true].ToArray(), """
+            update events.mt_streams m set version = u.version, timestamp = u.last, is_archived = u.archived
+              from unnest($1, $2, $3, $4, $5, $6, $7) u (tenant, stream, type, version, first, last, archived) where m.tenant_id = u.tenant and m.id = u.stream
+            """, ct);
+        await Run(changed[false].ToArray(), """
+            insert into events.mt_streams (tenant_id, id, type, version, created, timestamp, is_archived)
+            select u.tenant, u.stream, u.type, u.version, u.first, u.last, u.archived
+              from unnest($1, $2, $3, $4, $5, $6, $7) with ordinality u (tenant, stream, type, version, first, last, archived, n) order by u.n
+            on conflict do nothing
+            """, ct);
+    }
+
+    private async Task Run(KeyValuePair<(string Tenant, string Stream), Standing>[] changed, string sql, CancellationToken ct)
+    {
+        if (changed.Length == 0) return;
+        await using var command = new NpgsqlCommand(sql, connection);
         AddNames(command, changed.Select(s => s.Key).ToArray());
         command.AddArray(changed.Select(s => s.Value.New[0].Event.Kind).ToArray(), NpgsqlDbType.Varchar);
-        command.AddArray(changed.Select(s => s.Value.Version).ToArray(), NpgsqlDbType.Bigint);
-        command.AddArray(changed.Select(s => (long)s.Value.New.Count).ToArray(), NpgsqlDbType.Bigint);
+        command.AddArray(changed.Select(s => s.Value.Version + s.Value.New.Count).ToArray(), NpgsqlDbType.Bigint);
         command.AddArray(changed.Select(s => s.Value.New[0].Event.At).ToArray(), NpgsqlDbType.TimestampTz);
         command.AddArray(changed.Select(s => s.Value.New[^1].Event.At).ToArray(), NpgsqlDbType.TimestampTz);
         command.AddArray(changed.Select(s => s.Value.New[^1].Event.Archived).ToArray(), NpgsqlDbType.Boolean);

@@ -116,7 +116,8 @@ public sealed class ChaosTests(ITestOutputHelper output)
     private async Task Positions(TestDatabase database, Cluster cluster, CancellationToken over)
     {
         var seen = new Dictionary<string, long>();
-        while (!over.IsCancellationRequested)
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (await Ticks(timer, over))
         {
             try
             {
@@ -134,14 +135,14 @@ public sealed class ChaosTests(ITestOutputHelper output)
             {
                 // The database is being restarted, or it is over.
             }
-            await Task.Delay(20, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     /// <summary>A node that says it is ready answers a request, unless something was done to it in between.</summary>
     private async Task Ready(Cluster cluster, TestTenant acme, CancellationToken over)
     {
-        while (!over.IsCancellationRequested)
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (await Ticks(timer, over))
         {
             foreach (var seen in cluster.Up)
             {
@@ -153,7 +154,19 @@ public sealed class ChaosTests(ITestOutputHelper output)
                 if (served != 200 && cluster.IsUntouched(seen) && await Ask(client, "/health/ready", over) == 200 && !over.IsCancellationRequested)
                     lies.Enqueue($"{seen.Node.Address} said that it is ready, answered {served}, and said again that it is");
             }
-            await Task.Delay(50, over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>False when it is over.</summary>
+    private static async Task<bool> Ticks(PeriodicTimer timer, CancellationToken over)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(over);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 

@@ -32,6 +32,24 @@ public sealed class SubjectKeysTests
     }
 
     [Fact]
+    public async Task Texts_that_a_node_has_sealed_before_are_the_same_again_and_each_its_own()
+    {
+        var keys = await Node();
+        // More than a node keeps at hand, so that places are taken over.
+        var texts = Enumerable.Range(0, 6_000).Select(i => $"192.0.2.{i}").ToArray();
+        var first = new List<string>();
+        foreach (var text in texts) first.Add(await keys.Seal(tenant, Ada, text, default));
+        Assert.Equal(texts.Length, first.Distinct().Count());
+        var node = await Node();
+        for (var i = texts.Length - 1; i >= 0; i--)
+        {
+            Assert.Equal(first[i], await keys.Seal(tenant, Ada, texts[i], default));
+            Assert.Equal(first[i], await keys.Seal(tenant, Ada, texts[i], default));
+            if (i % 100 == 0) Assert.Equal(texts[i], await Opened(node, tenant, Ada, first[i]));
+        }
+    }
+
+    [Fact]
     public async Task Another_subjects_key_does_not_open_it()
     {
         var keys = await Node();

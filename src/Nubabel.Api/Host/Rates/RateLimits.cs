@@ -40,12 +40,11 @@ public sealed class RateLimits
             await next(context);
             return;
         }
-        var address = addresses.Of(context.Connection.RemoteIpAddress);
         var isOpen = endpoint?.Metadata.GetMetadata<Access>()?.Permission is null;
-        if (isOpen && Refusal(context, anonymous, address, limits.Address) is { } tooMany)
+        if (isOpen && Refusal(context, anonymous, Address(), limits.Address) is { } tooMany)
         {
             // Where the address has spent its wrong credentials too, that is what it is told.
-            await Problems.Write(context, wrong.IsSpent(address, limits.WrongCredentials) ? TooManyWrong(tooMany) : tooMany);
+            await Problems.Write(context, wrong.IsSpent(Address(), limits.WrongCredentials) ? TooManyWrong(tooMany) : tooMany);
             return;
         }
         try
@@ -54,9 +53,12 @@ public sealed class RateLimits
         }
         catch (Problem problem) when (problem.Status == StatusCodes.Status401Unauthorized)
         {
-            if (Refusal(context, wrong, address, limits.WrongCredentials) is not { } spent) throw;
+            if (Refusal(context, wrong, Address(), limits.WrongCredentials) is not { } spent) throw;
             await Problems.Write(context, TooManyWrong(spent));
         }
+
+        // A keyed hash, which most requests need none of.
+        UInt128 Address() => addresses.Of(context.Connection.RemoteIpAddress);
     }
 
     /// <summary>Lets a known caller in, or answers for good.</summary>

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Tests.Races;
+using Nubabel.Projections;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -36,7 +37,7 @@ public sealed class PostTests
         var (acme, node) = (await api.SignUp(), api.Services.GetRequiredService<Node>());
         var post = new Post(node, Settings, carrier, NullLogger<Post>.Instance);
         var subject = $"user-{acme.User}";
-        var mailing = new Mailing(await node.Seal(acme.Id, subject, JsonSerializer.Serialize(letter, Projections.StoredJson.Options), default));
+        var mailing = new Mailing(await node.Seal(acme.Id, subject, JsonSerializer.Serialize(letter, StoredJson.Options), default));
         var delivery = new Delivery(Guid.CreateVersion7(), "mail", acme.Id, "~0", 1, "letter", default, null, subject, "system:test", null, null, new Dictionary<string, string>(), default, 1, 0);
         return (post, () => post.Deliver(mailing, new MessageContext(delivery, node.Journal(acme.Id, new Origin("system:test")), _ => ValueTask.CompletedTask, default)));
     }
