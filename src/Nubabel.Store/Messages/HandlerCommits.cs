@@ -72,7 +72,7 @@ internal sealed class HandlerCommits(Shift shift, Outbox outbox)
 #pragma warning disable CA1031
         try
         {
-            var results = await CarriedCommit.Run(entries[0].Source, [.. entries.Select(e => e.Item)], LaneSql.Hold(shift.Id), results => Behind(entries, results), CancellationToken.None);
+            var results = await CarriedCommit.Run(entries[0].Source, [.. entries.Select(e => e.Item)], LaneSql.Hold(shift.Id, shift.Lease), results => Behind(entries, results), CancellationToken.None);
             shift.Committed([.. entries.Where((_, i) => results[i] is not null).Select(e => e.One)]);
             await Answer(entries, results);
         }

@@ -74,11 +74,15 @@ internal static class LaneSql
         return (messages, passed);
     }
 
-    /// <summary>The fence: first of whatever a worker writes.</summary>
-    public static NpgsqlBatchCommand Hold(long worker)
+    /// <summary>
+    /// The fence: first of whatever a worker writes. Where the transaction takes several round trips, a process that is frozen between two of them would keep its
+    /// worker from being given up, so PostgreSQL ends it after half a lease.
+    /// </summary>
+    public static NpgsqlBatchCommand Hold(long worker, TimeSpan lease)
     {
-        var command = new NpgsqlBatchCommand("select nubabel.hold($1)");
+        var command = new NpgsqlBatchCommand("select nubabel.hold($1), set_config('idle_in_transaction_session_timeout', $2, true)");
         command.Add(worker);
+        command.Add($"{Math.Clamp(lease.TotalMilliseconds / 2, 100, 10_000):0}");
         return command;
     }
 

@@ -45,6 +45,7 @@ internal sealed partial class Shift : IAsyncDisposable
     public long Id { get; }
 
     public string Queue => options.Name;
+    public TimeSpan Lease => options.Lease;
     public bool IsLost => lost.IsCancellationRequested;
     public CancellationToken Lost => lost.Token;
 
