@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using System.Text.RegularExpressions;
-using Npgsql;
 using Nubabel.Domain.Devices;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -15,10 +13,10 @@ namespace Nubabel.Bench;
 /// Durable messages: how many are enqueued, how many go from end to end, how soon they begin, and what is left of many. Senders, worker and PostgreSQL share
 /// the machine. <c>NUBABEL_BENCH_MESSAGES</c> says how many go through before the table is looked at.
 /// </summary>
-internal sealed partial class MessagesBench : IBench
+internal sealed class MessagesBench : IBench
 {
-    private static readonly TimeSpan Each = TimeSpan.FromSeconds(4);
-    private static readonly int Many = int.Parse(Environment.GetEnvironmentVariable("NUBABEL_BENCH_MESSAGES") ?? "100000", CultureInfo.InvariantCulture);
+    private static readonly TimeSpan Each = TimeSpan.FromSeconds(3);
+    private static readonly int Many = int.Parse(Environment.GetEnvironmentVariable("NUBABEL_BENCH_MESSAGES") ?? "50000", CultureInfo.InvariantCulture);
 
     /// <summary>The least that a queue in PostgreSQL can do for a message: a row in, and out again by whoever is first; a commit each.</summary>
     private const string Script = """
@@ -29,80 +27,43 @@ internal sealed partial class MessagesBench : IBench
     private sealed record Ping(long At, string Text);
 
     public string Name => "messages";
+    public TimeSpan Longest => TimeSpan.FromMinutes(2 + Many / 200_000);
     public string What => "durable messages: enqueue, end to end with and without an appending handler, enqueue to start, beside pgbench with a minimal queue";
 
     public async Task<Report> Run(CancellationToken ct)
     {
         await using var database = await TestDatabase.New();
         await database.Run("create table public.nubabel_bench_queue (id bigint generated always as identity primary key, body jsonb); grant all on public.nubabel_bench_queue to nubabel_api");
-        var rows = new List<string[]>();
-        var numbers = new Dictionary<string, double>();
-        Add("pgbench, a row in and out, 8 callers", await PgBench(database, 8, ct));
-        Add("pgbench, a row in and out, 32 callers", await PgBench(database, 32, ct));
+        var rows = new List<Row>();
+        var least = new Reference("pgbench, a row in and out", (await PgBench.Run(database.ApiString, 32, Each, Script, ct)).PerSecond);
         await using (var bench = new Bench(database, appends: false))
         {
-            Add("enqueue one at a time, 32 callers", await bench.Enqueue(32, 1, ct));
-            Add("enqueue 100 at a time, 4 callers", await bench.Enqueue(4, 100, ct));
+            rows.Add(new Row("enqueue one at a time", await bench.Enqueue(32, 1, ct), "per s") { Callers = 32, Beside = [least] });
+            rows.Add(new Row("enqueue 100 at a time", await bench.Enqueue(4, 100, ct), "per s") { Callers = 4, Beside = [least] });
         }
-        await database.Run("delete from nubabel.messages; delete from nubabel.ready_lanes");
+        await database.Run("truncate nubabel.messages, nubabel.ready_lanes");
         await using (var bench = new Bench(database, appends: false))
         {
-            Add("end to end, without a key", await bench.EndToEnd(keyed: false, ct));
-            Add("end to end, 1,000 keys", await bench.EndToEnd(keyed: true, ct));
-            Late("", await bench.Start(400, ct));
+            rows.Add(EndToEnd("messages end to end, no key", await bench.EndToEnd(keyed: false, ct), 10_000));
+            rows.Add(EndToEnd("messages end to end, 1,000 keys", await bench.EndToEnd(keyed: true, ct), null));
+            rows.Add(await Start(""));
             await bench.Through(Many, ct);
-            Add($"size of the tables after {Many:#,0}, MB", await database.Scalar<long>("select pg_total_relation_size('nubabel.messages') + pg_total_relation_size('nubabel.ready_lanes') + pg_total_relation_size('nubabel.lanes')") / 1e6);
-            Late($" after {Many:#,0}", await bench.Start(400, ct));
-        }
-        await using (var bench = new Bench(database, appends: true)) Add("end to end, the handler appends", await bench.EndToEnd(keyed: false, ct));
-        return new Report(["messages", "per second, or as said"], rows, numbers, "One worker with 32 handlers at a time, 20 tenants. The sender keeps at most 2,000 messages waiting. Start: 400 messages a second, each in a transaction of its own.");
+            rows.Add(new Row($"size of the queue's tables after {Many:#,0} messages", await Size(), "MB"));
+            rows.Add(await Start($", after {Many:#,0} messages"));
 
-        void Add(string what, double number)
-        {
-            rows.Add([what, Report.Number(number, "0.0")]);
-            numbers[what] = number;
-        }
-
-        void Late(string after, (double P50, double P99) late)
-        {
-            Add($"enqueue to start{after}, p50 ms", late.P50);
-            Add($"enqueue to start{after}, p99 ms", late.P99);
-        }
-    }
-
-    private static async Task<double> PgBench(TestDatabase database, int callers, CancellationToken ct)
-    {
-        var to = new NpgsqlConnectionStringBuilder(database.ApiString);
-        var script = Path.Combine(Path.GetTempPath(), $"nubabel-messages-{Guid.NewGuid():N}.sql");
-        await File.WriteAllTextAsync(script, Script, ct);
-        try
-        {
-            var start = new ProcessStartInfo(Command(),
-                ["-n", "-M", "prepared", "-c", $"{callers}", "-j", "1", "-T", Each.TotalSeconds.ToString("0", CultureInfo.InvariantCulture), "-f", script, "-h", to.Host!, "-p", $"{to.Port}", "-U", to.Username!, to.Database!])
+            async Task<Row> Start(string after)
             {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-                Environment = { ["PGPASSWORD"] = to.Password ?? "" },
-            };
-            using var process = Process.Start(start)!;
-            var (output, errors) = (process.StandardOutput.ReadToEndAsync(ct), process.StandardError.ReadToEndAsync(ct));
-            await process.WaitForExitAsync(ct);
-            return Rate().Match(await output) is { Success: true } rate ? double.Parse(rate.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : throw new InvalidOperationException($"pgbench: {await errors}");
+                var (p50, p99) = await bench.Start(400, ct);
+                return new Row($"enqueue to start{after}", p99, "ms") { P50 = p50, P99 = p99, Aim = Aim.AtMost(p99, 25, "ms") };
+            }
         }
-        finally
-        {
-            File.Delete(script);
-        }
+        await using (var bench = new Bench(database, appends: true)) rows.Add(EndToEnd("messages end to end, the handler appends", await bench.EndToEnd(keyed: false, ct), 4_000));
+        return Report.Of(rows, "One worker with 32 handlers at a time, 20 tenants; the sender enqueues 50 at a time and keeps at most 2,000 waiting. Start: 400 messages a second, each in a transaction of its own; the value is p99.");
+
+        Row EndToEnd(string what, Measured m, double? aim) => Row.Of(what, 32, m) with { Beside = [least], Aim = aim is { } bound ? Aim.AtLeast(m.PerSecond, bound, "per s") : null };
+
+        async Task<double> Size() => await database.Scalar<long>("select (pg_total_relation_size('nubabel.messages') + pg_total_relation_size('nubabel.ready_lanes') + pg_total_relation_size('nubabel.lanes'))::bigint") / 1e6;
     }
-
-    /// <summary>Debian keeps it beside the server and not on the path.</summary>
-    private static string Command() =>
-        Directory.Exists("/usr/lib/postgresql")
-            ? Directory.EnumerateFiles("/usr/lib/postgresql", "pgbench", SearchOption.AllDirectories).OrderDescending(StringComparer.Ordinal).FirstOrDefault() ?? "pgbench"
-            : "pgbench";
-
-    [GeneratedRegex(@"tps = ([\d.]+)")]
-    private static partial Regex Rate();
 
     private sealed class Bench : IAsyncDisposable
     {
@@ -139,15 +100,19 @@ internal sealed partial class MessagesBench : IBench
             return sent / Each.TotalSeconds;
         }
 
-        public async Task<double> EndToEnd(bool keyed, CancellationToken ct)
+        public async Task<Measured> EndToEnd(bool keyed, CancellationToken ct)
         {
             using var enough = CancellationTokenSource.CreateLinkedTokenSource(ct);
             var feed = Feed(long.MaxValue, keyed, enough.Token);
             Begin();
             await Task.Delay(TimeSpan.FromSeconds(1), ct);
-            var (before, watch) = (Interlocked.Read(ref handled), Stopwatch.StartNew());
+            var postgres = await PostgresProcesses.Open();
+            using var own = Process.GetCurrentProcess();
+            var (before, cpu, theirs, watch) = (Interlocked.Read(ref handled), own.TotalProcessorTime, postgres.Cpu(), Stopwatch.StartNew());
             await Task.Delay(Each, ct);
-            var rate = (Interlocked.Read(ref handled) - before) / watch.Elapsed.TotalSeconds;
+            own.Refresh();
+            var seconds = watch.Elapsed.TotalSeconds;
+            var rate = new Measured((Interlocked.Read(ref handled) - before) / seconds, Cpu: (own.TotalProcessorTime - cpu).TotalSeconds / seconds, PostgresCpu: (postgres.Cpu() - theirs).TotalSeconds / seconds);
             await enough.CancelAsync();
             await feed;
             await Empty(ct);

@@ -62,7 +62,7 @@ internal static class AppendRun
         catch (Exception e) when (IsCut(e)) { throw new OutcomeUnknown(e); }
     }
 
-    private static Appended?[] Results(IReadOnlyList<AppendItem> items, AppendMany.Line[] lines, long[] places, long[] versions, long[] positions)
+    internal static Appended?[] Results(IReadOnlyList<AppendItem> items, AppendMany.Line[] lines, long[] places, long[] versions, long[] positions)
     {
         var done = new Dictionary<AppendItem, Appended>(places.Length);
         var next = 0;
@@ -123,7 +123,7 @@ internal static class AppendRun
     public static Appended Crossed(AppendItem item) => new Appended.Conflict(item.Streams[0].Stream, Math.Max(item.Streams[0].Expected, 0), false);
 
     // What holds for this transaction alone: the tenants; plans that use indexes also where a table was empty when they were made, and are made once.
-    private static NpgsqlBatchCommand Settings(string tenants, TimeSpan? longestWait)
+    internal static NpgsqlBatchCommand Settings(string tenants, TimeSpan? longestWait)
     {
         var command = new NpgsqlBatchCommand(longestWait is null
             ? "select set_config('app.current_organization_id', $1, true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
@@ -134,7 +134,7 @@ internal static class AppendRun
     }
 
     // The record of a caller who was nobody yet is the platform's.
-    private static string TenantsOf(IReadOnlyList<AppendItem> items)
+    internal static string TenantsOf(IReadOnlyList<AppendItem> items)
     {
         var first = items[0].Envelope.Tenant;
         HashSet<string>? all = null;
@@ -147,7 +147,7 @@ internal static class AppendRun
     }
 
     /// <summary>The server has answered with an error, so nothing was written; not so when it ended the session.</summary>
-    private static bool IsAnswer(PostgresException e) => !e.SqlState.StartsWith("57P", StringComparison.Ordinal);
+    internal static bool IsAnswer(PostgresException e) => !e.SqlState.StartsWith("57P", StringComparison.Ordinal);
 
-    private static bool IsCut(Exception e) => e is NpgsqlException or OperationCanceledException or IOException or TimeoutException;
+    internal static bool IsCut(Exception e) => e is NpgsqlException or OperationCanceledException or IOException or TimeoutException;
 }

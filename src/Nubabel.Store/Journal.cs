@@ -98,11 +98,14 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
 
     /// <summary>Commits the appends together or not at all, under the tenant and origin of this journal.</summary>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
+    /// <exception cref="MessageLost">The handler's message is another worker's now, or gone; nothing was written.</exception>
     /// <exception cref="TooManyCommits">This node has too many under way; nothing was written.</exception>
     public async Task<Appended> Append(DateTimeOffset at, IReadOnlyList<StreamAppend> appends, CancellationToken ct)
     {
         var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
-        var result = await database.Commits.Commit(new AppendItem(types, envelope, appends, Once, await Carried()), ct);
+        var result = Handler is { } handler
+            ? await handler.Commit(new AppendItem(types, envelope, appends, Once), pending, ct)
+            : await database.Commits.Commit(new AppendItem(types, envelope, appends, Once, Carried()), ct);
         if (result is not Appended.Done) return result;
         Carry();
         committed();

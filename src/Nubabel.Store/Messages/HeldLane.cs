@@ -57,6 +57,9 @@ internal sealed class Running(HeldLane lane, Delivery delivery, CancellationToke
     /// <summary>Its end is being written, with the lane's name in it.</summary>
     public bool IsEnding { get; set; }
 
+    /// <summary>The statement last made to end it lets its lane go too.</summary>
+    public bool LetsGo { get; set; }
+
     /// <summary>Somebody asked for it to be given up for good.</summary>
     public bool IsCancelled { get; set; }
 }

@@ -40,19 +40,11 @@ public sealed partial class Journal
         return written;
     }
 
-    /// <summary>What goes into the transaction of the next commit, before its events: first the handler's fence. One result each.</summary>
-    private async ValueTask<IReadOnlyList<NpgsqlBatchCommand>> Carried()
-    {
-        if (Handler is null && pending.Count == 0) return [];
-        var carried = new List<NpgsqlBatchCommand>(2);
-        if (Handler is not null) carried.Add(await Handler.Begin());
-        if (pending.Count > 0) carried.Add(Out().Command(pending));
-        return carried;
-    }
+    /// <summary>What goes into the transaction of the next commit, before its events.</summary>
+    private IReadOnlyList<NpgsqlBatchCommand> Carried() => pending.Count == 0 ? [] : [Out().Command(pending)];
 
     private void Carry()
     {
-        Handler?.Committed();
         if (pending.Count == 0) return;
         Out().Enqueued(pending.Select(m => m.Type.Queue).Distinct());
         pending.Clear();
@@ -61,21 +53,19 @@ public sealed partial class Journal
     private Outbox Out() => Outbox ?? throw new InvalidOperationException("This journal was made without an outbox.");
 }
 
-/// <summary>How a handler's commit and the worker agree on who says that the message is done.</summary>
+/// <summary>A handler's commit: what it appends and enqueues, and that its message is done.</summary>
 internal abstract class HandlerCommit
 {
     /// <summary>The handler has committed.</summary>
     public bool IsOver { get; private set; }
 
-    /// <summary>The statement that says so, fence first. It raises <c>NB006</c> when the message is not this worker's any more.</summary>
-    public ValueTask<NpgsqlBatchCommand> Begin() => IsOver ? throw new InvalidOperationException("A handler commits once.") : Statement();
-
-    public void Committed()
+    public async Task<Appended> Commit(AppendItem item, IReadOnlyList<Outgoing> enqueued, CancellationToken ct)
     {
-        IsOver = true;
-        Ended();
+        if (IsOver) throw new InvalidOperationException("A handler commits once.");
+        var result = await Write(item, enqueued, ct);
+        IsOver = result is Appended.Done;
+        return result;
     }
 
-    protected abstract ValueTask<NpgsqlBatchCommand> Statement();
-    protected abstract void Ended();
+    protected abstract Task<Appended> Write(AppendItem item, IReadOnlyList<Outgoing> enqueued, CancellationToken ct);
 }

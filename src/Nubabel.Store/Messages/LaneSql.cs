@@ -51,18 +51,17 @@ internal static class LaneSql
 
     /// <summary>Takes lanes and reads their first messages. Passed tells that one with something new is in somebody's hand.</summary>
     public static async Task<(List<Delivery> Messages, bool Passed)> Take(
-        NpgsqlDataSource daemon, long worker, string queue, string after, int want, int share, string[] busy, int room, int most, CancellationToken ct)
+        NpgsqlDataSource daemon, long worker, string queue, string after, int room, int share, string[] busy, int most, CancellationToken ct)
     {
         await using var command = daemon.CreateCommand("""
-            select tenant_id, lane, seq, id, type, body, key, subject, actor, correlation_id, causation_id, headers, enqueued, attempt, losses from nubabel.take($1, $2, $3, $4, $5, $6, $7, $8)
+            select tenant_id, lane, seq, id, type, body, key, subject, actor, correlation_id, causation_id, headers, enqueued, attempt, losses from nubabel.take($1, $2, $3, $4, $5, $6, $7)
             """);
         command.Add(worker);
         command.Add(queue);
         command.Add(after);
-        command.Add(want);
+        command.Add(room);
         command.Add(share);
         command.AddArray(busy, NpgsqlDbType.Varchar);
-        command.Add(room);
         command.Add(most);
         var messages = new List<Delivery>();
         var passed = false;
@@ -73,6 +72,18 @@ internal static class LaneSql
             else messages.Add(Read(reader, queue));
         }
         return (messages, passed);
+    }
+
+    /// <summary>
+    /// The fence: first of whatever a worker writes. Where the transaction takes several round trips, a process that is frozen between two of them would keep its
+    /// worker from being given up, so PostgreSQL ends it after half a lease.
+    /// </summary>
+    public static NpgsqlBatchCommand Hold(long worker, TimeSpan lease)
+    {
+        var command = new NpgsqlBatchCommand("select nubabel.hold($1), set_config('idle_in_transaction_session_timeout', $2, true)");
+        command.Add(worker);
+        command.Add($"{Math.Clamp(lease.TotalMilliseconds / 2, 100, 10_000):0}");
+        return command;
     }
 
     /// <summary>These messages are done, and these lanes are let go.</summary>

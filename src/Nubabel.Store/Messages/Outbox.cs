@@ -7,7 +7,6 @@ using NpgsqlTypes;
 namespace Nubabel.Store;
 
 /// <summary>A message with its envelope, ready to be written.</summary>
-/// <param name="Lane">Null while it is to be chosen: the key's, or one of the queue's for messages without a key.</param>
 internal sealed record Outgoing(Guid Id, MessageType Type, string Tenant, Message Message, string Body, string Actor, string? CorrelationId, string? CausationId, string? Headers);
 
 /// <summary>The way into the queues for a process: writes messages, and tells who waits for them.</summary>
@@ -52,13 +51,16 @@ public sealed class Outbox(MessageTypes types)
 
     private readonly ConcurrentDictionary<string, Signal> signals = new();
 
+    /// <summary>Queues that were written to since the last time this was asked.</summary>
+    private readonly ConcurrentDictionary<string, bool> touched = new();
+
+
+    private readonly ConcurrentDictionary<NpgsqlDataSource, Sends> sends = new();
+
     public MessageTypes Types => types;
 
     /// <summary>Set when something is enqueued here, for the carrier of hints to other processes.</summary>
     internal Signal Any { get; } = new();
-
-    /// <summary>Queues that were written to since the last time this was asked.</summary>
-    private readonly ConcurrentDictionary<string, bool> touched = new();
 
     /// <summary>The hint that a queue may have something to take.</summary>
     internal Signal Of(string queue) => signals.GetOrAdd(queue, _ => new Signal());
@@ -116,20 +118,10 @@ public sealed class Outbox(MessageTypes types)
         void Texts(Func<Outgoing, string?> text) => command.AddArray(messages.Select(text).ToArray(), NpgsqlDbType.Varchar);
     }
 
-    /// <summary>Writes messages of one tenant now, in a transaction of their own. Returns the ids of those that were written.</summary>
-    internal async Task<IReadOnlyList<Guid>> Send(NpgsqlDataSource source, string tenant, IReadOnlyList<Outgoing> messages, CancellationToken ct)
-    {
-        await using var batch = source.CreateBatch();
-        batch.BatchCommands.Add(Append.Tenant(tenant));
-        batch.BatchCommands.Add(Command(messages));
-        await using var reader = await batch.ExecuteReaderAsync(ct);
-        await reader.NextResultAsync(ct);
-        await reader.ReadAsync(ct);
-        Guid[] written = reader.IsDBNull(0) ? [] : reader.GetFieldValue<Guid[]>(0);
-        await reader.NextResultAsync(ct);
-        Enqueued(messages.Select(m => m.Type.Queue).Distinct());
-        return written;
-    }
+    /// <summary>Writes messages of one tenant now, in a transaction that they may share with others'. Returns the ids of those that were written.</summary>
+    /// <exception cref="OperationCanceledException">They may have been written, or not.</exception>
+    internal Task<IReadOnlyList<Guid>> Send(NpgsqlDataSource source, string tenant, IReadOnlyList<Outgoing> messages, CancellationToken ct) =>
+        sends.GetOrAdd(source, s => new Sends(s, this)).Send(tenant, messages).WaitAsync(ct);
 
     /// <summary>The lane of a key begins with <c>k:</c>, one that messages without a key share with <c>~</c>, and one that is a message's own with <c>!</c>.</summary>
     private string[] Lanes(IReadOnlyList<Outgoing> messages)

@@ -35,7 +35,7 @@ internal sealed partial class Shift
         try
         {
             var journal = setup.Journals(one.Delivery.Tenant, OriginOf(one.Delivery));
-            var commit = new Commit(this, one);
+            var commit = new Commit(this, one, journal.Database.Api);
             journal.Handler = commit;
             Exception? failure = null;
             try
@@ -109,7 +109,7 @@ internal sealed partial class Shift
         if (!await Written(() => LaneSql.Fail(setup.Daemon, Id, message, one.Lane.Name, entry, pause, dead, park, lost.Token)))
         {
             // A commit of unknown outcome that did happen has let the lane go, and it may be this worker's again: nothing can be said of it any more.
-            if (commit.LetsGo) Lose("the outcome of a commit was not known");
+            if (one.LetsGo) Lose("the outcome of a commit was not known");
             return;
         }
         setup.Log.LogWarning(failure, "Attempt {Attempt} of message {Id} of {Queue} failed{End}.", message.Attempt, message.Id, Queue, dead ? ", the last one" : "");
@@ -246,34 +246,40 @@ internal sealed partial class Shift
 
     private sealed record Entry(long Ms, string Node, string Cause, string Error);
 
-    /// <summary>The end of one message as a part of its handler's own commit: the message is gone, and its lane with it when it was the last in hand.</summary>
-    private sealed class Commit(Shift shift, Running one) : HandlerCommit
+    /// <summary>The statement that ends these messages, and lets go the lanes that are empty by that.</summary>
+    internal NpgsqlBatchCommand Complete(IReadOnlyList<Running> done)
     {
-        /// <summary>The statement last made lets the lane go.</summary>
-        public bool LetsGo { get; private set; }
-
-        public ValueTask Settled() => shift.KeepInPlace(one);
-
-        protected override async ValueTask<NpgsqlBatchCommand> Statement()
+        lock (gate)
         {
-            await shift.KeepInPlace(one);
-            var (lane, message) = (one.Lane, one.Delivery);
-            if (shift.IsLost) throw new MessageLost();
-            lock (shift.gate)
-            {
-                LetsGo = lane is { IsGone: false, Unwritten: 0, Waiting.Count: 0 } && lane.Running.Count == 1;
-                return LaneSql.Complete(shift.Id, shift.Queue, [(message.Tenant, lane.Name, message.Seq, message.Attempt - 1)], LetsGo ? [(lane.Tenant, lane.Name, lane.HasMore)] : []);
-            }
+            var free = done.Select(r => r.Lane).Distinct().Where(l => l is { IsGone: false, Unwritten: 0, Waiting.Count: 0 } && l.Running.TrueForAll(done.Contains)).ToArray();
+            foreach (var one in done) one.LetsGo = free.Contains(one.Lane);
+            return LaneSql.Complete(Id, Queue, [.. done.Select(r => (r.Delivery.Tenant, r.Lane.Name, r.Delivery.Seq, r.Delivery.Attempt - 1))], [.. free.Select(l => (l.Tenant, l.Name, l.HasMore))]);
         }
+    }
 
-        protected override void Ended()
+    /// <summary>What <see cref="Complete"/> says is true now.</summary>
+    internal void Committed(IReadOnlyList<Running> done)
+    {
+        lock (gate)
         {
-            if (!LetsGo) return;
-            lock (shift.gate)
+            foreach (var one in done.Where(r => r.LetsGo))
             {
                 one.Lane.IsGone = true;
-                shift.held.Remove(one.Lane);
+                held.Remove(one.Lane);
             }
+        }
+    }
+
+    /// <summary>The commit of one handler, on its way to be written with others'.</summary>
+    private sealed class Commit(Shift shift, Running one, NpgsqlDataSource source) : HandlerCommit
+    {
+        public ValueTask Settled() => shift.KeepInPlace(one);
+
+        protected override async Task<Appended> Write(AppendItem item, IReadOnlyList<Outgoing> enqueued, CancellationToken ct)
+        {
+            await shift.KeepInPlace(one);
+            if (shift.IsLost) throw new MessageLost();
+            return await shift.commits.Commit(source, one, item, enqueued, ct);
         }
     }
 }

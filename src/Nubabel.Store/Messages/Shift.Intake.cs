@@ -7,7 +7,7 @@ namespace Nubabel.Store;
 internal sealed partial class Shift
 {
     /// <summary>So many messages of one lane at once, at most.</summary>
-    private const int MostOfLane = 64;
+    private const int MostOfLane = 16;
 
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
@@ -54,7 +54,7 @@ internal sealed partial class Shift
             await Loop.Wait(room, options.Turn, ct);
             return after;
         }
-        var (messages, passed) = await LaneSql.Take(setup.Daemon, Id, Queue, after, free, Math.Max(1, target / 2), full, free, MostOfLane, ct);
+        var (messages, passed) = await LaneSql.Take(setup.Daemon, Id, Queue, after, free, Math.Max(1, target / 4), full, MostOfLane, ct);
         if (messages.Count > 0)
         {
             Accept(messages);

@@ -26,6 +26,7 @@ internal sealed partial class Shift : IAsyncDisposable
     private readonly HashSet<HeldLane> held = [];
     private readonly Dictionary<Guid, Running> running = [];
     private readonly Finisher finisher;
+    private readonly HandlerCommits commits;
     private readonly Signal freed = new();
     private readonly CancellationTokenSource lost = new();
     private readonly CancellationTokenSource intakeEnds = new();
@@ -37,12 +38,14 @@ internal sealed partial class Shift : IAsyncDisposable
     {
         (this.setup, this.options, Id) = (setup, options, id);
         finisher = new Finisher(this, setup.Daemon, setup.Outbox, setup.Log);
+        commits = new HandlerCommits(this, setup.Outbox);
     }
 
     /// <summary>The worker's number: the fencing token.</summary>
     public long Id { get; }
 
     public string Queue => options.Name;
+    public TimeSpan Lease => options.Lease;
     public bool IsLost => lost.IsCancellationRequested;
     public CancellationToken Lost => lost.Token;
 
@@ -57,6 +60,7 @@ internal sealed partial class Shift : IAsyncDisposable
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, lost.Token, intakeEnds.Token);
         finisher.Start();
+        commits.Start();
         var renewal = Renew();
         await Intake(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (IsLost) await renewal.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -80,6 +84,7 @@ internal sealed partial class Shift : IAsyncDisposable
         await Idle(drain);
         await stopping.CancelAsync();
         await Idle(Grace);
+        await commits.Stop(Grace);
         await finisher.Stop(Grace);
         if (IsLost) return;
         try
@@ -118,6 +123,7 @@ internal sealed partial class Shift : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await lost.CancelAsync();
+        await commits.Stop(TimeSpan.Zero);
         await finisher.Stop(TimeSpan.Zero);
     }
 

@@ -214,28 +214,28 @@ end $$;
 -- A hint is deleted in a statement of its own after the lane was taken, and the messages are read after that: what committed a hint committed its messages
 -- with it, so no message is left without one. The scans skip from lane to lane along the index, however many hints or messages there are.
 -- A first row with the number 0 says that a lane with something new was passed by, as it is in somebody's hand: worth another look when it is let go.
---   w worker, q queue, after the tenant served last, want so many lanes, share so many of one tenant, busy tenants who have their share already,
---   room for so many messages, most so many of one lane.
-create function nubabel.take(w bigint, q varchar, after varchar, want integer, share integer, busy varchar[], room integer, most integer)
-  returns setof nubabel.messages language plpgsql
-  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = on set plan_cache_mode = force_generic_plan as $$
+--   w worker, q queue, after the tenant served last, room for about so many messages, share so many of one tenant, busy tenants who have their share already,
+--   most so many of one lane. A lane that messages without a key share counts for twelve, as it mostly has more than one.
+create function nubabel.take(w bigint, q varchar, after varchar, room integer, share integer, busy varchar[], most integer) returns setof nubabel.messages language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare
   t varchar := after;
   l varchar;
+  resting boolean;
   wrapped boolean := false;
   found_tenant varchar;
   of_tenant integer;
+  weight integer := 0;
   tenants varchar[] := '{}';
   lanes varchar[] := '{}';
-  each integer;
-  read integer;
+  taken nubabel.messages[];
   passed boolean := false;
   note nubabel.messages;
 begin
   -- What is taken here and lost in a crash of the server was not taken; nobody need wait for the disk.
   perform set_config('synchronous_commit', 'off', true);
   perform nubabel.hold(w);
-  while cardinality(lanes) < want loop
+  while weight < room loop
     select r.tenant_id into found_tenant from nubabel.ready_lanes r where r.queue = q and r.tenant_id > t order by r.queue, r.tenant_id, r.lane limit 1;
     if not found then
       exit when wrapped;
@@ -248,22 +248,22 @@ begin
     continue when t = any (busy);
     l := '';
     of_tenant := 0;
-    while of_tenant < share and cardinality(lanes) < want loop
-      select r.lane into l from nubabel.ready_lanes r where r.queue = q and r.tenant_id = t and r.lane > l order by r.queue, r.tenant_id, r.lane limit 1;
+    while of_tenant < share and weight < room loop
+      select r.lane, (select x.worker is null from nubabel.lanes x where x.queue = q and x.tenant_id = t and x.lane = r.lane) into l, resting
+        from nubabel.ready_lanes r where r.queue = q and r.tenant_id = t and r.lane > l order by r.queue, r.tenant_id, r.lane limit 1;
       exit when not found;
-      perform from nubabel.lanes x where x.queue = q and x.tenant_id = t and x.lane = l;
-      if found then
+      if resting then
         -- A lane that waits or is parked needs no hint: who frees it writes a new one, which this statement does not see while it sees the lane as it is.
         delete from nubabel.ready_lanes r where r.queue = q and r.tenant_id = t and r.lane = l
           and exists (select from nubabel.lanes x where x.queue = q and x.tenant_id = t and x.lane = l and x.worker is null);
-        passed := passed or not found;
-        continue;
+      elsif not resting then
+        passed := true;
+      else
+        tenants := tenants || t;
+        lanes := lanes || l;
+        of_tenant := of_tenant + case when l like '~%' then 12 else 1 end;
+        weight := weight + case when l like '~%' then 12 else 1 end;
       end if;
-      insert into nubabel.lanes (queue, tenant_id, lane, worker) values (q, t, l, w) on conflict do nothing;
-      continue when not found;
-      tenants := tenants || t;
-      lanes := lanes || l;
-      of_tenant := of_tenant + 1;
     end loop;
   end loop;
   if passed then
@@ -273,20 +273,29 @@ begin
   if cardinality(lanes) = 0 then
     return;
   end if;
-  delete from nubabel.ready_lanes r using unnest(tenants, lanes) u (tenant, lane) where r.queue = q and r.tenant_id = u.tenant and r.lane = u.lane;
-  each := greatest(1, least(most, room / cardinality(lanes)));
-  for i in 1 .. cardinality(lanes) loop
-    return query select m.* from nubabel.messages m where m.queue = q and m.tenant_id = tenants[i] and m.lane = lanes[i] order by m.queue, m.tenant_id, m.lane, m.seq limit each;
-    get diagnostics read = row_count;
-    if read = 0 then
-      delete from nubabel.lanes x where x.queue = q and x.tenant_id = tenants[i] and x.lane = lanes[i];
-    elsif read = each then
-      -- There may be more: the hint stays for who has the lane next.
-      insert into nubabel.ready_lanes (queue, tenant_id, lane) values (q, tenants[i], lanes[i]);
-    end if;
-  end loop;
+  with mine as (
+    insert into nubabel.lanes (queue, tenant_id, lane, worker) select q, u.tenant, u.lane, w from unnest(tenants, lanes) u (tenant, lane) on conflict do nothing returning tenant_id, lane)
+  select array_agg(mine.tenant_id), array_agg(mine.lane) into tenants, lanes from mine;
+  if lanes is null then
+    return;
+  end if;
+  delete from nubabel.ready_lanes r where r.ctid = any (array(
+    select h.ctid from unnest(tenants, lanes) u (tenant, lane), lateral (select y.ctid from nubabel.ready_lanes y where y.queue = q and y.tenant_id = u.tenant and y.lane = u.lane offset 0) h));
+  select array_agg(m) into taken from unnest(tenants, lanes) u (tenant, lane), lateral (
+    select x.* from nubabel.messages x where x.queue = q and x.tenant_id = u.tenant and x.lane = u.lane order by x.queue, x.tenant_id, x.lane, x.seq limit most) m;
+  -- As much as was asked for: there may be more, and the hint stays for who has the lane next.
+  with counted as materialized (select m.tenant_id, m.lane, count(*) as n from unnest(taken) m group by m.tenant_id, m.lane),
+  more as (insert into nubabel.ready_lanes (queue, tenant_id, lane) select q, c.tenant_id, c.lane from counted c where c.n = most)
+  select count(*) into of_tenant from counted;
+  if of_tenant < cardinality(lanes) then
+    -- Nothing in it: it is free again.
+    delete from nubabel.lanes x using unnest(tenants, lanes) u (tenant, lane)
+     where x.queue = q and x.tenant_id = u.tenant and x.lane = u.lane and not exists (select from unnest(taken) m where m.tenant_id = u.tenant and m.lane = u.lane);
+  end if;
+  return query select * from unnest(taken);
 end $$;
 
+-- Rows are found one by one, by subqueries of one row each: a join the planner may begin from the wrong side, where it cannot know how little there is.
 -- Messages are done and lanes are let go; all of it, or NB006 when one of them is not this worker's any more. A lane that is let go with `more` gets a hint.
 create function nubabel.complete(w bigint, q varchar, tenants varchar[], lanes varchar[], seqs bigint[], attempts integer[], of varchar[], free varchar[], more boolean[])
   returns boolean language plpgsql
@@ -296,15 +305,17 @@ declare
 begin
   perform nubabel.hold(w);
   if cardinality(seqs) > 0 then
-    delete from nubabel.messages m using unnest(tenants, lanes, seqs, attempts) u (tenant, lane, seq, attempt)
-     where m.queue = q and m.tenant_id = u.tenant and m.lane = u.lane and m.seq = u.seq and m.attempt = u.attempt;
+    delete from nubabel.messages m where m.ctid = any (array(
+      select (select y.ctid from nubabel.messages y where y.queue = q and y.tenant_id = u.tenant and y.lane = u.lane and y.seq = u.seq and y.attempt = u.attempt)
+        from unnest(tenants, lanes, seqs, attempts) u (tenant, lane, seq, attempt)));
     get diagnostics n = row_count;
     if n <> cardinality(seqs) then
       raise exception using errcode = 'NB006', message = 'a message is gone', detail = q;
     end if;
   end if;
   if cardinality(free) > 0 then
-    delete from nubabel.lanes x using unnest(of, free) u (tenant, lane) where x.queue = q and x.tenant_id = u.tenant and x.lane = u.lane and x.worker = w;
+    delete from nubabel.lanes x where x.ctid = any (array(
+      select (select y.ctid from nubabel.lanes y where y.queue = q and y.tenant_id = u.tenant and y.lane = u.lane and y.worker = w) from unnest(of, free) u (tenant, lane)));
     get diagnostics n = row_count;
     if n <> cardinality(free) then
       raise exception using errcode = 'NB006', message = 'a lane is gone', detail = q;
@@ -411,10 +422,9 @@ declare
   n integer;
 begin
   if lost then
-    update nubabel.messages m set losses = m.losses + 1
-      from nubabel.lanes x
-     where x.worker = w and m.queue = x.queue and m.tenant_id = x.tenant_id and m.lane = x.lane
-       and m.seq = (select h.seq from nubabel.messages h where h.queue = x.queue and h.tenant_id = x.tenant_id and h.lane = x.lane order by h.seq limit 1);
+    update nubabel.messages m set losses = m.losses + 1 where m.ctid = any (array(
+      select (select h.ctid from nubabel.messages h where h.queue = x.queue and h.tenant_id = x.tenant_id and h.lane = x.lane order by h.queue, h.tenant_id, h.lane, h.seq limit 1)
+        from nubabel.lanes x where x.worker = w));
   end if;
   with gone as (delete from nubabel.lanes where worker = w returning queue, tenant_id, lane)
   insert into nubabel.ready_lanes (queue, tenant_id, lane) select queue, tenant_id, lane from gone;
@@ -438,13 +448,15 @@ end $$;
 
 -- What has fallen due: messages for later join their lanes, in the order of their times, and lanes that waited are free. Returns the queues that have
 -- something to take now.
-create function nubabel.ripen(most integer) returns setof varchar language plpgsql as $$
+create function nubabel.ripen(most integer) returns setof varchar language plpgsql
+  set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+  now timestamptz := clock_timestamp();
 begin
   return query
     with due as (
-      delete from nubabel.deferred_messages d using (
-        select x.due, x.seq from nubabel.deferred_messages x where x.due <= clock_timestamp() order by x.due, x.seq limit most for update skip locked) y
-       where d.due = y.due and d.seq = y.seq returning d.*),
+      delete from nubabel.deferred_messages d where d.ctid = any (array(
+        select x.ctid from nubabel.deferred_messages x where x.due <= now order by x.due, x.seq limit most for update skip locked)) returning d.*),
     joined as (
       insert into nubabel.messages (queue, tenant_id, lane, seq, id, type, body, key, subject, actor, correlation_id, causation_id, headers, enqueued)
       select o.queue, o.tenant_id, case when o.lane = '!' then '!' || o.number else o.lane end, o.number,
@@ -452,9 +464,8 @@ begin
         from (select x.*, nextval('nubabel.message_numbers') as number from (select * from due order by due.due, due.seq) x) o
       returning queue, tenant_id, lane),
     freed as (
-      delete from nubabel.lanes l using (
-        select x.queue, x.tenant_id, x.lane from nubabel.lanes x where x.until <= clock_timestamp() order by x.until limit most for update skip locked) y
-       where l.queue = y.queue and l.tenant_id = y.tenant_id and l.lane = y.lane and l.until is not null returning l.queue, l.tenant_id, l.lane),
+      delete from nubabel.lanes l where l.until is not null and l.ctid = any (array(
+        select x.ctid from nubabel.lanes x where x.until <= now order by x.until limit most for update skip locked)) returning l.queue, l.tenant_id, l.lane),
     hinted as (
       insert into nubabel.ready_lanes (queue, tenant_id, lane) select * from joined union select * from freed returning queue)
     select distinct h.queue from hinted h;

@@ -69,11 +69,11 @@ public sealed class ChaosTests
     /// <summary>Keeps the workers busy without a mountain to come down from afterwards. Returns how many messages each tenant has sent.</summary>
     private static async Task<int> Feed(MessageNode sender, string[] tenants, CancellationToken enough)
     {
-        for (var sent = 0; ; sent += 40)
+        for (var sent = 0; ; sent += 100)
         {
             if (enough.IsCancellationRequested && sent > 0) return sent;
             foreach (var tenant in tenants)
-                await sender.Send(tenant, [.. Enumerable.Range(sent, 40).Select(n => new Message(new Note("", n)) { Key = n % 4 == 3 ? null : $"{tenant}-{n % KeysOfTenant}" })]);
+                await sender.Send(tenant, [.. Enumerable.Range(sent, 100).Select(n => new Message(new Note("", n)) { Key = n % 4 == 3 ? null : $"{tenant}-{n % KeysOfTenant}" })]);
             if (!enough.IsCancellationRequested) await MessageNode.Until(async () => enough.IsCancellationRequested || await sender.Left() < 1_000, () => "the workers do nothing", TimeSpan.FromMinutes(1));
         }
     }

@@ -89,7 +89,8 @@ public sealed class WorkerProcess : IAsyncDisposable
 
     private static async Task Effect(Note note, MessageContext context)
     {
-        await Task.Delay(Random.Shared.Next(0, 4), context.Cancellation);
+        // Long enough that there is always something in hand when it is killed.
+        await Task.Delay(Random.Shared.Next(2, 30), context.Cancellation);
         if (note.Text == "hang" && context.Delivery.Losses == 0) await Task.Delay(Timeout.Infinite, context.Cancellation);
         var stream = $"tally-{context.Delivery.Key ?? context.Delivery.Id.ToString()}";
         await context.Journal.Append(context.Journal.Now(), [Tally.On(stream, StreamAppend.Any, new Counted(note.Number))], context.Cancellation);
