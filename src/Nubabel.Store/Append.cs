@@ -61,7 +61,6 @@ internal static class Append
     /// <summary>Commits the appends together or not at all.</summary>
     /// <param name="carried">What else goes into the transaction, before all else; one result each.</param>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
-    /// <exception cref="MessageLost">What is carried says that a message is done, and it is another worker's now.</exception>
     public static async Task<Appended> Commit(
         NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
     {

@@ -70,7 +70,7 @@ internal sealed class AppendItem
     /// <summary>The idempotency record, with the versions that the streams will have.</summary>
     public IdempotencyRecord? Once { get; }
 
-    /// <summary>What else goes into its transaction, before all else: messages, and that one is done. It is taken back with a refusal.</summary>
+    /// <summary>What else goes into its transaction, before all else: the messages that it enqueues. Taken back with a refusal.</summary>
     public IReadOnlyList<NpgsqlBatchCommand> Carried { get; }
 
     public bool HasClaims { get; }

@@ -8,7 +8,6 @@ internal static class AppendRun
     /// <summary>Commits one item; null when it was refused, and nothing was written.</summary>
     /// <param name="longestWait">For a lock; null for as long as the server lets a statement run.</param>
     /// <exception cref="PostgresException">It failed, and nothing was written. <c>55P03</c>: it has waited too long.</exception>
-    /// <exception cref="MessageLost">What it carries says that a message is done, and it is another worker's now.</exception>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
     public static async Task<Appended?> Alone(NpgsqlDataSource source, AppendItem item, TimeSpan? longestWait, CancellationToken ct)
     {
@@ -31,7 +30,6 @@ internal static class AppendRun
             var next = 0;
             return item.Done(versions, positions, ref next);
         }
-        catch (PostgresException e) when (e.SqlState == "NB006") { throw new MessageLost(e); }
         catch (PostgresException e) when (e.SqlState is "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure) { return null; }
         catch (PostgresException e) when (IsAnswer(e)) { throw; }
         catch (Exception e) when (IsCut(e)) { throw new OutcomeUnknown(e); }

@@ -39,8 +39,10 @@ public sealed class ReplayTests : IAsyncLifetime
         var present = await Replay(new LogSelection(), "now", other);
         Assert.Equal((nowAt, await live.Scalar<long>("select count(*) from events.mt_events")), (present.To, present.Events));
         Assert.Equal(now, present.Sums);
-        foreach (var all in new[] { "events.mt_streams", "nubabel.claims" })
-            Assert.Equal(await Rows(live, $"select t::text from {all} t"), await Rows(other, $"select t::text from {all} t"));
+        // A foreign writer gives a stream's row times of its own, which its events do not tell.
+        const string ours = "select t::text from events.mt_streams t where not exists (select from events.mt_events e where e.tenant_id = t.tenant_id and e.stream_id = t.id and coalesce(e.mt_dotnet_type, '') not like 'Nubabel.%')";
+        foreach (var rows in new[] { ours, "select row(tenant_id, id, type, coalesce(version, 0), is_archived)::text from events.mt_streams where version > 0", "select t::text from nubabel.claims t" })
+            Assert.Equal(await Rows(live, rows), await Rows(other, rows));
     }
 
     [Fact]

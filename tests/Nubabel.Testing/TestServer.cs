@@ -35,7 +35,7 @@ public sealed class TestServer
 
             listen_addresses = ''
             unix_socket_directories = '{data}'
-            max_connections = 300
+            max_connections = 600
             max_prepared_transactions = 20
             max_locks_per_transaction = 256
             shared_buffers = 128MB
