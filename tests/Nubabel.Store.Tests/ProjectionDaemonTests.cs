@@ -194,7 +194,7 @@ public sealed class ProjectionDaemonTests : IAsyncLifetime
 
         var (reached, have) = await node.Positions.Reached("tallies", last, TimeSpan.FromMilliseconds(400), default);
         Assert.Equal((false, true), (reached, have < below));
-        Assert.Equal("a slow writer", Assert.Single((await node.Daemon.Status(default)).Waiting!.Holders).ApplicationName);
+        await TestWait.Until("the status names who is waited for", async () => (await node.Daemon.Status(default)).Waiting is { Holders: [{ ApplicationName: "a slow writer" }] });
 
         await owner.Commit();
         await node.Reach(last);
