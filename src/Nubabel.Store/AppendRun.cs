@@ -124,8 +124,8 @@ internal static class AppendRun
     internal static NpgsqlBatchCommand Settings(string tenants, TimeSpan? longestWait)
     {
         var command = new NpgsqlBatchCommand(longestWait is null
-            ? "select set_config('app.current_organization_id', $1, true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
-            : "select set_config('app.current_organization_id', $1, true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', $2, true)");
+            ? $"select set_config('app.current_organization_id', $1, true), {Plans.ByIndex}"
+            : $"select set_config('app.current_organization_id', $1, true), {Plans.ByIndex}, set_config('lock_timeout', $2, true)");
         command.Parameters.Of(tenants);
         if (longestWait is { } wait) command.Parameters.Of($"{wait.TotalMilliseconds:0}");
         return command;

@@ -30,10 +30,10 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
     {
         var upTo = wanted is null ? mark : Math.Min(mark, from + LongestLook);
         await using var connection = await daemon.OpenConnectionAsync(ct);
-        await using var command = new NpgsqlCommand($"""
+        var command = new NpgsqlBatchCommand($"""
             select {ReadStream.Columns} from events.mt_events e
             where e.seq_id > $1 and e.seq_id <= $2 and {(wanted is null ? $"e.type <> '{Tombstone}'" : "e.type = any($4)")} order by e.seq_id limit $3
-            """, connection);
+            """);
         command.Add(from);
         command.Add(upTo);
         command.Add(limit);
@@ -41,7 +41,9 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
 
         var events = new List<PageEvent>();
         long bytes = 0;
-        await using var reader = await command.ExecuteReaderAsync(ct);
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Plans.Command(), command } };
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
         {
             events.Add(Read(reader, types, out var size));

@@ -15,6 +15,8 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     private readonly HighWater highWater = new(daemon, options.Rule);
     private readonly PageFeed feed = new(daemon, types);
     private readonly BatchSize size = new(options.LargestPage);
+    private readonly Pace pace = new();
+    private long met;
 
     public MarkStatus Mark => highWater.Status;
 
@@ -22,6 +24,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
     public async Task Round(CancellationToken ct)
     {
         var hint = signal.Next;
+        pace.Begin();
         // A process that owns nothing leaves the mark to those who do.
         if (!runners.Any(s => s.Held))
         {
@@ -32,10 +35,13 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         // The mark first: a reaction that is new begins there.
         var mark = await highWater.Prove(ct);
         var ready = await Ready(mark, ct);
+        met = 0;
         var full = await Pages(ready, mark, ct);
         // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
         await highWater.Store(ct);
-        if (!full) await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
+        if (full) return;
+        await pace.Keep(met, ct);
+        await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
     }
 
     /// <summary>A page for everybody who is behind. True when there is more.</summary>
@@ -71,6 +77,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         var began = Stopwatch.GetTimestamp();
         var events = await feed.Next(group, mark, batch.Events, ct);
         batch.Took(events, Stopwatch.GetElapsedTime(began));
+        if (batch == size) met += events;
         foreach (var runner in group)
         {
             if (runner.CheckpointIsKnown) positions.Moved(runner.Projection.ProgressionName, runner.Checkpoint);

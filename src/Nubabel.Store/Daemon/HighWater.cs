@@ -153,10 +153,12 @@ public sealed class HighWater
 
     private async Task<List<long>> ReadAbove(NpgsqlConnection connection, int limit, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand("select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2", connection);
+        var command = new NpgsqlBatchCommand("select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2");
         command.Add(mark);
         command.Add(limit);
-        await using var reader = await command.ExecuteReaderAsync(ct);
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Plans.Command(), command } };
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
         var positions = new List<long>();
         while (await reader.ReadAsync(ct)) positions.Add(reader.GetInt64(0));
         return positions;

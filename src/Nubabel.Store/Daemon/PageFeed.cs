@@ -5,11 +5,11 @@ namespace Nubabel.Store;
 
 /// <summary>
 /// Brings projections that stand at the same place one page further: the page is read once, folded for each, and written for all of them in
-/// one implicit transaction whose first statements are the fences. What goes wrong for one is then done again for each alone.
+/// one implicit transaction whose first statement holds the fences. What goes wrong for one is then done again for each alone.
 /// </summary>
 internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
 {
-    /// <summary>SQLSTATE of <c>nubabel.fence</c>.</summary>
+    /// <summary>SQLSTATE of <c>nubabel.fences</c>.</summary>
     private const string FenceState = "NB003";
 
     /// <summary>Raised where the page was folded on what a retry has changed meanwhile.</summary>
@@ -96,7 +96,7 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         await using var connection = await daemon.OpenConnectionAsync(ct);
         var work = await Folded(connection, page, runners, ct);
         await using var batch = new NpgsqlBatch(connection);
-        foreach (var (runner, fold) in work) batch.BatchCommands.Add(Fence(runner, fold.UpTo));
+        batch.BatchCommands.Add(Fence(work.Select(w => (w.Runner, w.Fold.UpTo))));
         foreach (var (_, fold) in work)
         {
             fold.AddChecks(batch);
@@ -129,14 +129,14 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         // The fence to the same place takes the lock first; where the checkpoint goes is known only at the end.
         await UnitWrites.Run(connection, batch =>
         {
-            batch.BatchCommands.Add(Fence(runner, runner.Checkpoint));
+            batch.BatchCommands.Add(Fence([(runner, runner.Checkpoint)]));
             fold.AddChecks(batch);
         }, ct);
         await UnitWrites.Write(connection, transaction, fold, ct);
         await UnitWrites.Run(connection, batch =>
         {
             fold.AddStop(batch);
-            batch.BatchCommands.Add(Fence(runner, fold.UpTo));
+            batch.BatchCommands.Add(Fence([(runner, fold.UpTo)]));
         }, ct);
         await transaction.CommitAsync(ct);
         Settle(work);
@@ -145,11 +145,12 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
     private static async Task<List<(Runner Runner, Fold Fold)>> Folded(NpgsqlConnection connection, EventPage page, IReadOnlyList<Runner> runners, CancellationToken ct)
     {
         var work = runners.Select(s => (Runner: s, Fold: s.Projection.Begin(page, s.Skips))).ToList();
-        await using var loads = new NpgsqlBatch(connection);
+        await using var loads = new NpgsqlBatch(connection) { BatchCommands = { Plans.Command() } };
         foreach (var (_, fold) in work) fold.AddLoads(loads);
-        if (loads.BatchCommands.Count > 0)
+        if (loads.BatchCommands.Count > 1)
         {
             await using var reader = await loads.ExecuteReaderAsync(ct);
+            await reader.NextResultAsync(ct);
             foreach (var (_, fold) in work) await fold.ReadLoads(reader, ct);
         }
         foreach (var (_, fold) in work) fold.Apply();
@@ -166,13 +167,14 @@ internal sealed class PageFeed(NpgsqlDataSource daemon, EventTypes types)
         }
     }
 
-    private static NpgsqlBatchCommand Fence(Runner runner, long to)
+    private static NpgsqlBatchCommand Fence(IEnumerable<(Runner Runner, long To)> steps)
     {
-        var fence = new NpgsqlBatchCommand("select nubabel.fence($1, $2, $3, $4)");
-        fence.Add(runner.Projection.ProgressionName);
-        fence.Add(runner.Checkpoint);
-        fence.Add(to);
-        fence.Add(runner.Generation);
+        var all = steps.ToArray();
+        var fence = new NpgsqlBatchCommand("select nubabel.fences($1, $2, $3, $4)");
+        fence.AddArray(all.Select(s => s.Runner.Projection.ProgressionName).ToArray(), NpgsqlDbType.Varchar);
+        fence.AddArray(all.Select(s => s.Runner.Checkpoint).ToArray(), NpgsqlDbType.Bigint);
+        fence.AddArray(all.Select(s => s.To).ToArray(), NpgsqlDbType.Bigint);
+        fence.AddArray(all.Select(s => s.Runner.Generation).ToArray(), NpgsqlDbType.Bigint);
         return fence;
     }
 }

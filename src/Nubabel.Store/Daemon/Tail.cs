@@ -47,6 +47,10 @@ public sealed class Tail : IAsyncDisposable
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan PollWithGaps = TimeSpan.FromMilliseconds(50);
 
+    private static readonly string Columns = ReadStream.Columns
+        .Replace("e.data", "case when e.type = any($3) then e.data end", StringComparison.Ordinal)
+        .Replace("e.headers::text", "case when e.type = any($3) then e.headers::text end", StringComparison.Ordinal) + ", e.type = any($3)";
+
     private readonly NpgsqlDataSource daemon;
     private readonly EventTypes types;
     private readonly Signal signal;
@@ -108,10 +112,13 @@ public sealed class Tail : IAsyncDisposable
             Volatile.Write(ref isLoaded, false);
         }
         identity = server;
+        var pace = new Pace();
         while (true)
         {
             if (!isLoaded) await Load(ct);
             var hint = signal.Next;
+            pace.Begin();
+            var before = Interlocked.Read(ref position);
             var full = await Look(connection, ct);
             if (!full && !hasCaughtUp) CaughtUp();
             if (gaps.Ranges > MostRanges)
@@ -119,7 +126,9 @@ public sealed class Tail : IAsyncDisposable
                 Volatile.Write(ref isLoaded, false);
                 throw new InvalidOperationException($"More than {MostRanges} gaps wait above the high-water mark; the followers load again.");
             }
-            if (!full) await Loop.Wait(hint, gaps.Count > 0 ? PollWithGaps : Poll, ct);
+            if (full) continue;
+            await pace.Keep(Interlocked.Read(ref position) - before, ct);
+            await Loop.Wait(hint, gaps.Count > 0 ? PollWithGaps : Poll, ct);
         }
     }
 
@@ -154,26 +163,14 @@ public sealed class Tail : IAsyncDisposable
 
     private async Task<(long Mark, List<PageEvent> Events, List<long> Seen)> Read(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using var batch = new NpgsqlBatch(connection);
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Plans.Command() } };
         var markCommand = new NpgsqlBatchCommand("select coalesce(max(last_seq_id), 0) from events.mt_event_progression where name = $1");
         markCommand.Add(HighWater.ProgressionName);
         batch.BatchCommands.Add(markCommand);
-        // One statement, so that a stream's later event is never seen before its earlier one. Of events that nobody wants only the number comes.
-        var rows = new NpgsqlBatchCommand($"""
-            with seen (number) as (
-              (select seq_id from events.mt_events where seq_id > $1 order by seq_id limit $2)
-              union all
-              select seq_id from unnest($3::bigint[], $4::bigint[]) r (low, high) join events.mt_events on seq_id between low and high)
-            select {ReadStream.Columns}, number from seen left join events.mt_events e on e.seq_id = number and e.type = any($5) order by number
-            """);
-        rows.Add(Interlocked.Read(ref position));
-        rows.Add(PageSize);
-        rows.AddArray(gaps.Lows, NpgsqlDbType.Bigint);
-        rows.AddArray(gaps.Highs, NpgsqlDbType.Bigint);
-        rows.AddArray(aliases, NpgsqlDbType.Varchar);
-        batch.BatchCommands.Add(rows);
+        batch.BatchCommands.Add(Rows());
 
         await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
         await reader.ReadAsync(ct);
         var mark = reader.GetInt64(0);
         await reader.NextResultAsync(ct);
@@ -181,10 +178,33 @@ public sealed class Tail : IAsyncDisposable
         var seen = new List<long>();
         while (await reader.ReadAsync(ct))
         {
-            seen.Add(reader.GetInt64(reader.FieldCount - 1));
-            if (!reader.IsDBNull(0)) events.Add(EventPages.Read(reader, types, out _));
+            seen.Add(reader.GetInt64(0));
+            if (reader.GetBoolean(reader.FieldCount - 1)) events.Add(EventPages.Read(reader, types, out _));
         }
         return (mark, events, seen);
+    }
+
+    /// <summary>
+    /// What is new and what was missing. One statement, so that a stream's later event is never seen before its earlier one. There is no join
+    /// that could be planned as a scan of the log. Of events that nobody wants the large columns stay where they are.
+    /// </summary>
+    private NpgsqlBatchCommand Rows()
+    {
+        var fresh = $"(select {Columns} from events.mt_events e where e.seq_id > $1 order by e.seq_id limit $2)";
+        var rows = new NpgsqlBatchCommand(gaps.Count == 0 ? fresh : $"""
+            {fresh}
+            union all
+            select {Columns} from unnest($4::bigint[], $5::bigint[]) r (low, high)
+            cross join lateral (select * from events.mt_events m where m.seq_id between r.low and r.high order by m.seq_id limit $2) e
+            order by 1
+            """);
+        rows.Add(Interlocked.Read(ref position));
+        rows.Add(PageSize);
+        rows.AddArray(aliases, NpgsqlDbType.Varchar);
+        if (gaps.Count == 0) return rows;
+        rows.AddArray(gaps.Lows, NpgsqlDbType.Bigint);
+        rows.AddArray(gaps.Highs, NpgsqlDbType.Bigint);
+        return rows;
     }
 
     private void Deliver(PageEvent e)
