@@ -52,15 +52,15 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
         await node.Commit(Item(tenant, known, Tally.On(Tally.Stream(), 0, new Counted(1))), default);
         var fresh = new IdempotencyRecord("*DEFAULT*", $"anonymous {tenant}", "fresh\"\\,", [2], 201, [9, 9]) { Versions = new Dictionary<string, long> { ["read,\"\\ only"] = 7 } };
 
-        var first = node.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(0)));
-        var answers = await Task.WhenAll(
+        var answers = await BehindAnother(() =>
+        [
             node.Commit(Item(tenant, fresh, new StreamAppend(exact, "tally", 1, [new Counted(2)], [y], [x])), default),
             node.Commit(tenant, Tally.On(any, StreamAppend.Any, new Counted(3))),
             node.Commit(tenant, Tally.On(gone, 4, new Counted(4))),
             node.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(5)], [new ClaimValue("name", "held")], [])),
             node.Commit(Item(tenant, known, Tally.On(Tally.Stream(), 0, new Counted(6))), default),
-            node.Commit(tenant, Tally.On(Tally.Stream(), StreamAppend.Any, new Counted(7))));
-        await first;
+            node.Commit(tenant, Tally.On(Tally.Stream(), StreamAppend.Any, new Counted(7))),
+        ]);
 
         Assert.Equal((1, 6), node.Shared);
         Assert.Equal(2, Assert.IsType<Appended.Done>(answers[0]).Events.Single().Version);
@@ -99,14 +99,14 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
         var record = new IdempotencyRecord(other, "s", "k", [1], 200);
         await node.Commit(Item(other, record, new StreamAppend(stream, "tally", 0, [new Counted(1)], [claim], [])), default);
 
-        var first = node.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(0)));
-        var answers = await Task.WhenAll(
+        var answers = await BehindAnother(() =>
+        [
             node.Commit(other, Tally.On(stream, 1, new Counted(2))),
             node.Commit(tenant, Tally.On(stream, 1, new Counted(66))),
             node.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(3)], [claim], [])),
             node.Commit(Item(tenant, record with { Tenant = tenant }, Tally.On(Tally.Stream(), 0, new Counted(4))), default),
-            node.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(5)], [], [claim with { Value = "y" }])));
-        await first;
+            node.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(5)], [], [claim with { Value = "y" }])),
+        ]);
 
         Assert.Equal((1, 5), node.Shared);
         Assert.Equal([typeof(Appended.Done), typeof(Appended.Conflict), typeof(Appended.Done), typeof(Appended.Done), typeof(Appended.Done)], answers.Select(a => a.GetType()));
@@ -177,5 +177,20 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
             Assert.IsType<Appended.Done>(await own.Commit(Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(1))));
         }
         Assert.All(await Task.WhenAll(waiting), a => Assert.IsType<Appended.Done>(a));
+    }
+
+    /// <summary>Commits that come while another one is under way, which a lock holds up until all of them are there.</summary>
+    private async Task<Appended[]> BehindAnother(Func<IEnumerable<Task<Appended>>> commits)
+    {
+        var held = Tally.Stream();
+        Task<Appended> first;
+        Task<Appended>[] others;
+        await using (await Holding.OfNew(test, tenant, held))
+        {
+            first = node.Commit(tenant, Tally.On(held, 0, new Counted(0)));
+            others = [.. commits()];
+        }
+        await first;
+        return await Task.WhenAll(others);
     }
 }
