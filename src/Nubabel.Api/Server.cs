@@ -52,7 +52,7 @@ public static class Server
         var settings = read ?? throw new BadSettings(errors);
         builder.WebHost.UseKestrelHttpsConfiguration();
         var master = MasterKeyFile.Of(settings);
-        var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!);
+        var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!, settings.RememberedBytes);
         await Prepare(settings, database, master, ct);
 
         var node = new Node(database, master, new Signal(), time ?? TimeProvider.System);
@@ -86,6 +86,7 @@ public static class Server
         services.AddSingleton(keys);
         services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
         services.AddSingleton<Idempotency>();
+        services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
         Access(services, node);
         Engine(services, node, settings);

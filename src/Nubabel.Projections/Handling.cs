@@ -27,7 +27,8 @@ public sealed record Outcome<T>(StreamName<T> Stream, T State, IReadOnlyList<Rec
     public long Position => History.Count == 0 ? 0 : History[^1].Position;
 
     /// <summary>The row that a read model makes of this stream: the same fold that fills its table. Null when it shows nothing.</summary>
-    public TRow? Row<TRow>(Func<TRow?, Recorded, TRow?> evolve) where TRow : class => History.Aggregate((TRow?)null, evolve);
+    /// <exception cref="UnreadableEvent">An event does not fit what stands before it.</exception>
+    public TRow? Row<TRow>(Func<TRow?, Recorded, TRow?> evolve) where TRow : class => Streams.Fold(History, null, evolve);
 }
 
 /// <summary>One command on one stream, as a part of a commit.</summary>
@@ -82,30 +83,6 @@ public sealed class Step<T>(StreamName<T> stream, Command<T> command, bool fresh
     internal override void Finish(IReadOnlyList<Recorded> history, int appended) => outcome = new Outcome<T>(stream, Streams.Fold<T>(history), history, appended);
 
     internal override Claim ClaimOf(ClaimValue value) => wanted.First(c => c.Scope == value.Scope && c.Value == value.Value);
-}
-
-/// <summary>
-/// The name of a <typeparamref name="T"/>'s stream. An id is one by itself (<c>device-0198…</c>); what people name, and nothing else identifies, is named
-/// by its key (<c>flag-dark-mode</c>, <see cref="Streams.Named"/>), so that the stream itself keeps the key unique.
-/// </summary>
-public readonly record struct StreamName<T>(string Value) where T : IAggregate<T>
-{
-    public static implicit operator StreamName<T>(Id<T> id) => new(Streams.Of(id));
-    public override string ToString() => Value;
-}
-
-/// <summary>Addresses and folds of typed streams.</summary>
-public static class Streams
-{
-    /// <summary><c>flag-dark-mode</c></summary>
-    public static StreamName<T> Named<T>(string key) where T : IAggregate<T> => new($"{T.Kind}-{key}");
-
-    /// <summary><c>device-0198…</c></summary>
-    public static string Of<T>(Id<T> id) where T : IAggregate<T> => $"{T.Kind}-{id}";
-
-    /// <summary>The state of a stream. An event of another or an unknown type (a foreign writer's) changes nothing.</summary>
-    public static T Fold<T>(IReadOnlyList<Recorded> history) where T : IAggregate<T> =>
-        history.Aggregate(T.Initial, (state, e) => e.Data is Event<T> known ? T.Evolve(state, known) : state);
 }
 
 /// <summary>The one bridge between the domain and the engine: loads, decides, appends, and decides again when somebody was faster.</summary>

@@ -19,6 +19,7 @@ internal sealed record Draft(Guid Id, EventType Type, object Data, string Json, 
         CorrelationId = envelope.CorrelationId,
         CausationId = envelope.CausationId,
         Headers = envelope.Headers,
+        Weight = new Weight(Json.Length, envelope.Headers?.Length ?? 0),
     };
 }
 

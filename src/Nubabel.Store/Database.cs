@@ -8,7 +8,8 @@ namespace Nubabel.Store;
 /// </summary>
 public sealed class Database : IAsyncDisposable
 {
-    private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon) => (Shard, Api, Daemon, Commits) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()));
+    private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon, long remembered) =>
+        (Shard, Api, Daemon, Commits, Histories) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()), new Histories(remembered));
 
     /// <summary>The shard's name, which positions carry.</summary>
     public string Shard { get; }
@@ -17,13 +18,14 @@ public sealed class Database : IAsyncDisposable
     public NpgsqlDataSource Daemon { get; }
 
     /// <summary>What this node remembers of the shard's streams.</summary>
-    public Histories Histories { get; } = new();
+    public Histories Histories { get; }
 
     /// <summary>Where this node's commits to the shard meet.</summary>
     internal Coalescer Commits { get; }
 
-    public static Database Open(string shard, string api, string daemon) =>
-        new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"));
+    /// <param name="remembered">How many bytes the histories may take that this node remembers.</param>
+    public static Database Open(string shard, string api, string daemon, long remembered = Histories.MostBytes) =>
+        new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"), remembered);
 
     public async ValueTask DisposeAsync()
     {

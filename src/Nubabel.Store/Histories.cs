@@ -2,26 +2,29 @@ namespace Nubabel.Store;
 
 /// <summary>
 /// The histories that this node has used lately, by tenant and stream: whole, from the first event on, and as old as they were then. So whoever decides on one
-/// appends under its version, and asks the log before it answers anything else. Bounded; what was used longest ago goes first.
+/// appends under its version, and asks the log before it answers anything else. Bounded by what they weigh; what was used longest ago goes first.
 /// </summary>
-/// <param name="mostEvents">Of all histories together.</param>
-public sealed class Histories(int mostEvents = Histories.MostEvents)
+/// <param name="mostBytes">Of all histories together, by <see cref="Recorded.Weight"/>; 0 keeps none.</param>
+public sealed class Histories(long mostBytes = Histories.MostBytes)
 {
-    /// <summary>Events in a node's memory, where nothing else is said: tens of megabytes.</summary>
-    public const int MostEvents = 40_000;
+    /// <summary>What they may weigh where nothing else is said.</summary>
+    public const long MostBytes = 64L << 20;
 
     /// <summary>A longer history is not kept: one stream would push out hundreds.</summary>
     public const int Longest = 500;
 
+    /// <summary>For the same reason none that weighs more than this part of the whole.</summary>
+    private const int HeaviestPart = 8;
+
     private readonly object gate = new();
     private readonly Dictionary<(string Tenant, string Stream), LinkedListNode<Kept>> kept = [];
     private readonly LinkedList<Kept> byUse = new();
-    private int events;
+    private long bytes;
 
-    /// <summary>Events held now.</summary>
-    public int Events
+    /// <summary>What is held now weighs so much.</summary>
+    public long Bytes
     {
-        get { lock (gate) return events; }
+        get { lock (gate) return bytes; }
     }
 
     /// <summary>The history as it was when it was last seen; null when it is not kept.</summary>
@@ -40,6 +43,7 @@ public sealed class Histories(int mostEvents = Histories.MostEvents)
     public void Keep(string tenant, string stream, IReadOnlyList<Recorded> history)
     {
         if (history.Count == 0 || history[0].Version != 1 || history[^1].Version != history.Count) return;
+        var weight = history.Count > Longest ? long.MaxValue : WeightOf(history);
         lock (gate)
         {
             if (kept.TryGetValue((tenant, stream), out var node))
@@ -47,10 +51,10 @@ public sealed class Histories(int mostEvents = Histories.MostEvents)
                 if (node.Value.History.Count >= history.Count) return;
                 Drop(node);
             }
-            if (history.Count > Math.Min(Longest, mostEvents)) return;
-            kept[(tenant, stream)] = byUse.AddFirst(new Kept(tenant, stream, history));
-            events += history.Count;
-            while (events > mostEvents) Drop(byUse.Last!);
+            if (weight > mostBytes / HeaviestPart) return;
+            kept[(tenant, stream)] = byUse.AddFirst(new Kept(tenant, stream, history, weight));
+            bytes += weight;
+            while (bytes > mostBytes) Drop(byUse.Last!);
         }
     }
 
@@ -61,12 +65,19 @@ public sealed class Histories(int mostEvents = Histories.MostEvents)
             if (kept.TryGetValue((tenant, stream), out var node)) Drop(node);
     }
 
+    private static long WeightOf(IReadOnlyList<Recorded> history)
+    {
+        long weight = 0;
+        for (var i = 0; i < history.Count; i++) weight += history[i].Weight.Bytes;
+        return weight;
+    }
+
     private void Drop(LinkedListNode<Kept> node)
     {
         kept.Remove((node.Value.Tenant, node.Value.Stream));
         byUse.Remove(node);
-        events -= node.Value.History.Count;
+        bytes -= node.Value.Weight;
     }
 
-    private sealed record Kept(string Tenant, string Stream, IReadOnlyList<Recorded> History);
+    private sealed record Kept(string Tenant, string Stream, IReadOnlyList<Recorded> History, long Weight);
 }

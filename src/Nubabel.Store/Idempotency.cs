@@ -50,7 +50,7 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
     }
 
     /// <summary>The record of a key that is younger than <paramref name="hours"/>, or null. An older one is forgotten on the way.</summary>
-    public static async Task<IdempotencyRecord?> Find(NpgsqlDataSource source, string tenant, string scope, string key, int hours, CancellationToken ct)
+    public static Task<IdempotencyRecord?> Find(NpgsqlDataSource source, string tenant, string scope, string key, int hours, CancellationToken ct) => SecondTry.Of(async () =>
     {
         await using var batch = source.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
@@ -63,7 +63,7 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
             """).ToBatchCommand());
         await using var reader = await batch.ExecuteReaderAsync(ct);
         await reader.NextResultAsync(ct);
-        if (!await reader.ReadAsync(ct)) return null;
+        if (!await reader.ReadAsync(ct)) return (IdempotencyRecord?)null;
         var streams = reader.GetFieldValue<string[]>(2);
         var versions = reader.GetFieldValue<long[]>(3);
         return new IdempotencyRecord(tenant, scope, key, reader.GetFieldValue<byte[]>(0), reader.GetInt32(1), reader.IsDBNull(4) ? null : reader.GetFieldValue<byte[]>(4))
@@ -71,7 +71,7 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
             Created = new DateTimeOffset(reader.GetDateTime(5), TimeSpan.Zero),
             Versions = streams.Zip(versions).ToDictionary(p => p.First, p => p.Second),
         };
-    }
+    });
 
     /// <summary>Deletes what is older than <paramref name="hours"/>, in bounded steps; for the daemon, across tenants.</summary>
     public static async Task<int> Expire(NpgsqlDataSource daemon, int hours, CancellationToken ct)

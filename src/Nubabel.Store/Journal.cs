@@ -36,6 +36,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     }
 
     /// <summary>A stream's events in order; empty where there is none, or it is another tenant's.</summary>
+    /// <exception cref="UnreadableEvent">One of them cannot be read.</exception>
     public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) => (await Read([stream], _ => until, ct))[stream];
 
     /// <summary>
@@ -73,7 +74,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     public void Forget(string stream) => database.Histories.Forget(tenant, stream);
 
     /// <summary>The stream that holds a claim, or null.</summary>
-    public async Task<string?> Holder(string scope, string value, CancellationToken ct)
+    public Task<string?> Holder(string scope, string value, CancellationToken ct) => SecondTry.Of(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Store.Append.Tenant(tenant));
@@ -81,10 +82,10 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
         await using var reader = await batch.ExecuteReaderAsync(ct);
         await reader.NextResultAsync(ct);
         return await reader.ReadAsync(ct) ? reader.GetString(0) : null;
-    }
+    });
 
     /// <summary>The values of a scope that are claimed now.</summary>
-    public async Task<IReadOnlySet<string>> Claimed(string scope, CancellationToken ct)
+    public Task<IReadOnlySet<string>> Claimed(string scope, CancellationToken ct) => SecondTry.Of<IReadOnlySet<string>>(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Store.Append.Tenant(tenant));
@@ -94,7 +95,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
         var values = new HashSet<string>(StringComparer.Ordinal);
         while (await reader.ReadAsync(ct)) values.Add(reader.GetString(0));
         return values;
-    }
+    });
 
     /// <summary>Commits the appends together or not at all, under the tenant and origin of this journal.</summary>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>

@@ -21,14 +21,18 @@ public readonly record struct Until(long? Version = null, long? Position = null,
 /// <summary>Reads streams and decodes rows of the log.</summary>
 internal static class ReadStream
 {
-    /// <summary>The columns that <see cref="Decode"/> expects, in its order.</summary>
+    /// <summary>The columns that <see cref="Envelope"/> and <see cref="Data"/> expect, in their order.</summary>
     public const string Columns = "e.seq_id, e.tenant_id, e.stream_id, e.version, e.type, e.data, e.timestamp, e.id, e.user_name, e.correlation_id, e.causation_id, e.headers::text";
 
     /// <summary>Reads several streams of one tenant in one round trip, each in order. A stream without events has an empty list.</summary>
     /// <param name="from">The first version wanted of each; all where it is left out.</param>
-    public static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
+    /// <exception cref="UnreadableEvent">One of the events wanted cannot be read.</exception>
+    public static Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
         NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct,
-        Func<string, long>? from = null)
+        Func<string, long>? from = null) => SecondTry.Of(() => ReadOnce(source, types, tenant, streams, until, from, ct));
+
+    private static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> ReadOnce(
+        NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, Func<string, long>? from, CancellationToken ct)
     {
         await using var batch = source.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
@@ -49,18 +53,16 @@ internal static class ReadStream
             await reader.NextResultAsync(ct);
             var u = until(stream);
             var events = new List<Recorded>();
-            while (await reader.ReadAsync(ct) && Decode(reader, types) is var e && u.Reaches(e)) events.Add(e);
+            while (await reader.ReadAsync(ct))
+            {
+                var (e, unreadable) = EventPages.Read(reader, types, out var size);
+                if (!u.Reaches(e)) break;
+                if (unreadable is not null) throw new UnreadableEvent(e, unreadable);
+                events.Add(e with { Weight = new Weight(size, e.Tenant.Length + e.Stream.Length + (e.Headers?.Length ?? 0)) });
+            }
             result[stream] = events;
         }
         return result;
-    }
-
-    /// <summary>One row of <see cref="Columns"/>.</summary>
-    /// <exception cref="System.Text.Json.JsonException">The stored text does not fit its type.</exception>
-    public static Recorded Decode(NpgsqlDataReader row, EventTypes types)
-    {
-        var envelope = Envelope(row);
-        return types.Find(envelope.Type) is null ? envelope with { IsUnknown = true } : envelope with { Data = types.Read(envelope.Type, Data(row), Shape(envelope.Headers)) };
     }
 
     /// <summary>The event without its data, for whoever must go on when the data cannot be read.</summary>

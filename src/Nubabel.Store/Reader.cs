@@ -12,7 +12,7 @@ public sealed class Reader(Database database, SubjectKeys keys, string tenant)
     public string Tenant => tenant;
 
     /// <summary>The rows of a query, mapped one by one.</summary>
-    public async Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct)
+    public Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct) => SecondTry.Of<IReadOnlyList<T>>(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
@@ -22,7 +22,7 @@ public sealed class Reader(Database database, SubjectKeys keys, string tenant)
         var rows = new List<T>();
         while (await reader.ReadAsync(ct)) rows.Add(map(reader));
         return rows;
-    }
+    });
 
     /// <summary>Opens the personal values of JSON texts of this tenant, all with one key query; erased ones become null.</summary>
     public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct);

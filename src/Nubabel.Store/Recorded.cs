@@ -39,7 +39,33 @@ public sealed record Recorded
     /// <summary>The rest: <c>ip</c> and <c>user_agent</c> (sealed), <c>traceparent</c>, <c>reason</c>. The raw JSON of the column; null when empty.</summary>
     public string? Headers { get; init; }
 
+    /// <summary>Roughly what it takes in memory.</summary>
+    public Weight Weight { get; init; }
+
     /// <summary>The stream id without its kind: the id itself for <c>kind-uuid</c>. <see cref="Guid.Empty"/> where it is none.</summary>
     public Guid StreamGuid =>
         Stream.Length > 36 && Guid.TryParseExact(Stream.AsSpan(Stream.Length - 36), "D", out var id) ? id : Guid.Empty;
+}
+
+/// <summary>
+/// What an event weighs, by the length of its texts. It is no part of what the event is: one that was read weighs a little else than the same one when it was
+/// written, and they are equal.
+/// </summary>
+public readonly struct Weight : IEquatable<Weight>
+{
+    /// <summary>The object, its envelope and its place in lists, where all texts are empty.</summary>
+    private const int Least = 500;
+
+    private readonly int more;
+
+    /// <param name="json">The length of the event's JSON. Its strings take two bytes a character; objects and numbers cost more than their text.</param>
+    /// <param name="envelope">The length of the envelope's texts together.</param>
+    public Weight(int json, int envelope) => more = (int)Math.Min(int.MaxValue - Least, 3L * json + 2L * envelope);
+
+    public int Bytes => Least + more;
+    public bool Equals(Weight other) => true;
+    public override bool Equals(object? obj) => obj is Weight;
+    public override int GetHashCode() => 0;
+    public static bool operator ==(Weight left, Weight right) => left.Equals(right);
+    public static bool operator !=(Weight left, Weight right) => !left.Equals(right);
 }

@@ -14,6 +14,7 @@ public sealed class Sql
 {
     private readonly StringBuilder text;
     private readonly List<NpgsqlParameter> parameters;
+    private bool isSent;
 
     public Sql(int literalLength, int formattedCount)
     {
@@ -56,7 +57,9 @@ public sealed class Sql
     internal NpgsqlBatchCommand ToBatchCommand()
     {
         var command = new NpgsqlBatchCommand(text.ToString());
-        foreach (var parameter in parameters) command.Parameters.Add(parameter);
+        // A parameter belongs to one command; whoever asks a second time gets its like.
+        foreach (var parameter in parameters) command.Parameters.Add(isSent ? parameter.Clone() : parameter);
+        isSent = true;
         return command;
     }
 

@@ -17,7 +17,7 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
     /// <summary>How long a slug stays reserved for a sign-up that does not come back, in seconds: a little longer than a request may run.</summary>
     private const int ReservedSeconds = 40;
 
-    public async Task<DirectoryEntry?> Find(string slugOrId, CancellationToken ct)
+    public Task<DirectoryEntry?> Find(string slugOrId, CancellationToken ct) => SecondTry.Of(async () =>
     {
         await using var command = main.CreateCommand("select organization, slug, shard, state from nubabel.directory_find($1)");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = slugOrId });
@@ -25,7 +25,7 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
         return await reader.ReadAsync(ct)
             ? new DirectoryEntry(reader.GetString(0), reader.GetString(1), reader.GetString(2), reader.GetString(3))
             : null;
-    }
+    });
 
     /// <summary>
     /// Reserves a slug, and says on which shard its organization is to live: the wanted one, or that of its first reservation. Null when the slug is another's.
@@ -43,14 +43,14 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
     }
 
     /// <summary>How many organizations live on each shard; one without any is not among them.</summary>
-    public async Task<IReadOnlyDictionary<string, long>> Counts(CancellationToken ct)
+    public Task<IReadOnlyDictionary<string, long>> Counts(CancellationToken ct) => SecondTry.Of<IReadOnlyDictionary<string, long>>(async () =>
     {
         await using var command = main.CreateCommand("select shard, organizations from nubabel.directory_counts()");
         await using var reader = await command.ExecuteReaderAsync(ct);
         var counts = new Dictionary<string, long>();
         while (await reader.ReadAsync(ct)) counts[reader.GetString(0)] = reader.GetInt64(1);
         return counts;
-    }
+    });
 
     /// <summary>Makes a reservation lasting; safe to repeat. False when it had run out and another organization has the slug.</summary>
     public async Task<bool> Confirm(string organization, CancellationToken ct)

@@ -149,23 +149,50 @@ public sealed class RememberedStreamsTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public void Histories_are_bounded_and_those_not_used_for_longest_go_first()
     {
-        var histories = new Histories(mostEvents: 100);
-        for (var i = 0; i < 10; i++) histories.Keep("t", $"{i}", History(10));
+        var one = History(1)[0].Weight.Bytes;
+        var histories = new Histories(mostBytes: 130 * one);
+        for (var i = 0; i < 13; i++) histories.Keep("t", $"{i}", History(10));
+        Assert.Equal(130 * one, histories.Bytes);
         Assert.NotNull(histories.Find("t", "0"));
         histories.Keep("t", "new", History(15));
-        Assert.InRange(histories.Events, 1, 100);
+        Assert.InRange(histories.Bytes, 1, 130 * one);
         Assert.NotNull(histories.Find("t", "0"));
         Assert.Null(histories.Find("t", "1"));
         Assert.Null(histories.Find("t", "2"));
         Assert.NotNull(histories.Find("t", "3"));
         histories.Keep("t", "new", History(14));
         Assert.Equal(15, histories.Find("t", "new")!.Count);
-        histories.Keep("t", "long", History(101));
-        Assert.Null(histories.Find("t", "long"));
+        histories.Keep("t", "heavy", History(17));
+        Assert.Null(histories.Find("t", "heavy"));
+        var roomy = new Histories();
+        roomy.Keep("t", "long", History(Histories.Longest + 1));
+        Assert.Equal((null, 0), (roomy.Find("t", "long"), roomy.Bytes));
         histories.Keep("t", "torn", [.. History(10).Skip(1)]);
         Assert.Null(histories.Find("t", "torn"));
         histories.Forget("t", "new");
         Assert.Null(histories.Find("t", "new"));
+        for (var i = 0; i < 13; i++) histories.Forget("t", $"{i}");
+        Assert.Equal(0, histories.Bytes);
+    }
+
+    /// <summary>A weight stands for memory: a text takes two bytes a character, in the event and wherever it was read from.</summary>
+    [Fact]
+    public async Task A_large_event_weighs_what_it_takes_whether_it_was_written_or_read()
+    {
+        const int Characters = 50_000;
+        var written = (await Here().Handle(door, new LabelDoor(new string('a', Characters)), default)).History.Single();
+        var read = (await There().Load(door, default)).History.Single();
+        Assert.InRange(written.Weight.Bytes, 2 * Characters, 4 * Characters);
+        Assert.InRange(read.Weight.Bytes, 2 * Characters, 4 * Characters);
+        Assert.Equal(written, read);
+
+        // As many as would have been 40,000 events, at most what this node was told.
+        await using var small = Database.Open("main", test.ApiString, test.DaemonString, remembered: 20 * 4 * Characters);
+        for (var i = 0; i < 30; i++) await Node(small, tenant).Handle(new Id<Door>(Guid.CreateVersion7()), new LabelDoor(new string('a', Characters)), default);
+        Assert.InRange(small.Histories.Bytes, 10 * 2 * Characters, 20 * 4 * Characters);
+        await using var forgetful = Database.Open("main", test.ApiString, test.DaemonString, remembered: 0);
+        await Node(forgetful, tenant).Handle(door, new OpenDoor(), default);
+        Assert.Equal(0, forgetful.Histories.Bytes);
     }
 
     private static IReadOnlyList<Recorded> History(int count) => [.. Enumerable.Range(1, count).Select(v => Given.Event("s", new Nubabel.Domain.Devices.DeviceDeleted(), v))];

@@ -22,6 +22,7 @@ public sealed class PostgresProxy : IAsyncDisposable
     private readonly Action answered;
     private readonly Task accepting;
     private long roundTrips;
+    private CancellationTokenSource sessions = new();
 
     /// <param name="connectionString">Of the login and database that it leads to.</param>
     /// <param name="rewrite">From the text of a statement to what is sent instead.</param>
@@ -49,12 +50,20 @@ public sealed class PostgresProxy : IAsyncDisposable
     /// <summary>The same login and database, through here.</summary>
     public string ConnectionString { get; }
 
+    /// <summary>Breaks all connections, as a restart of the server does; new ones are taken.</summary>
+    public async Task Cut()
+    {
+        using var old = Interlocked.Exchange(ref sessions, new CancellationTokenSource());
+        await old.CancelAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await stop.CancelAsync();
         listener.Stop();
         await accepting;
         stop.Dispose();
+        sessions.Dispose();
     }
 
     private async Task Accept()
@@ -77,7 +86,7 @@ public sealed class PostgresProxy : IAsyncDisposable
         client.NoDelay = true;
         await using var inner = new NetworkStream(server);
         await using var outer = client.GetStream();
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, sessions.Token);
         // Whichever side goes first, the other hears of it.
         await Task.WhenAny(In(outer, inner, ended.Token), Out(inner, outer, ended.Token));
         await ended.CancelAsync();

@@ -13,6 +13,9 @@ internal static partial class Failures
     private const int DatabaseRetryAfterSeconds = 2;
     private const int OutcomeRetryAfterSeconds = 1;
 
+    // Another node of a newer build may read it now, or somebody will have repaired it; neither happens in seconds.
+    private const int UnreadableRetryAfterSeconds = 60;
+
     /// <param name="inRoute">Whether a parameter stands in the path; one that cannot be read there names nothing that exists.</param>
     public static Problem ProblemOf(Exception e, Func<string, bool> inRoute) => e switch
     {
@@ -22,6 +25,7 @@ internal static partial class Failures
         VersionMismatch mismatch => Of(mismatch),
         OutcomeUnknown => Problem.RetryLater("outcome.unknown",
             "The connection broke while the change was being committed. Retry with the same Idempotency-Key.", OutcomeRetryAfterSeconds),
+        UnreadableEvent => Problem.RetryLater("stream.unreadable", "The history of this resource holds something that cannot be read; an operator must see to it.", UnreadableRetryAfterSeconds),
         TooManyCommits => Problem.RetryLater("database.unavailable", "Too many changes wait for the database right now.", DatabaseRetryAfterSeconds),
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => new Problem("request.timeout", "A database statement ran too long."),
         _ when IsDatabaseUnavailable(e) => Problem.RetryLater("database.unavailable", "The database cannot be reached right now.", DatabaseRetryAfterSeconds),

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
@@ -26,8 +27,11 @@ public sealed class Freshness(Node node, Store.Positions positions, IHttpContext
     public async Task OfLog(CancellationToken ct)
     {
         if (Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is not { } wanted) return;
-        await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
-        var drawn = (long)(await command.ExecuteScalarAsync(ct))!;
+        var drawn = await SecondTry.Of(async () =>
+        {
+            await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
+            return (long)(await command.ExecuteScalarAsync(ct))!;
+        });
         if (wanted > drawn) throw Lagging(drawn, wanted);
     }
 

@@ -47,6 +47,7 @@ public static partial class ProblemCodes
         new("outcome.unknown", 503, "Outcome unknown", "The connection broke while the change was being committed. Retry with the same `Idempotency-Key`, or read before repeating."),
         new("projection.building", 503, "Read model being built", "A new version of the read model is being built from the log and is not whole yet."),
         new("projection.lagging", 503, "Read model lagging", "The read model did not reach `Nubabel-Min-Position` in time; `have` and `want` say how far it is."),
+        new("stream.unreadable", 503, "Unreadable history", "An event in the history of the resource cannot be read by this build, so nothing can be decided on it. Another program has written it, or a newer build; operators find it in the log."),
         new("service.unavailable", 503, "Service unavailable", "The server is starting, stopping or overloaded."),
         new("internal.error", 500, "Internal error", "A fault of the server. `requestId` finds it in the log."),
     ];

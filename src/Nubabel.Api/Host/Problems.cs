@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.Features;
+using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
@@ -116,12 +117,20 @@ public static partial class Problems
     private static void Log(HttpContext context, Exception e, Problem problem)
     {
         var log = context.RequestServices.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Edge");
+        if (e is UnreadableEvent unreadable)
+        {
+            if (context.RequestServices.GetRequiredService<UnreadableEvents>().IsNew(unreadable.Position)) Unreadable(log, unreadable.Position, unreadable.Alias, unreadable.Stream, unreadable.InnerException?.GetType().Name);
+            return;
+        }
         if (problem.Code == "internal.error") Faulted(log, e, context.Features.Get<IHttpActivityFeature>()?.Activity.DisplayName);
         else if (problem.Status >= 500) Unavailable(log, problem.Code, e.GetType().Name, (e as Npgsql.PostgresException)?.SqlState);
     }
 
     [LoggerMessage(1, LogLevel.Error, "Unhandled exception in {Operation}")]
     private static partial void Faulted(ILogger log, Exception e, string? operation);
+
+    [LoggerMessage(3, LogLevel.Error, "Event {Position} ({Alias}) of {Stream} cannot be read: {Exception}. Commands on this stream are answered stream.unreadable.")]
+    private static partial void Unreadable(ILogger log, long position, string alias, string stream, string? exception);
 
     [LoggerMessage(2, LogLevel.Warning, "Answered {Code} after {Exception} {SqlState}")]
     private static partial void Unavailable(ILogger log, string code, string exception, string? sqlState);

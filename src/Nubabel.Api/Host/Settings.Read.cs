@@ -73,6 +73,7 @@ public sealed partial record Settings
                 WrongCredentials = new(values.Number(WrongRate), Math.Max(1, values.Number(WrongRate))),
             },
             TrustedNetworks = [.. TrustedProxies.In(values.Configuration).Select(IPNetwork.Parse)],
+            RememberedBytes = (long)values.Number(Remembered) << 20,
             DaemonEnabled = values.Text(Daemon) != "false",
             Mail = MailOf(values, issuer, errors),
         };

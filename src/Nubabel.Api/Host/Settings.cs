@@ -57,6 +57,7 @@ public sealed partial record Settings
     private static readonly Setting MailFrom = Matching("Mail:From", "address, or name <address>", "Nubabel <no-reply@nubabel.localhost>", "The sender. Required where `Mail:Host` is set.", text => Mailbox.Parse(text) is not null);
     private static readonly Setting MailProtection = Choice("Mail:Security", ["none", "starttls", "tls"], "starttls", "How the connection to it is protected; `none` takes no password except on this machine.");
     private static readonly Setting MailLinkBase = Matching("Mail:LinkBase", "absolute URL", "`Tokens:Issuer`", "The product's pages, to which links in mails lead.", IsUrl);
+    private static readonly Setting Remembered = Number("Limits:RememberedMegabytes", 0, 65_536, 64, "Memory for the histories of streams used lately, in MiB; 0: none is remembered.");
     private static readonly Setting Daemon = Choice("Daemon:Enabled", ["true", "false"], "true", "Whether this node runs projections and messages.");
 
     /// <summary>Every key that Nubabel reads. Whatever else stands in its sections is a typing error and stops the start.</summary>
@@ -64,7 +65,7 @@ public sealed partial record Settings
     [
         ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
         TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, OrganizationsGrace, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow,
-        UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Daemon,
+        UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Remembered, Daemon,
         MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase,
     ];
 
@@ -91,6 +92,9 @@ public sealed partial record Settings
     public TimeSpan ClosureGrace { get; init; }
     public Limits Limits { get; init; } = new();
     public IReadOnlyList<IPNetwork> TrustedNetworks { get; init; } = [];
+
+    /// <summary>How many bytes the histories of streams may take that this node remembers.</summary>
+    public long RememberedBytes { get; init; } = Store.Histories.MostBytes;
     public bool DaemonEnabled { get; init; } = true;
 
     // A record prints all its members; this one holds passwords and the master key.

@@ -61,8 +61,11 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
     {
         try
         {
-            await using var command = node.Database.Api.CreateCommand("select 1");
-            await command.ExecuteScalarAsync(ct);
+            await SecondTry.Of(async () =>
+            {
+                await using var command = node.Database.Api.CreateCommand("select 1");
+                return await command.ExecuteScalarAsync(ct);
+            });
             return new Component("healthy");
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)

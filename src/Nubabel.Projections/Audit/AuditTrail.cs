@@ -29,6 +29,9 @@ public sealed class AuditTrail : IRows<AuditRow>
     // A reason belongs to its event alone: that of another one was not replaced by it.
     private static readonly string[] NotBefore = [.. Hidden, "reason"];
 
+    // What another program has nested deeper is not shown: an answer has a depth, too.
+    private static readonly JsonDocumentOptions Shown = new() { MaxDepth = 24 };
+
     private const string Succeeded = "succeeded", Refused = "refused", Denied = "denied";
 
     /// <summary>
@@ -75,7 +78,7 @@ public sealed class AuditTrail : IRows<AuditRow>
 
     public static IEnumerable<AuditRow> Project(Recorded e)
     {
-        using var headers = e.Headers is null ? null : JsonDocument.Parse(e.Headers);
+        using var headers = Parsed(e.Headers);
         yield return new AuditRow(
             e.At, e.Id, PersonalHeader("ip"), e.Actor, ActionOf(e.Type, e.Stream), e.Stream, ReasonOf(e.Data) ?? Header("reason"), NotLetThrough.GetValueOrDefault(e.Type).Outcome ?? Succeeded,
             TraceId(Header("traceparent")), e.Version, e.CorrelationId, PersonalHeader("user_agent"));
@@ -166,8 +169,29 @@ public sealed class AuditTrail : IRows<AuditRow>
             """);
     }
 
-    private static JsonElement? Element(Npgsql.NpgsqlDataReader row, int column) =>
-        row.IsDBNull(column) ? null : JsonElement.Parse(row.GetFieldValue<byte[]>(column));
+    private static JsonDocument? Parsed(string? headers)
+    {
+        try
+        {
+            return headers is null ? null : JsonDocument.Parse(headers);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static JsonElement? Element(Npgsql.NpgsqlDataReader row, int column)
+    {
+        try
+        {
+            return row.IsDBNull(column) ? null : JsonElement.Parse(row.GetFieldValue<byte[]>(column), Shown);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 
     private static Sql Where(Filter filter)
     {

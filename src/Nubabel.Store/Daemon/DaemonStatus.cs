@@ -49,7 +49,9 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
     PassedOver? Unknown = null)
 {
     /// <summary>The state as the database shows it, for a process without a daemon too.</summary>
-    public static async Task<DaemonStatus> Read(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct)
+    public static Task<DaemonStatus> Read(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct) => SecondTry.Of(() => ReadOnce(daemon, projections, ct));
+
+    private static async Task<DaemonStatus> ReadOnce(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct)
     {
         var unknown = await UnknownAliases.Read(daemon, projections, ct);
         await using var connection = await daemon.OpenConnectionAsync(ct);

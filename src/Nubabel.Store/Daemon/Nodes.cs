@@ -34,7 +34,7 @@ public static class Nodes
     internal static string NewName() => Interlocked.Increment(ref inThisProcess) is > 1 and var number ? $"{Process}.{number}" : Process;
 
     /// <summary>All nodes, those that are there first.</summary>
-    public static async Task<IReadOnlyList<NodeStatus>> Read(NpgsqlDataSource daemon, CancellationToken ct)
+    public static Task<IReadOnlyList<NodeStatus>> Read(NpgsqlDataSource daemon, CancellationToken ct) => SecondTry.Of<IReadOnlyList<NodeStatus>>(async () =>
     {
         await using var command = daemon.CreateCommand($"""
             select n.name, n.started, n.seen, extract(epoch from clock_timestamp() - n.seen)::float8, {IsThere},
@@ -51,7 +51,7 @@ public static class Nodes
             all.Add(new NodeStatus(reader.GetString(0), reader.GetFieldValue<DateTimeOffset>(1), reader.GetFieldValue<DateTimeOffset>(2), Math.Max(0, Math.Round(reader.GetDouble(3), 3)),
                 reader.GetBoolean(4), reader.GetFieldValue<string[]>(5), reader.GetFieldValue<string[]>(6)));
         return all;
-    }
+    });
 
     /// <summary>Adds to the batch that this node is there and what its build runs, and forgets nodes that have long been gone.</summary>
     internal static void Announce(NpgsqlBatch batch, string name, string[] progressions, string[] takes)

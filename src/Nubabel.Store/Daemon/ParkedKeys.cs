@@ -36,7 +36,7 @@ public static class ParkedKeys
         }, ct) is [var found, ..] ? found : null;
 
     /// <summary>Whether the event waits under this key.</summary>
-    public static async Task<bool> Contains(NpgsqlDataSource daemon, Projection projection, string tenant, string key, long position, CancellationToken ct)
+    public static Task<bool> Contains(NpgsqlDataSource daemon, Projection projection, string tenant, string key, long position, CancellationToken ct) => SecondTry.Of(async () =>
     {
         await using var command = daemon.CreateCommand($"""
             select exists (select from nubabel.parked p where p.name = $1 and p.version = $2 and p.tenant_id = $3 and p.key = $4 and p.seq_id = $5
@@ -49,9 +49,9 @@ public static class ParkedKeys
         command.Add(position);
         command.Add(projection.ProgressionName);
         return await command.ExecuteScalarAsync(ct) is true;
-    }
+    });
 
-    private static async Task<IReadOnlyList<ParkedKey>> Read(NpgsqlDataSource daemon, Projection projection, Func<NpgsqlCommand, string> rest, CancellationToken ct)
+    private static Task<IReadOnlyList<ParkedKey>> Read(NpgsqlDataSource daemon, Projection projection, Func<NpgsqlCommand, string> rest, CancellationToken ct) => SecondTry.Of<IReadOnlyList<ParkedKey>>(async () =>
     {
         await using var command = daemon.CreateCommand();
         command.Add(projection.Name);
@@ -71,7 +71,7 @@ public static class ParkedKeys
                 new DateTimeOffset(reader.GetDateTime(5), TimeSpan.Zero), reader.GetInt32(6)));
         }
         return keys;
-    }
+    });
 
     private static string Checkpoint(string progression) => $"coalesce((select g.last_seq_id from events.mt_event_progression g where g.name = {progression}), 0)";
 }

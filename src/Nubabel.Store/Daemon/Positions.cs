@@ -47,9 +47,7 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
     {
         var name = Named(projectionName).ProgressionName;
         if (whole.ContainsKey(name)) return true;
-        await using var command = daemon.CreateCommand("select nubabel.is_whole($1)");
-        command.Add(name);
-        if (await command.ExecuteScalarAsync(ct) is not true) return false;
+        if (!await SecondTry.Of(() => Asked(name, ct))) return false;
         // Of a projection that begins with the log it may still be decided otherwise: by the checkpoint alone it is known for good.
         if ((await All(ct)).ContainsKey(name)) whole[name] = true;
         return true;
@@ -89,7 +87,14 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
         }
     }
 
-    private async Task<IReadOnlyDictionary<string, long>> All(CancellationToken ct)
+    private async Task<bool> Asked(string name, CancellationToken ct)
+    {
+        await using var command = daemon.CreateCommand("select nubabel.is_whole($1)");
+        command.Add(name);
+        return await command.ExecuteScalarAsync(ct) is true;
+    }
+
+    private Task<IReadOnlyDictionary<string, long>> All(CancellationToken ct) => SecondTry.Of<IReadOnlyDictionary<string, long>>(async () =>
     {
         await using var command = daemon.CreateCommand("select name, coalesce(last_seq_id, 0) from events.mt_event_progression where name = any($1)");
         command.AddArray(projections.All.Select(p => p.ProgressionName).ToArray(), NpgsqlDbType.Varchar);
@@ -97,5 +102,5 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
         var all = new Dictionary<string, long>();
         while (await reader.ReadAsync(ct)) all[reader.GetString(0)] = reader.GetInt64(1);
         return all;
-    }
+    });
 }

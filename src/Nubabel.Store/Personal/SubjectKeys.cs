@@ -53,13 +53,22 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
         return Base64Url.EncodeToString(MasterKey.Aead.Seal(key, mac.GetHashAndReset().AsSpan(0, 12), bytes, context));
     }
 
-    /// <summary>Opens a sealed text; null when its subject is erased or unknown here.</summary>
-    /// <exception cref="CryptographicException">Altered, or moved from another subject or tenant.</exception>
+    /// <summary>
+    /// Opens a sealed text; null when its subject is erased or unknown here, and when the text is altered, made up, or another subject's or tenant's: another
+    /// program may write anything that looks like one, and a page must not break by it.
+    /// </summary>
     internal static string? Open(string tenant, string subject, string cipher, IReadOnlyDictionary<string, byte[]?> keys)
     {
         if (keys.GetValueOrDefault(subject) is not { } key) return null;
-        if (!Base64Url.IsValid(cipher)) throw new CryptographicException("Not base64url.");
-        return Encoding.UTF8.GetString(MasterKey.Aead.Open(key, Base64Url.DecodeFromChars(cipher), Context(tenant, subject)));
+        if (!Base64Url.IsValid(cipher)) return null;
+        try
+        {
+            return Encoding.UTF8.GetString(MasterKey.Aead.Open(key, Base64Url.DecodeFromChars(cipher), Context(tenant, subject)));
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The keys of these subjects, with at most one query; null for an erased or unknown subject.</summary>
@@ -72,7 +81,11 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
             if (TryCached(tenant, subject, out var key)) keys[subject] = key;
             else missing.Add(subject);
         }
-        if (missing.Count == 0) return keys;
+        return missing.Count == 0 ? keys : await SecondTry.Of(() => Read(tenant, missing, keys, ct));
+    }
+
+    private async Task<IReadOnlyDictionary<string, byte[]?>> Read(string tenant, List<string> missing, Dictionary<string, byte[]?> keys, CancellationToken ct)
+    {
         await using var batch = api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
         batch.BatchCommands.Add(Sql.Of($"select subject, wrapped from nubabel.subject_keys where tenant_id = {tenant} and subject = any({missing.ToArray()})").ToBatchCommand());

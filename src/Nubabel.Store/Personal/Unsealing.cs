@@ -5,12 +5,15 @@ namespace Nubabel.Store;
 
 /// <summary>
 /// Opens the personal values of a JSON text, wherever they stand: <c>{"$p":1,"s":…,"c":…}</c> becomes the text, or null where the subject
-/// is erased. One key query a text, however many values.
+/// is erased or the value does not open. One key query a text, however many values.
 /// </summary>
 public static class Unsealing
 {
     // Answers are application/json, never HTML: a name that is not English stays readable.
     private static readonly JsonWriterOptions Relaxed = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    // As deep as the writer goes; what we store is flat.
+    private static readonly JsonDocumentOptions Deep = new() { MaxDepth = 1_000 };
 
     /// <summary>Whether the text may hold personal values: where it does not, its bytes go out as they are.</summary>
     public static bool Needed(ReadOnlySpan<byte> json) => json.IndexOf("\"$p\""u8) >= 0;
@@ -29,7 +32,7 @@ public static class Unsealing
         {
             for (var i = 0; i < json.Count; i++)
             {
-                documents[i] = JsonDocument.Parse(json[i]);
+                documents[i] = JsonDocument.Parse(json[i], Deep);
                 Subjects(documents[i].RootElement, subjects);
             }
             var known = await keys.Load(tenant, subjects, ct);

@@ -80,9 +80,10 @@ public sealed class Rebuilds : IAsyncDisposable
     }
 
     /// <summary>The rebuild of a read model that is under way, or the last one; null when there was none.</summary>
-    public async Task<RebuildStatus?> Status(string name, CancellationToken ct)
+    public Task<RebuildStatus?> Status(string name, CancellationToken ct) => SecondTry.Of(() => StatusOf(Find(name), ct));
+
+    private async Task<RebuildStatus?> StatusOf(Projection projection, CancellationToken ct)
     {
-        var projection = Find(name);
         await using var command = daemon.CreateCommand("""
             select r.name, r.version, r.kind, r.state, r.phase, r.forced, r.done, r.events, r.rate, r.seconds_left, greatest(r.position, coalesce(p.last_seq_id, 0)), r.mark, r.slots, r.parked,
               r.started, r.started_by, r.node, r.ended, r.error

@@ -37,6 +37,21 @@ public class HostileInputTests
             .Refused(422, "password.invalid");
     }
 
+    /// <summary>Only the server seals: what a client writes in that form is text, or of the wrong type.</summary>
+    [Fact]
+    public async Task What_looks_like_a_sealed_value_is_taken_for_what_it_is()
+    {
+        var acme = await (await TestApi.Shared).SignUp();
+        var cipher = await acme.Api.Database.Scalar<string>($"select data->'name'->>'c' from events.mt_events where stream_id = 'user-{acme.User}' and type = 'user_registered'");
+        var forged = $$"""{"$p":1,"s":"user-{{acme.User}}","c":"{{cipher}}"}""";
+        await Send(acme.Client, "/api/devices", $$"""{"name":{{forged}},"type":"web"}""").Refused(400, "json.wrong_type");
+        using (var client = await acme.Api.Operator())
+            await Send(client, "/admin/feature-flags", $$"""{"key":"{{acme.Slug}}","enabled":true,"description":{{forged}}}""").Refused(400, "json.wrong_type");
+        var text = """{"$p":1,"s":"a","c":"b"}""";
+        using var created = await acme.Client.PostAsJsonAsync("/api/devices", new { name = text, type = "web" });
+        Assert.Equal(text, Assert.Single(await acme.Client.Items("/api/devices", created.Position())).Text("name"));
+    }
+
     [Theory]
     [InlineData("actor=%00", "actor")]
     [InlineData("object=a%00b", "object")]

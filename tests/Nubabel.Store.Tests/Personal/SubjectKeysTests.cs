@@ -55,7 +55,7 @@ public sealed class SubjectKeysTests
         var keys = await Node();
         var cipher = await keys.Seal(tenant, Ada, "Ada", default);
         await keys.Seal(tenant, Bob, "Bob", default);
-        await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(keys, tenant, Bob, cipher));
+        Assert.Null(await Opened(keys, tenant, Bob, cipher));
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class SubjectKeysTests
         Assert.Null(await Opened(keys, other, Ada, cipher));
         // Also where that tenant has a key for a subject of the same name.
         await keys.Seal(other, Ada, "Ada", default);
-        await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(keys, other, Ada, cipher));
+        Assert.Null(await Opened(keys, other, Ada, cipher));
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class SubjectKeysTests
         var keys = await Node();
         var cipher = await keys.Seal(tenant, Ada, "Ada", default);
         foreach (var altered in new[] { (cipher[0] == 'A' ? 'B' : 'A') + cipher[1..], cipher[..^4], "", "AAAA", "no base64url!" })
-            await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(keys, tenant, Ada, altered));
+            Assert.Null(await Opened(keys, tenant, Ada, altered));
     }
 
     [Fact]

@@ -129,7 +129,7 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
         }
     }
 
-    private async Task<Loaded> Load(CancellationToken ct)
+    private Task<Loaded> Load(CancellationToken ct) => SecondTry.Of(async () =>
     {
         await using var command = database.Api.CreateCommand("select public::text, wrapped, activates, retires from nubabel.signing_keys where retires is null or retires > now() order by activates");
         await using var reader = await command.ExecuteReaderAsync(ct);
@@ -144,7 +144,7 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
             opened[jwk.Kid] = key;
         }
         return new Loaded(entries, entries.ToFrozenDictionary(e => e.Jwk.Kid, e => e.Jwk.ToKey()), opened.ToFrozenDictionary(), time.GetUtcNow());
-    }
+    });
 
     private sealed record Entry(Jwk Jwk, DateTimeOffset Activates, DateTimeOffset? Retires);
 
