@@ -128,7 +128,7 @@ public static class Server
         services.AddSingleton(new Store.Positions(node.Database.Api, projections));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
-            new DaemonOptions { Rebuilds = new RebuildOptions { Ended = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
+            new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));

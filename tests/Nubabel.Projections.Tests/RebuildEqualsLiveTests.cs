@@ -214,7 +214,7 @@ public sealed class RebuildEqualsLiveTests
             Command<ProjectionControl>[] commands =
             [
                 new PauseProjection(1, Reason.Parse("for the test")), new ResumeProjection(1), new SkipEvent(1, "none", "none", 0, Reason.Parse("nothing stands there")),
-                new RetryKey(1), new StartRebuild(2, RebuildKind.Version), new EndRebuild(2, RebuildOutcome.Failed, 0, 0),
+                new RetryKey(1), new StartRebuild(2, RebuildKind.Version, false, Given.Noon), new EndRebuild(2, RebuildOutcome.Failed, 0, 0, Given.Noon),
             ];
             foreach (var command in commands) await journal.Handle(Streams.Named<ProjectionControl>("devices"), command, CancellationToken.None);
         }

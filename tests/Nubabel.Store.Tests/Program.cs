@@ -11,6 +11,7 @@ internal static class Program
     public static async Task<int> Main(string[] args)
     {
         if (args is ["worker", ..]) return await Messages.WorkerProcess.Work(args);
+        if (args is ["rebuild", ..]) return await Fire.RebuildProcess.Work(args);
         if (args is not [var connectionString, var name, var heartbeat]) return 64;
         await using var source = NpgsqlDataSource.Create(connectionString);
         var projections = Tallies.Projections();

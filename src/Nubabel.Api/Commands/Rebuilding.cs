@@ -18,6 +18,7 @@ internal static class Rebuilding
         {
             try
             {
+                if (await rebuilds.Status(name, ct) is { HasEnded: true } last) await RebuildEvents.Say(node.Node, last, ct);
                 var ordered = await rebuilds.Order(name, force, "system:command-line", ct);
                 await RebuildEvents.Started(node.Node.Journal(Host.Node.Platform, new Origin("system:command-line")), ordered, ct);
             }
@@ -54,5 +55,5 @@ internal static class Rebuilding
     public static string Said(RebuildStatus status) => status.State == RebuildState.Held ? $"its rebuild is held: {status.Error}" : $"being rebuilt: {status.Phase}, {(int)(status.Done * 100)} % loaded";
 
     public static Rebuilds Of(Opened node) =>
-        new(node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All, options: new RebuildOptions { Ended = RebuildEvents.By(node.Node) });
+        new(node.Node.Database.Daemon, node.Settings.DaemonLogin!, ReadModels.All, options: new RebuildOptions { Told = RebuildEvents.By(node.Node) });
 }

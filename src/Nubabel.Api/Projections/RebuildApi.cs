@@ -33,19 +33,25 @@ public static class RebuildApi
         rebuild.MapDelete("", Cancel).Needs(Write).Answers204();
     }
 
-    private static async Task<IResult> Start(string name, Body<RebuildWish>? body, HttpContext http, RequestScope scope, ProjectionDaemon daemon, CancellationToken ct)
+    private static async Task<IResult> Start(string name, Body<RebuildWish>? body, HttpContext http, RequestScope scope, Node node, ProjectionDaemon daemon, CancellationToken ct)
     {
         Known(name);
-        RebuildStatus status;
-        try
+        var status = await daemon.Rebuilds.Status(name, ct);
+        // A repeated request orders nothing a second time.
+        if (scope.Replay is null)
         {
-            status = await daemon.Rebuilds.Order(name, body?.Value.Force ?? false, scope.Caller.Actor.ToString(), ct);
+            // How the one before ended is said before the row is that of another one.
+            if (status is { HasEnded: true }) await RebuildEvents.Say(node, status, ct);
+            try
+            {
+                status = await daemon.Rebuilds.Order(name, body?.Value.Force ?? false, scope.Caller.Actor.ToString(), ct);
+            }
+            catch (RebuildRunning running)
+            {
+                throw new Problem("projection.rebuilding", running.Message);
+            }
         }
-        catch (RebuildRunning running)
-        {
-            throw new Problem("projection.rebuilding", running.Message);
-        }
-        await RebuildEvents.Started(scope.Journal, status, ct);
+        await RebuildEvents.Started(scope.Journal, status!, ct);
         http.Response.Headers.Location = $"/api/admin/projections/{name}/rebuild";
         return Results.Json(status, Json.Options, statusCode: StatusCodes.Status202Accepted);
     }
@@ -59,7 +65,7 @@ public static class RebuildApi
     private static async Task<IResult> Cancel(string name, RequestScope scope, ProjectionDaemon daemon, CancellationToken ct)
     {
         Known(name);
-        if (!await daemon.Rebuilds.Cancel(name, ct)) throw Missing();
+        if (scope.Replay is null && !await daemon.Rebuilds.Cancel(name, ct)) throw Missing();
         await RebuildEvents.Ended(scope.Journal, (await daemon.Rebuilds.Status(name, ct))!, ct);
         return Results.NoContent();
     }
@@ -70,32 +76,4 @@ public static class RebuildApi
     }
 
     private static Problem Missing() => new("projection.not_rebuilding", "There is no rebuild of it.");
-}
-
-/// <summary>The events of rebuilds that somebody ordered. The row of a rebuild says how it stands; its events say that there was one, and who wanted it.</summary>
-public static class RebuildEvents
-{
-    public static async Task Started(Journal journal, RebuildStatus status, CancellationToken ct)
-    {
-        var stream = Streams.Named<ProjectionControl>(status.Name);
-        var start = new StartRebuild(status.Version, status.Kind == "same" ? RebuildKind.Same : RebuildKind.Version, status.Forced);
-        // The end of the one before was cut off between the table and the log; the table is right, since it has let this one begin.
-        if ((await journal.Load(stream, ct)).State.Rebuilding.Contains(status.Version)) await journal.Handle(stream, new EndRebuild(status.Version, RebuildOutcome.Failed, 0, 0), ct);
-        await journal.Handle(stream, start, ct);
-    }
-
-    /// <summary>Nothing for one that nobody ordered: a version that was new.</summary>
-    public static Task Ended(Journal journal, RebuildStatus status, CancellationToken ct) => journal.Handle(
-        Streams.Named<ProjectionControl>(status.Name), new EndRebuild(status.Version, OutcomeOf(status.State), status.Events, status.ParkedKeys), ct);
-
-    /// <summary>For what runs beside requests.</summary>
-    public static Func<RebuildStatus, Task> By(Node node) =>
-        status => Ended(node.Journal(Node.Platform, new Origin("system:rebuilds")), status, CancellationToken.None);
-
-    private static RebuildOutcome OutcomeOf(RebuildState state) => state switch
-    {
-        RebuildState.Published => RebuildOutcome.Published,
-        RebuildState.Held => RebuildOutcome.Refused,
-        _ => RebuildOutcome.Failed,
-    };
 }

@@ -20,7 +20,8 @@ public sealed record ProjectionKeyRetried(int Version, string? Tenant = null, st
 
 /// <summary>A version of the projection is built from the whole log, beside what readers see.</summary>
 /// <param name="Forced">It is published also with keys parked that were not parked before.</param>
-public sealed record ProjectionRebuildStarted(int Version, RebuildKind Kind, bool Forced = false) : Event<ProjectionControl>;
+/// <param name="Ordered">When it was ordered, by the database's clock: it tells one rebuild from the next.</param>
+public sealed record ProjectionRebuildStarted(int Version, RebuildKind Kind, bool Forced = false, DateTimeOffset? Ordered = null) : Event<ProjectionControl>;
 
 /// <param name="Events">How many were folded.</param>
 /// <param name="Parked">How many keys are parked in what was built.</param>
@@ -32,8 +33,12 @@ public sealed record SkipEvent(int Version, string Tenant, string Key, long Posi
 
 /// <summary>Each time anew: the code, or what the event needs, may have changed since.</summary>
 public sealed record RetryKey(int Version, string? Tenant = null, string? Key = null) : Command<ProjectionControl>, IRecordsEachTime;
-public sealed record StartRebuild(int Version, RebuildKind Kind, bool Forced = false) : Command<ProjectionControl>;
-public sealed record EndRebuild(int Version, RebuildOutcome Outcome, long Events, long Parked) : Command<ProjectionControl>;
+
+/// <summary>A rebuild has begun: whoever notices says so, and the first who does is heard.</summary>
+public sealed record StartRebuild(int Version, RebuildKind Kind, bool Forced, DateTimeOffset Ordered) : Command<ProjectionControl>;
+
+/// <summary>The rebuild that was ordered then has ended.</summary>
+public sealed record EndRebuild(int Version, RebuildOutcome Outcome, long Events, long Parked, DateTimeOffset Ordered) : Command<ProjectionControl>;
 
 /// <summary>What a rebuild makes: the table of a version once more, or that of a version that has none.</summary>
 [JsonConverter(typeof(RebuildKindConverter))]
@@ -41,9 +46,9 @@ public enum RebuildKind { Same, Version }
 
 internal sealed class RebuildKindConverter() : WordConverter<RebuildKind>("projection.rebuild_kind_invalid");
 
-/// <summary>How a rebuild ended: readers see it; it has newly parked keys and was not forced; it could not be done.</summary>
+/// <summary>How a rebuild ended: readers see it; it has newly parked keys and was not forced; it could not be done; it was given up.</summary>
 [JsonConverter(typeof(RebuildOutcomeConverter))]
-public enum RebuildOutcome { Published, Refused, Failed }
+public enum RebuildOutcome { Published, Refused, Failed, Cancelled }
 
 internal sealed class RebuildOutcomeConverter() : WordConverter<RebuildOutcome>("projection.rebuild_outcome_invalid");
 
@@ -56,10 +61,12 @@ public sealed record SkippedEvent(int Version, string Tenant, string Key, long P
 /// </summary>
 /// <param name="Paused">The versions that are paused.</param>
 /// <param name="Rebuilding">The versions that are being built.</param>
-public sealed record ProjectionControl(IReadOnlyList<int> Paused, IReadOnlyList<int> Rebuilding, IReadOnlyList<SkippedEvent> Skipped) : IAggregate<ProjectionControl>
+/// <param name="Ordered">When the last rebuild of a version was ordered.</param>
+public sealed record ProjectionControl(
+    IReadOnlyList<int> Paused, IReadOnlyList<int> Rebuilding, IReadOnlyDictionary<int, DateTimeOffset> Ordered, IReadOnlyList<SkippedEvent> Skipped) : IAggregate<ProjectionControl>
 {
     public static string Kind => "projection";
-    public static ProjectionControl Initial { get; } = new([], [], []);
+    public static ProjectionControl Initial { get; } = new([], [], new Dictionary<int, DateTimeOffset>(), []);
 
     public static ProjectionControl Evolve(ProjectionControl state, Event<ProjectionControl> e) => e switch
     {
@@ -67,7 +74,11 @@ public sealed record ProjectionControl(IReadOnlyList<int> Paused, IReadOnlyList<
         ProjectionResumed r => state with { Paused = [.. state.Paused.Where(v => v != r.Version)] },
         ProjectionEventSkipped s => state with { Skipped = [.. state.Skipped, new SkippedEvent(s.Version, s.Tenant, s.Key, s.Position)] },
         ProjectionKeyRetried => state,
-        ProjectionRebuildStarted s => state with { Rebuilding = [.. state.Rebuilding, s.Version] },
+        ProjectionRebuildStarted s => state with
+        {
+            Rebuilding = [.. state.Rebuilding, s.Version],
+            Ordered = s.Ordered is { } at ? new Dictionary<int, DateTimeOffset>(state.Ordered) { [s.Version] = at } : state.Ordered,
+        },
         ProjectionRebuildEnded s => state with { Rebuilding = [.. state.Rebuilding.Where(v => v != s.Version)] },
         _ => state,
     };
@@ -78,20 +89,27 @@ public sealed record ProjectionControl(IReadOnlyList<int> Paused, IReadOnlyList<
         ResumeProjection c => state.Paused.Contains(c.Version) ? [new ProjectionResumed(c.Version)] : [],
         SkipEvent c => state.Skip(c),
         RetryKey c => [new ProjectionKeyRetried(c.Version, c.Tenant, c.Key)],
-        StartRebuild c => state.Rebuilding.Contains(c.Version)
-            ? throw BeingRebuilt()
-            : [new ProjectionRebuildStarted(c.Version, c.Kind, c.Forced)],
-        EndRebuild c => state.Rebuilding.Contains(c.Version) ? [new ProjectionRebuildEnded(c.Version, c.Outcome, c.Events, c.Parked)] : [],
+        StartRebuild c => state.Start(c),
+        EndRebuild c => state.Rebuilding.Contains(c.Version) && (!state.Ordered.TryGetValue(c.Version, out var ordered) || ordered == c.Ordered)
+            ? [new ProjectionRebuildEnded(c.Version, c.Outcome, c.Events, c.Parked)]
+            : [],
         _ => throw new NotSupportedException(command.GetType().Name),
     };
+
+    private Event<ProjectionControl>[] Start(StartRebuild c)
+    {
+        // It has been said, or it is of yesterday.
+        if (Ordered.TryGetValue(c.Version, out var last) && last >= c.Ordered) return [];
+        var started = new ProjectionRebuildStarted(c.Version, c.Kind, c.Forced, c.Ordered);
+        // Nobody has said how the one before ended, and this one could begin: it was not published by anybody who lived to say so.
+        return Rebuilding.Contains(c.Version) ? [new ProjectionRebuildEnded(c.Version, RebuildOutcome.Failed, 0, 0), started] : [started];
+    }
 
     private Event<ProjectionControl>[] Skip(SkipEvent c)
     {
         if (Skipped.Contains(new SkippedEvent(c.Version, c.Tenant, c.Key, c.Position))) return [];
         // What is being built has looked up the skips, and may get over the event.
-        if (Rebuilding.Contains(c.Version)) throw BeingRebuilt();
+        if (Rebuilding.Contains(c.Version)) throw new Refused(RefusalKind.Conflict, "projection.rebuilding", "It is being rebuilt.");
         return [new ProjectionEventSkipped(c.Version, c.Tenant, c.Key, c.Position, c.Reason)];
     }
-
-    private static Refused BeingRebuilt() => new(RefusalKind.Conflict, "projection.rebuilding", "It is being rebuilt.");
 }

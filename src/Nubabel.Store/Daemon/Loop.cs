@@ -7,7 +7,8 @@ namespace Nubabel.Store;
 /// Runs a body again and again until it is stopped. A failure is kept, logged when it is new, and retried with growing pauses and jitter,
 /// so that a database that comes back is not met by every node at once; the loop never ends by itself, and when it has, or hangs, it says so.
 /// </summary>
-internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILogger log) : IAsyncDisposable
+/// <param name="takesItsTime">A round may take as long as it does: it has much to do, and does not hang.</param>
+internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILogger log, bool takesItsTime = false) : IAsyncDisposable
 {
     /// <summary>A loop that comes round (the two of the daemon do, twice a second) and has not for so long hangs; one that fails for so long does not work.</summary>
     internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
@@ -36,7 +37,7 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
     /// <summary>What is wrong with a loop that should come round by itself; null when nothing is. Told by the clock that is never set.</summary>
     public string? Fault =>
         !IsAlive ? $"the loop {name} has ended"
-        : Round > Patience ? $"the loop {name} hangs: its round has taken {Round.TotalSeconds:0} s so far"
+        : !takesItsTime && Round > Patience ? $"the loop {name} hangs: its round has taken {Round.TotalSeconds:0} s so far"
         : lastError is { } error && Stopwatch.GetElapsedTime(Interlocked.Read(ref went)) > Patience ? $"the loop {name} fails: {error}"
         : null;
 

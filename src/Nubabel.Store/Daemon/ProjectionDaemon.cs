@@ -50,7 +50,6 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Loop following;
     private readonly Loop[] loops;
 
-    /// <summary>A round of it takes as long as a rebuild: it is not one of those that must come round.</summary>
     private readonly Loop building;
 
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
@@ -69,8 +68,8 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
         orders = new OrderBook(daemon, projections);
         Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
-        building = new Loop("rebuilds", Rebuilds.Round, log);
-        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log)];
+        building = new Loop("rebuilds", Rebuilds.Round, log, takesItsTime: true);
+        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log), building];
     }
 
     /// <summary>What builds tables anew: this process works on the orders of all of them.</summary>
@@ -95,7 +94,6 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     {
         wakeUps.Start();
         foreach (var loop in loops) loop.Start();
-        building.Start();
     }
 
     /// <summary>Ends (a batch under way is committed whole or not at all) and gives the leases back, so that another process goes on at once.</summary>
@@ -112,7 +110,6 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Stop();
-        await building.DisposeAsync();
         foreach (var loop in loops) await loop.DisposeAsync();
         await wakeUps.DisposeAsync();
         await Rebuilds.DisposeAsync();

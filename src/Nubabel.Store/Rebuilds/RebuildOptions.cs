@@ -15,8 +15,11 @@ public sealed record RebuildOptions
     /// <summary>How long no node must have known a version before its table is dropped: a deploy that is taken back needs it again.</summary>
     public TimeSpan KeepsOldVersions { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Told when a rebuild has ended here.</summary>
-    public Func<RebuildStatus, Task> Ended { get; init; } = _ => Task.CompletedTask;
+    /// <summary>
+    /// Told of each rebuild that has begun or ended, wherever it was and whoever wanted it; more than once, and by more than one process. So nothing that was cut
+    /// off between a table and what is said of it stays unsaid.
+    /// </summary>
+    public Func<RebuildStatus, Task> Told { get; init; } = _ => Task.CompletedTask;
 
     /// <summary>Told at each step, so that a test can stop a rebuild wherever it may be cut off.</summary>
     internal Func<string, Task> Step { get; init; } = _ => Task.CompletedTask;

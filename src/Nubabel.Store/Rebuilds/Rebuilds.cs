@@ -25,6 +25,9 @@ public sealed class Rebuilds : IAsyncDisposable
     private readonly OldVersions old;
     private readonly Signal ordered = new();
 
+    /// <summary>What this process has told of, by progression.</summary>
+    private readonly Dictionary<string, (DateTimeOffset Started, string State)> told = [];
+
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
     /// <param name="connectionString">The same login's connection string.</param>
     /// <param name="node">How this process is named to others.</param>
@@ -129,7 +132,28 @@ public sealed class Rebuilds : IAsyncDisposable
         await Checkpoints.OrderMissing(daemon, projections.All, $"system:{node}", ct);
         foreach (var projection in options.Works ? await UnderWay(ct) : []) await Work(projection, ct);
         await old.Drop(ct);
+        await Tell(ct);
         await Loop.Wait(next, Look, ct);
+    }
+
+    /// <summary>Tells of rebuilds that have begun or ended a while ago: who was nearer to it has had the first word.</summary>
+    private async Task Tell(CancellationToken ct)
+    {
+        var seen = new List<(Projection Projection, DateTimeOffset Started, string State)>();
+        await using (var command = daemon.CreateCommand("""
+            select progression, started, state from nubabel.rebuilds where progression = any($1) and coalesce(ended, started) < clock_timestamp() - interval '2 seconds'
+            """))
+        {
+            command.AddArray(projections.All.Select(p => p.ProgressionName).ToArray(), NpgsqlDbType.Varchar);
+            await using var row = await command.ExecuteReaderAsync(ct);
+            while (await row.ReadAsync(ct)) seen.Add((projections.All.First(p => p.ProgressionName == row.GetString(0)), row.GetFieldValue<DateTimeOffset>(1), row.GetString(2)));
+        }
+        foreach (var (projection, started, state) in seen)
+        {
+            if (told.GetValueOrDefault(projection.ProgressionName) == (started, state)) continue;
+            if (await Status(projection.Name, ct) is { } status && status.StartedAt == started) await options.Told(status);
+            told[projection.ProgressionName] = (started, state);
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -170,22 +194,23 @@ public sealed class Rebuilds : IAsyncDisposable
             var run = new RebuildRun(record, projection, projections.Types, daemon, bulk, options, meter);
             var ended = await run.Run(ending.Token);
             log.LogInformation("The rebuild of {Projection} has ended: {State}.", projection.Name, ended);
-            await options.Ended((await Status(projection.Name, ct))!);
         }
         catch (Exception e) when (e is RebuildTakenOver || (e is OperationCanceledException && !ct.IsCancellationRequested))
         {
             log.LogInformation("The rebuild of {Projection} is no longer this process's.", projection.Name);
+            return;
         }
         catch (Exception e) when (e is not OperationCanceledException && !IsPassing(e))
         {
             log.LogError(e, "The rebuild of {Projection} failed.", projection.Name);
-            await Fail(record, projection, e, ct);
+            if (!await Fail(record, e, ct)) return;
         }
         finally
         {
             await ending.CancelAsync();
             await showing;
         }
+        await options.Told((await Status(projection.Name, ct))!);
     }
 
     /// <summary>The database or the way to it: whoever comes next tries again.</summary>
@@ -196,18 +221,19 @@ public sealed class Rebuilds : IAsyncDisposable
         _ => false,
     };
 
-    private async Task Fail(RebuildRecord record, Projection projection, Exception e, CancellationToken ct)
+    /// <summary>False when it is no longer this process's.</summary>
+    private async Task<bool> Fail(RebuildRecord record, Exception e, CancellationToken ct)
     {
         try
         {
             await using var connection = await daemon.OpenConnectionAsync(ct);
             await record.End(connection, RebuildState.Failed, $"{e.GetType().Name}: {e.Message}", ct);
+            return true;
         }
         catch (RebuildTakenOver)
         {
-            return;
+            return false;
         }
-        await options.Ended((await Status(projection.Name, ct))!);
     }
 
     /// <summary>Writes down how far it is, and ends the work when it is no longer this process's.</summary>

@@ -34,9 +34,15 @@ public sealed class RebuildApiTests
         await Burst.Until("its end is recorded", Bound, async () => await database.Scalar<long>("select count(*) from events.mt_events where stream_id = 'projection-devices'") == 2);
         Assert.Equal("projection_rebuild_started, projection_rebuild_ended",
             await database.Scalar<string>("select string_agg(type, ', ' order by seq_id) from events.mt_events where stream_id = 'projection-devices'"));
-        // It can be ordered again.
-        using var again = await op.PostAsJsonAsync(Path("devices"), new { force = true });
-        Assert.Equal(HttpStatusCode.Accepted, again.StatusCode);
+        // It can be ordered again, and by a repeated request once only.
+        for (var i = 0; i < 2; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, Path("devices")) { Content = JsonContent.Create(new { force = true }), Headers = { { "Idempotency-Key", "again" } } };
+            using var again = await op.SendAsync(request);
+            Assert.Equal(HttpStatusCode.Accepted, again.StatusCode);
+            await Burst.Until("its end is recorded", Bound, async () => await database.Scalar<long>("select count(*) from events.mt_events where stream_id = 'projection-devices'") == 4);
+        }
+        Assert.Equal(1, await database.Scalar<long>("select count(distinct user_name) from events.mt_events where type = 'projection_rebuild_started' and user_name like 'operator:%'"));
     }
 
     [Fact]
@@ -53,6 +59,7 @@ public sealed class RebuildApiTests
 
         Assert.Equal(HttpStatusCode.NoContent, cancelled.StatusCode);
         Assert.Equal("cancelled", (await op.GetAsync(Path("members")).Json()).Text("state"));
+        Assert.Equal("cancelled", await database.Scalar<string>("select data->>'outcome' from events.mt_events where type = 'projection_rebuild_ended'"));
         await op.PostAsync(Path("nothing"), null).Refused(404, "projection.missing");
         var acme = await api.SignUp();
         await acme.Client.PostAsync(Path("members"), null).Refused(403, "permission.denied");
@@ -77,6 +84,26 @@ public sealed class RebuildApiTests
         await using var next = await TestApi.Start(database);
         await Burst.Until("it is whole", Bound, async () => (await next.Client.GetAsync("/health/ready")).StatusCode == HttpStatusCode.OK);
         Assert.Empty((await acme.Client.GetAsync("/api/devices").Json()).GetProperty("items").EnumerateArray());
+        // Nobody has ordered it, and the log says of it what it says of any other.
+        const string Said = "select coalesce(string_agg(format('%s %s %s', type, user_name, data->>'kind'), ';' order by seq_id), '') from events.mt_events where stream_id = 'projection-devices'";
+        const string Expected = "projection_rebuild_started system:rebuilds version;projection_rebuild_ended system:rebuilds ";
+        await Burst.Until("it is said", Bound, async () => await database.Scalar<string>(Said) == Expected);
+        await using var third = await TestApi.Start(database);
+        await Burst.Until("others have looked at it", Bound, async () => await database.Scalar<long>("select count(*) from nubabel.rebuilds where ended < clock_timestamp() - interval '4 seconds'") == 1);
+        Assert.Equal(Expected, await database.Scalar<string>(Said));
+    }
+
+    [Fact]
+    public async Task What_was_cut_off_between_a_rebuild_and_its_events_is_said_by_another_process()
+    {
+        await using var database = await TestDatabase.New();
+        await database.Run("""
+            insert into nubabel.rebuilds (progression, name, version, kind, state, forced, started_by, started, ended)
+            values ('devices:All', 'devices', 1, 'same', 'cancelled', true, 'operator:0198aaaa-0000-7000-8000-000000000002', clock_timestamp() - interval '1 minute', clock_timestamp())
+            """);
+        await using var api = await TestApi.Start(database);
+        await Burst.Until("it is said", Bound, async () => await database.Scalar<string>("select coalesce(string_agg(format('%s %s', user_name, coalesce(data->>'outcome', data->>'forced')), ';' order by seq_id), '') from events.mt_events where stream_id = 'projection-devices'")
+            == "operator:0198aaaa-0000-7000-8000-000000000002 true;system:rebuilds cancelled");
     }
 
     private static string Path(string name) => $"/api/admin/projections/{name}/rebuild";

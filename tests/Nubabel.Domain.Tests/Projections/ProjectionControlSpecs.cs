@@ -58,21 +58,36 @@ public sealed class ProjectionControlSpecs : Spec<ProjectionControl>
     }
 
     [Fact]
-    public void A_version_is_rebuilt_once_at_a_time()
+    public void That_a_rebuild_has_begun_is_said_once()
     {
-        Given().When(new StartRebuild(1, RebuildKind.Same, Forced: true)).ThenRefusedAgain("projection.rebuilding", new ProjectionRebuildStarted(1, RebuildKind.Same, Forced: true));
-        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(new StartRebuild(1, RebuildKind.Same)).Refused("projection.rebuilding", RefusalKind.Conflict);
-        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(new StartRebuild(2, RebuildKind.Version))
-            .ThenRefusedAgain("projection.rebuilding", new ProjectionRebuildStarted(2, RebuildKind.Version));
-        Given(new ProjectionRebuildStarted(1, RebuildKind.Same), new ProjectionRebuildEnded(1, RebuildOutcome.Failed, 0, 0))
-            .When(new StartRebuild(1, RebuildKind.Same)).ThenRefusedAgain("projection.rebuilding", new ProjectionRebuildStarted(1, RebuildKind.Same));
+        var started = new ProjectionRebuildStarted(1, RebuildKind.Same, Forced: true, Noon);
+        Given().When(new StartRebuild(1, RebuildKind.Same, Forced: true, Noon)).Then(started);
+        Given(started).When(new StartRebuild(1, RebuildKind.Same, false, Noon)).Nothing();
+        Given(started).When(new StartRebuild(1, RebuildKind.Same, false, Noon.AddHours(-1))).Nothing();
+        Given(started).When(new StartRebuild(2, RebuildKind.Version, false, Noon)).Then(new ProjectionRebuildStarted(2, RebuildKind.Version, false, Noon));
+        Given(started, new ProjectionRebuildEnded(1, RebuildOutcome.Cancelled, 0, 0))
+            .When(new StartRebuild(1, RebuildKind.Same, false, Noon.AddTicks(10))).Then(new ProjectionRebuildStarted(1, RebuildKind.Same, false, Noon.AddTicks(10)));
+    }
+
+    [Fact]
+    public void A_rebuild_whose_end_nobody_has_said_has_failed_when_the_next_one_begins()
+    {
+        var next = new StartRebuild(1, RebuildKind.Same, false, Noon);
+        foreach (var before in (ProjectionRebuildStarted[])[new(1, RebuildKind.Same), new(1, RebuildKind.Same, false, Noon.AddHours(-1))])
+            Given(before).When(next).Then(new ProjectionRebuildEnded(1, RebuildOutcome.Failed, 0, 0), new ProjectionRebuildStarted(1, RebuildKind.Same, false, Noon));
     }
 
     [Fact]
     public void A_rebuild_ends_once()
     {
-        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(new EndRebuild(1, RebuildOutcome.Published, 500, 2)).Then(new ProjectionRebuildEnded(1, RebuildOutcome.Published, 500, 2));
-        Given().When(new EndRebuild(1, RebuildOutcome.Published, 500, 2)).Nothing();
+        var end = new EndRebuild(1, RebuildOutcome.Published, 500, 2, Noon);
+        var (ended, started) = (new ProjectionRebuildEnded(1, RebuildOutcome.Published, 500, 2), new ProjectionRebuildStarted(1, RebuildKind.Same, false, Noon));
+        Given(started).When(end).Then(ended);
+        Given(new ProjectionRebuildStarted(1, RebuildKind.Same)).When(end).Then(ended);
+        Given(started, ended).When(end).Nothing();
+        Given().When(end).Nothing();
+        // It is another one that has begun meanwhile.
+        Given(started with { Ordered = Noon.AddHours(1) }).When(end).Nothing();
     }
 
     [Fact]

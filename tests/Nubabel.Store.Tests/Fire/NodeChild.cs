@@ -13,10 +13,20 @@ internal sealed class NodeChild : IAsyncDisposable
     public string Name { get; }
 
     /// <summary>A process that has started and waits for the word to begin.</summary>
-    public static async Task<NodeChild> Ready(EngineDatabase database, string name, TimeSpan? heartbeat = null)
+    public static Task<NodeChild> Ready(EngineDatabase database, string name, TimeSpan? heartbeat = null) =>
+        Begin(name, database.DaemonConnectionString, name, $"{(heartbeat ?? new DaemonOptions().Heartbeat).TotalMilliseconds:0}");
+
+    /// <summary>A process that works on a rebuild and stands still at a step, until it is told to go on; it answers as soon as it stands.</summary>
+    public static async Task<NodeChild> Rebuilding(EngineDatabase database, string projection, string step)
     {
-        var process = Process.Start(new ProcessStartInfo("dotnet",
-            [typeof(Program).Assembly.Location, database.DaemonConnectionString, name, $"{(heartbeat ?? new DaemonOptions().Heartbeat).TotalMilliseconds:0}"])
+        var child = await Begin($"rebuilding to {step}", "rebuild", database.DaemonConnectionString, projection, step);
+        Assert.Equal(step, await child.Line());
+        return child;
+    }
+
+    private static async Task<NodeChild> Begin(string name, params string[] arguments)
+    {
+        var process = Process.Start(new ProcessStartInfo("dotnet", [typeof(Program).Assembly.Location, .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

@@ -155,6 +155,18 @@ public sealed class RebuildTests : IAsyncLifetime
         Assert.Null(await database.Scalar<string>("select to_regclass('read.tallies_v1_r')::text"));
     }
 
+    [Fact]
+    public async Task A_loop_of_rebuilds_that_fails_is_a_fault_of_the_process_and_what_it_builds_is_built()
+    {
+        await using var failing = await DaemonNode.Started(database, "failing", rebuilds: new RebuildOptions { Told = _ => throw new InvalidOperationException("nobody listens") });
+        await failing.Daemon.Rebuilds.Order("tallies", force: false, "somebody", default);
+        await TestWait.Until("the fault is named", () => Task.FromResult(failing.Daemon.Fault is { } fault && fault.Contains("rebuilds fails: InvalidOperationException: nobody listens", StringComparison.Ordinal)));
+        var status = await failing.Daemon.Status(default);
+        Assert.False(status.Alive);
+        Assert.Contains(status.Errors, e => e.Contains("nobody listens", StringComparison.Ordinal));
+        Assert.Equal(RebuildState.Published, (await failing.Daemon.Rebuilds.Status("tallies", default))!.State);
+    }
+
     private Task<RebuildStatus> Run(string name, Action<RebuildStatus> progress, bool force = false, RebuildOptions? options = null) =>
         Rebuild.Run(database.Daemon, database.DaemonConnectionString, node.Projections, name, progress, default, force, options);
 
