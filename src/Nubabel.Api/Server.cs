@@ -13,6 +13,7 @@ using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
+using Nubabel.Api.Jobs;
 using Nubabel.Api.Members;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
@@ -98,6 +99,7 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Reader);
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
+        services.AddScoped<JobStarts>();
         services.AddScoped<Freshness>();
     }
 
@@ -130,11 +132,18 @@ public static class Server
             node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
             new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
-            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
+            node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddSingleton<ProjectionActs>();
+        services.AddSingleton<RunningJobs>();
+        services.AddSingleton<JobRunner>();
+        // What each kind of job does.
+        services.TryAddSingleton(new JobHandlers());
         services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
-            .On<Mailing>(sp.GetRequiredService<Post>().Deliver));
+            .On<Mailing>(sp.GetRequiredService<Post>().Deliver)
+            .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
+            .On<LongJobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
+            .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton<Readiness>();
@@ -174,6 +183,7 @@ public static class Server
         app.MapApiKeys();
         app.MapFlags();
         app.MapFlagAdmin();
+        app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
         app.MapPermissions();

@@ -4,6 +4,7 @@ using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
+using Nubabel.Domain.Jobs;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
@@ -94,6 +95,13 @@ public static class EventCatalog
         // Operators
         new("operator_added", typeof(OperatorAdded)),
         new("operator_removed", typeof(OperatorRemoved)),
+
+        // Jobs
+        new("job_started", typeof(JobStarted)),
+        new("job_completed", typeof(JobCompleted)),
+        new("job_failed", typeof(JobFailed)),
+        new("job_requeued", typeof(JobRequeued)),
+        new("job_cancelled", typeof(JobCancelled)),
 
         // Projections
         new("projection_paused", typeof(ProjectionPaused)),

@@ -3,6 +3,7 @@ using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
+using Nubabel.Projections.Jobs;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
@@ -19,6 +20,7 @@ public static class ReadModels
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()
+        .Documents<JobList, JobRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
         .Documents<SessionList, SessionRow>()

@@ -110,6 +110,9 @@ public static class Migrations
             grant select, delete on nubabel.lanes to {api};
             grant insert on nubabel.deferred_messages, nubabel.ready_lanes to {api};
             grant select on nubabel.workers to {api};
+            grant select on nubabel.dead_letters to {api};
+            grant select, insert, update on nubabel.message_runs to {api};
+            grant select, insert, update, delete on nubabel.message_runs to {daemon};
             grant select, insert, update, delete on nubabel.messages, nubabel.deferred_messages, nubabel.ready_lanes, nubabel.lanes, nubabel.workers, nubabel.message_ids,
               nubabel.dead_letters, nubabel.schedules to {daemon};
             grant usage, select on sequence nubabel.message_numbers to {api}, {daemon};

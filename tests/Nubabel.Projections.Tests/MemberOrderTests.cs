@@ -5,6 +5,7 @@ using Nubabel.Projections.Audit;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
+using Nubabel.Projections.Jobs;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
@@ -22,6 +23,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(SessionRow))]
     [InlineData(typeof(AuditRow))]
     [InlineData(typeof(FlagRow))]
+    [InlineData(typeof(JobRow))]
     [InlineData(typeof(MemberRow))]
     [InlineData(typeof(InvitationRow))]
     [InlineData(typeof(OrganizationRow))]

@@ -5,6 +5,7 @@ using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
+using Nubabel.Domain.Jobs;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
@@ -97,6 +98,7 @@ public sealed class RebuildEqualsLiveTests
             await Passwords(journal, user);
             for (var i = 0; i < 8; i++) await Member(journal, i);
             await ApiKeys(journal, 0);
+            await Jobs(journal);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
@@ -176,6 +178,19 @@ public sealed class RebuildEqualsLiveTests
                 await journal.Create(key, new MakeApiKey(ApiKeyName.Parse($"k-{key}"), [Scope.Parse("members:read"), Scope.Parse("audit:read")], "h0", slot + i, i == 1 ? journal.Now().AddDays(1) : null), ct);
                 if (i > 0) await journal.Handle(key, new RotateApiKey(0, "h1", 60), ct);
                 if (i > 1) await journal.Handle(key, new RevokeApiKey(), ct);
+            }
+        }
+
+        private static async Task Jobs(Journal journal)
+        {
+            var error = new JobError("job.gave_up", "It failed again and again.");
+            Command<Job>?[] ends = [null, new CompleteJob(new JobResult("/api/things", journal.Now().AddDays(1))), new FailJob(error), new CancelJob()];
+            foreach (var end in ends)
+            {
+                var job = New<Job>();
+                await journal.Create(job, new StartJob(JobKind.Parse("work")), CancellationToken.None);
+                Command<Job>[] commands = end is null ? [new FailJob(error), new RequeueJob()] : [end];
+                foreach (var command in commands) await journal.Handle(job, command, CancellationToken.None);
             }
         }
 

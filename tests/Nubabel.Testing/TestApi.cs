@@ -39,7 +39,9 @@ public sealed class TestApi : IAsyncDisposable
     public IServiceProvider Services => app.Services;
 
     /// <summary>A server of one's own, also several on one database: each is a node.</summary>
-    public static async Task<TestApi> Start(TestDatabase database, Action<Dictionary<string, string?>>? configure = null, Action<WebApplicationBuilder>? build = null, TimeProvider? time = null)
+    /// <param name="map">Routes of the test's own.</param>
+    public static async Task<TestApi> Start(
+        TestDatabase database, Action<Dictionary<string, string?>>? configure = null, Action<WebApplicationBuilder>? build = null, TimeProvider? time = null, Action<WebApplication>? map = null)
     {
         var data = Directory.CreateTempSubdirectory("nubabel-api-").FullName;
         var settings = new Dictionary<string, string?>
@@ -68,6 +70,7 @@ public sealed class TestApi : IAsyncDisposable
         builder.Services.AddSingleton<ICarrier>(new FileCarrier(database.Mail, time ?? TimeProvider.System));
         build?.Invoke(builder);
         var app = await Server.Build(builder, CancellationToken.None, time);
+        map?.Invoke(app);
         await app.StartAsync();
         return new TestApi(app, database, data);
     }

@@ -1,4 +1,5 @@
 using Nubabel.Api.Host.Mail;
+using Nubabel.Api.Jobs;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -21,9 +22,16 @@ public static class MessageCatalog
                     Steps = [TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(20), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(30), TimeSpan.FromHours(1)],
                 },
             },
+            // A job whose process is lost goes on elsewhere within a minute, however long it may take. One that is given up holds up no other.
+            QueueOptions.Orchestration("jobs") with { Lease = TimeSpan.FromSeconds(30), Concurrency = 8, ParksKey = false },
+            // What reads or writes very much: a few at a time, and not forever.
+            QueueOptions.Orchestration("long-jobs") with { Lease = TimeSpan.FromSeconds(30), Concurrency = 2, InHand = 8, TimeLimit = TimeSpan.FromHours(1), Attempts = 4, ParksKey = false },
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
+            new MessageType("job", typeof(JobMessage), "jobs"),
+            new MessageType("long-job", typeof(LongJobMessage), "long-jobs"),
+            new MessageType("job-given-up", typeof(JobGivenUp), "jobs"),
         ],
         StoredJson.Options);
 

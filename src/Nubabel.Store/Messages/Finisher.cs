@@ -133,7 +133,9 @@ internal sealed class Finisher(Shift shift, NpgsqlDataSource daemon, Outbox outb
         {
             // What it enqueued cannot be stored. It would be so again: let it be looked at.
             var entry = $$"""{"ms":0,"node":"","cause":"PostgresException","error":"What it enqueued was refused: {{refused.SqlState}}"}""";
-            await LaneSql.Fail(daemon, shift.Id, done[0].Delivery!, done[0].Lane!.Name, entry, TimeSpan.Zero, true, false, shift.Lost);
+            var last = shift.LastWord(done[0].Delivery!, nameof(PostgresException));
+            await LaneSql.Fail(daemon, shift.Id, done[0].Delivery!, done[0].Lane!.Name, entry, TimeSpan.Zero, true, false, last is null ? null : outbox.Command([last]), shift.Lost);
+            if (last is not null) outbox.Enqueued([last.Type.Queue]);
         }
     }
 

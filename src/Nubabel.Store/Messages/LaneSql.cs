@@ -102,11 +102,12 @@ internal static class LaneSql
         return command;
     }
 
-    /// <summary>An attempt failed; with <paramref name="dead"/> it was the last.</summary>
+    /// <summary>An attempt failed; with <paramref name="dead"/> it was the last, and what follows from that is enqueued with it.</summary>
     public static async Task Fail(
-        NpgsqlDataSource daemon, long worker, Delivery message, string lane, string failure, TimeSpan pause, bool dead, bool park, CancellationToken ct)
+        NpgsqlDataSource daemon, long worker, Delivery message, string lane, string failure, TimeSpan pause, bool dead, bool park, NpgsqlBatchCommand? enqueue, CancellationToken ct)
     {
-        await using var command = daemon.CreateCommand("select nubabel.fail($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)");
+        await using var batch = daemon.CreateBatch();
+        var command = new NpgsqlBatchCommand("select nubabel.fail($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)");
         command.Add(worker);
         command.Add(message.Queue);
         command.Add(message.Tenant);
@@ -117,7 +118,9 @@ internal static class LaneSql
         command.Add(pause);
         command.Add(dead);
         command.Add(park);
-        await command.ExecuteNonQueryAsync(ct);
+        batch.BatchCommands.Add(command);
+        if (enqueue is not null) batch.BatchCommands.Add(enqueue);
+        await batch.ExecuteNonQueryAsync(ct);
     }
 
     /// <summary>Messages leave the lane that they share, each for one of its own; the lane is free.</summary>

@@ -32,6 +32,9 @@ public sealed class MessageContext(Delivery delivery, Journal journal, Func<Mess
     public Journal Journal => journal;
     public CancellationToken Cancellation => cancellation;
 
+    /// <summary>The worker that has the message in hand.</summary>
+    public long Worker { get; init; }
+
     /// <summary>Says how far it is, to whoever shows it.</summary>
     public ValueTask Report(MessageProgress progress) => report(progress);
 }

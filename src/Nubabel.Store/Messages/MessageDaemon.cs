@@ -145,6 +145,7 @@ public sealed class MessageDaemon : IAsyncDisposable
             command.Add(outbox.Types.OnceDays);
             if (await command.ExecuteNonQueryAsync(ct) > 0) return;
         }
+        if (await MessageRuns.Forget(daemon, ct)) return;
         await Task.Delay(TimeSpan.FromMinutes(10), ct);
     }
 

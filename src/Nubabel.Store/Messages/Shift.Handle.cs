@@ -65,7 +65,7 @@ internal sealed partial class Shift
         var message = one.Delivery;
         if (message.Losses >= options.Losses) throw new Hopeless($"Its worker was lost {message.Losses} times while it was first in hand.");
         var handler = setup.Handlers.Of(message.Type) ?? throw new InvalidOperationException($"This process has no handler of {message.Type}.");
-        var context = new MessageContext(message, journal, progress => setup.Report(message, progress), one.Cancellation.Token);
+        var context = new MessageContext(message, journal, progress => setup.Report(message, progress), one.Cancellation.Token) { Worker = Id };
         one.Cancellation.CancelAfter(options.TimeLimit);
         // A handler that does not notice is left alone; what it still commits is refused, as the attempt is over.
         await handler(message.Read(setup.Handlers.Types), context).WaitAsync(options.TimeLimit + Grace);
@@ -106,12 +106,14 @@ internal sealed partial class Shift
         var pause = failure is TryAgain again ? again.After : options.Backoff.After(message.Attempt, Random.Shared.NextDouble());
         if (one.Lane.IsOrdered) await finisher.Flushed(lost.Token);
         var entry = JsonSerializer.Serialize(new Entry((long)took.TotalMilliseconds, setup.Node, failure.GetType().Name, Text(failure)), JsonSerializerOptions.Web);
-        if (!await Written(() => LaneSql.Fail(setup.Daemon, Id, message, one.Lane.Name, entry, pause, dead, park, lost.Token)))
+        var last = dead ? LastWord(message, failure.GetType().Name) : null;
+        if (!await Written(() => LaneSql.Fail(setup.Daemon, Id, message, one.Lane.Name, entry, pause, dead, park, last is null ? null : setup.Outbox.Command([last]), lost.Token)))
         {
             // A commit of unknown outcome that did happen has let the lane go, and it may be this worker's again: nothing can be said of it any more.
             if (one.LetsGo) Lose("the outcome of a commit was not known");
             return;
         }
+        if (last is not null) setup.Outbox.Enqueued([last.Type.Queue]);
         setup.Log.LogWarning(failure, "Attempt {Attempt} of message {Id} of {Queue} failed{End}.", message.Attempt, message.Id, Queue, dead ? ", the last one" : "");
         lock (gate)
         {
@@ -233,6 +235,10 @@ internal sealed partial class Shift
             await move;
         }
     }
+
+    /// <summary>What is enqueued because a message was given up. Its id's time is that message's: it follows from it, and no clock is asked.</summary>
+    internal Outgoing? LastWord(Delivery message, string cause) =>
+        setup.Handlers.LastWordOf(message, cause) is { } word ? setup.Outbox.Draft(message.Tenant, word, OriginOf(message), message.Enqueued) : null;
 
     private static Origin OriginOf(Delivery message) =>
         new(message.Actor, null, message.CorrelationId, message.Id.ToString(), message.Headers.GetValueOrDefault("traceparent"));

@@ -1,5 +1,11 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
+using Nubabel.Domain;
+using Nubabel.Domain.Jobs;
+using Nubabel.Projections;
+using Nubabel.Store;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Tenancy;
@@ -18,6 +24,8 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["PUT /api/devices/{id}/key"] = new(Device, new { publicKey = "AAAA" }),
         ["PUT /api/devices/{id}/revocation"] = new(Device, new { reason = "lost" }),
         ["DELETE /api/sessions/{id}"] = new(Session),
+        ["GET /api/jobs/{id}"] = new(Job),
+        ["DELETE /api/jobs/{id}"] = new(Job),
         ["GET /api/members/{userId}"] = new(Member, Personal: false),
         ["DELETE /api/members/{userId}"] = new(Member, Personal: false),
         ["PUT /api/members/{userId}/role"] = new(Member, new { role = "viewer" }, Personal: false),
@@ -89,6 +97,14 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         using var answer = await owner.Client.PostAsJsonAsync("/api/api-keys", new { name = $"k{Guid.NewGuid():N}", scopes = new[] { "members:read" } });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    /// <summary>One that nobody works on, so that it is open for as long as the sweep needs it.</summary>
+    private static async Task<string> Job(TestTenant owner)
+    {
+        var job = new Id<Job>(Guid.CreateVersion7());
+        await owner.Api.Services.GetRequiredService<Node>().Journal(owner.Id, new Origin($"user:{owner.User}")).Create(job, new StartJob(JobKind.Parse("test")), CancellationToken.None);
+        return job.ToString();
     }
 
     private static async Task<string> Session(TestTenant owner) => (await owner.SignIn()).Session;

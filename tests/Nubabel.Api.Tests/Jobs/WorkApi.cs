@@ -1,0 +1,54 @@
+using System.Collections.Concurrent;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
+using Nubabel.Api.Host.OpenApi;
+using Nubabel.Api.Jobs;
+using Nubabel.Testing;
+
+namespace Nubabel.Api.Tests.Jobs;
+
+/// <summary>What a test's job is told.</summary>
+/// <param name="Name">Finds the test's own <see cref="Work"/>.</param>
+public sealed record WorkBody(string Name);
+
+/// <summary>A job as a test drives it: what its handler does, and how often it was called.</summary>
+internal sealed class Work
+{
+    private static readonly ConcurrentDictionary<string, Work> Known = new();
+    private int begun;
+
+    private Work(Func<JobContext, int, Task<JobEnd>> handle) => Handle = handle;
+
+    public string Name { get; } = Guid.NewGuid().ToString("N");
+    public int Begun => Volatile.Read(ref begun);
+    private Func<JobContext, int, Task<JobEnd>> Handle { get; }
+
+    /// <param name="handle">Given the context and the number of the call.</param>
+    public static Work Of(Func<JobContext, int, Task<JobEnd>> handle)
+    {
+        var work = new Work(handle);
+        Known[work.Name] = work;
+        return work;
+    }
+
+    public static JobDefinition<WorkBody> Kind { get; } = new("work", "devices:write");
+    public static JobDefinition<WorkBody> LongKind { get; } = new("long-work", "flags:read") { IsLong = true };
+
+    private static async Task<JobEnd> Run(WorkBody body, JobContext context)
+    {
+        var work = Known[body.Name];
+        return await work.Handle(context, Interlocked.Increment(ref work.begun));
+    }
+
+    /// <summary>A server with these kinds of jobs, and routes that start them.</summary>
+    public static Task<TestApi> Server(TestDatabase database, TimeProvider? time = null) => TestApi.Start(
+        database,
+        build: builder => builder.Services.AddSingleton(new JobHandlers().On(Kind, Run).On(LongKind, Run)),
+        time: time,
+        map: app =>
+        {
+            app.MapPost("/api/work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(Kind, body.Value, ct)).Starts(Kind);
+            app.MapPost("/api/long-work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(LongKind, body.Value, ct)).Starts(LongKind);
+        });
+}
