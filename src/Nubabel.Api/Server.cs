@@ -20,6 +20,7 @@ using Nubabel.Api.Organizations;
 using Nubabel.Api.Projections;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
+using Nubabel.Api.Webhooks;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -119,6 +120,8 @@ public static class Server
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
         services.AddSingleton<RateLimits>();
+        services.AddSingleton(new WebhookKeys(node.Master));
+        services.AddSingleton<Intake>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
@@ -133,8 +136,12 @@ public static class Server
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddSingleton<ProjectionActs>();
+        // Here a product names who handles which provider's webhooks.
+        services.TryAddSingleton(new WebhookHandlers());
+        services.AddSingleton<Inbox>();
         services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
-            .On<Mailing>(sp.GetRequiredService<Post>().Deliver));
+            .On<Mailing>(sp.GetRequiredService<Post>().Deliver)
+            .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton<Readiness>();
@@ -172,6 +179,8 @@ public static class Server
         app.MapSessions();
         app.MapDevices();
         app.MapApiKeys();
+        app.MapWebhooks();
+        app.MapWebhookSources();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapAudit();

@@ -42,6 +42,8 @@ public static class Permissions
         new("devices:read", "see the own devices", Everyone, ForKeys: false),
         new("devices:write", "register and change the own devices", Members, ForKeys: false),
         new("flags:read", "evaluate feature flags", Everyone, ForKeys: true),
+        new("webhooks:read", "see the sources of webhooks, with their addresses", Admins, ForKeys: true),
+        new("webhooks:write", "add and remove sources of webhooks, replace their secrets", Admins, ForKeys: true),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
