@@ -22,15 +22,22 @@ public static class MessageCatalog
                     Steps = [TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(20), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(30), TimeSpan.FromHours(1)],
                 },
             },
-            // Whatever a product does with them: each for itself, so that nothing waits behind one that takes long, for a day before a person has to look.
+            // Whatever a product does with them: each for itself, so that nothing waits behind one that takes long, and for a day before a person has to look.
             QueueOptions.Fast("webhooks") with
             {
                 Lanes = 0,
                 InHand = 32,
                 ParksKey = false,
                 TimeLimit = TimeSpan.FromMinutes(1),
-                Attempts = 12,
-                Backoff = new Backoff(TimeSpan.FromSeconds(5), TimeSpan.FromHours(4)),
+                Attempts = 11,
+                Backoff = new Backoff(default, default)
+                {
+                    Steps =
+                    [
+                        TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(30),
+                        TimeSpan.FromHours(1), TimeSpan.FromHours(2), TimeSpan.FromHours(4), TimeSpan.FromHours(8),
+                    ],
+                },
             },
         ],
         [

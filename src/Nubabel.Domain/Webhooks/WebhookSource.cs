@@ -5,20 +5,20 @@ namespace Nubabel.Domain.Webhooks;
 
 /// <summary>A provider may send webhooks from now on, signed with this secret.</summary>
 /// <param name="SealedSecret">Readable for the servers alone.</param>
-/// <param name="SecretPrint">A keyed hash of it, to tell whether another one is the same.</param>
-public sealed record WebhookSourceAdded(ProviderName Provider, WebhookPreset Preset, string SealedSecret, string SecretPrint, SourceName? Name = null) : Event<WebhookSource>;
+/// <param name="SecretHash">A keyed hash of it, to tell whether another one is the same.</param>
+public sealed record WebhookSourceAdded(ProviderName Provider, WebhookPreset Preset, string SealedSecret, string SecretHash, SourceName? Name = null) : Event<WebhookSource>;
 
 /// <summary>The secret has a successor.</summary>
 /// <param name="Generation">Of the successor.</param>
 /// <param name="OldValidUntil">Until when the secret before it counts too. It stands in the event because a fold sees no envelope.</param>
-public sealed record WebhookSourceRotated(int Generation, string SealedSecret, string SecretPrint, DateTimeOffset OldValidUntil) : Event<WebhookSource>;
+public sealed record WebhookSourceRotated(int Generation, string SealedSecret, string SecretHash, DateTimeOffset OldValidUntil) : Event<WebhookSource>;
 public sealed record WebhookSourceRemoved : Event<WebhookSource>;
 
-public sealed record AddWebhookSource(ProviderName Provider, WebhookPreset Preset, string SealedSecret, string SecretPrint, SourceName? Name = null) : Command<WebhookSource>;
+public sealed record AddWebhookSource(ProviderName Provider, WebhookPreset Preset, string SealedSecret, string SecretHash, SourceName? Name = null) : Command<WebhookSource>;
 
 /// <summary>Replaces the secret of a generation; the one before it counts for a while, an older one no longer.</summary>
 /// <param name="Generation">The one that is replaced.</param>
-public sealed record RotateWebhookSource(int Generation, string SealedSecret, string SecretPrint, int OverlapSeconds) : Command<WebhookSource>;
+public sealed record RotateWebhookSource(int Generation, string SealedSecret, string SecretHash, int OverlapSeconds) : Command<WebhookSource>;
 public sealed record RemoveWebhookSource : Command<WebhookSource>;
 
 /// <summary>How a provider signs.</summary>
@@ -27,6 +27,7 @@ public enum WebhookPreset { Default, Standard, Github, Stripe, Slack }
 
 internal sealed class WebhookPresetConverter() : WordConverter<WebhookPreset>("webhook_source.preset_invalid");
 
+/// <summary>Where a source is in its life.</summary>
 [JsonConverter(typeof(WebhookSourceStatusConverter))]
 public enum WebhookSourceStatus { None, Active, Removed }
 
@@ -57,7 +58,7 @@ public sealed record OldSecret(string Sealed, DateTimeOffset ValidUntil);
 /// never comes back.
 /// </summary>
 public sealed record WebhookSource(
-    WebhookSourceStatus Status, ProviderName? Provider, WebhookPreset Preset, SourceName? Name, int Generation, string SealedSecret, string SecretPrint, OldSecret? Old) : IAggregate<WebhookSource>
+    WebhookSourceStatus Status, ProviderName? Provider, WebhookPreset Preset, SourceName? Name, int Generation, string SealedSecret, string SecretHash, OldSecret? Old) : IAggregate<WebhookSource>
 {
     /// <summary>A week: longer than any provider signs with the old one.</summary>
     public const int MostOverlapSeconds = 7 * 24 * 60 * 60;
@@ -67,8 +68,8 @@ public sealed record WebhookSource(
 
     public static WebhookSource Evolve(WebhookSource state, Event<WebhookSource> e) => e switch
     {
-        WebhookSourceAdded a => new WebhookSource(WebhookSourceStatus.Active, a.Provider, a.Preset, a.Name, 0, a.SealedSecret, a.SecretPrint, null),
-        WebhookSourceRotated r => state with { Generation = r.Generation, SealedSecret = r.SealedSecret, SecretPrint = r.SecretPrint, Old = new OldSecret(state.SealedSecret, r.OldValidUntil) },
+        WebhookSourceAdded a => new WebhookSource(WebhookSourceStatus.Active, a.Provider, a.Preset, a.Name, 0, a.SealedSecret, a.SecretHash, null),
+        WebhookSourceRotated r => state with { Generation = r.Generation, SealedSecret = r.SealedSecret, SecretHash = r.SecretHash, Old = new OldSecret(state.SealedSecret, r.OldValidUntil) },
         WebhookSourceRemoved => state with { Status = WebhookSourceStatus.Removed },
         _ => state,
     };
@@ -87,8 +88,8 @@ public sealed record WebhookSource(
 
     private Event<WebhookSource>[] Add(AddWebhookSource c) => Status switch
     {
-        WebhookSourceStatus.None => [new WebhookSourceAdded(c.Provider, c.Preset, c.SealedSecret, c.SecretPrint, c.Name)],
-        WebhookSourceStatus.Active when Generation == 0 && (Provider, Preset, SecretPrint, Name) == (c.Provider, c.Preset, c.SecretPrint, c.Name) => [],
+        WebhookSourceStatus.None => [new WebhookSourceAdded(c.Provider, c.Preset, c.SealedSecret, c.SecretHash, c.Name)],
+        WebhookSourceStatus.Active when Generation == 0 && (Provider, Preset, SecretHash, Name) == (c.Provider, c.Preset, c.SecretHash, c.Name) => [],
         _ => throw new Refused(RefusalKind.Conflict, "webhook_source.exists", "Another webhook source has this id."),
     };
 
@@ -96,8 +97,8 @@ public sealed record WebhookSource(
     {
         if (c.OverlapSeconds is < 0 or > MostOverlapSeconds)
             throw new Refused(RefusalKind.Invalid, "webhook_source.overlap_invalid", $"The overlap is 0 to {MostOverlapSeconds} seconds.", "overlapSeconds");
-        if (c.SecretPrint == SecretPrint) return [];
+        if (c.SecretHash == SecretHash) return [];
         if (c.Generation != Generation) throw new Refused(RefusalKind.Conflict, "webhook_source.rotated", "The secret was replaced meanwhile.");
-        return [new WebhookSourceRotated(Generation + 1, c.SealedSecret, c.SecretPrint, now.AddSeconds(c.OverlapSeconds))];
+        return [new WebhookSourceRotated(Generation + 1, c.SealedSecret, c.SecretHash, now.AddSeconds(c.OverlapSeconds))];
     }
 }

@@ -11,7 +11,7 @@ public sealed class WebhookSourceSpecs : Spec<WebhookSource>
     public void A_source_is_added_once()
     {
         Given().When(Add()).Then(Added());
-        Given(Added()).When(Add() with { SecretPrint = "p9" }).Refused("webhook_source.exists", RefusalKind.Conflict);
+        Given(Added()).When(Add() with { SecretHash = "p9" }).Refused("webhook_source.exists", RefusalKind.Conflict);
         Given(Added(), Rotated(1, 60)).When(Add()).Refused("webhook_source.exists", RefusalKind.Conflict);
     }
 
@@ -36,7 +36,7 @@ public sealed class WebhookSourceSpecs : Spec<WebhookSource>
     public void The_same_secret_once_more_changes_nothing_and_another_one_for_an_old_generation_is_refused()
     {
         Given(Added(), Rotated(1, 60)).When(Rotate(0, 60)).Nothing();
-        Given(Added(), Rotated(1, 60)).When(Rotate(0, 60) with { SecretPrint = "p9" }).Refused("webhook_source.rotated", RefusalKind.Conflict);
+        Given(Added(), Rotated(1, 60)).When(Rotate(0, 60) with { SecretHash = "p9" }).Refused("webhook_source.rotated", RefusalKind.Conflict);
     }
 
     [Theory]

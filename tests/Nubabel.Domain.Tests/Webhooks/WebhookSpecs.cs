@@ -18,7 +18,7 @@ public sealed class WebhookSpecs : Spec<Webhook>
     public void What_was_signed_is_held_by_a_claim_where_the_id_does_not_say_it()
     {
         Given(Received()).Holds("webhook-twin=t1");
-        Given(Received() with { Twin = null }).Holds();
+        Given(Received() with { TwinHash = null }).Holds();
     }
 
     private static WebhookReceived Received() => new(ProviderName.Parse("acme"), Payload, 2, null, "application/json", "e1", "paid", Noon, null, "t1");
