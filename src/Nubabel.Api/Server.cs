@@ -21,6 +21,7 @@ using Nubabel.Api.Organizations;
 using Nubabel.Api.Projections;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
+using Nubabel.Api.Webhooks;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -121,6 +122,8 @@ public static class Server
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
         services.AddSingleton<RateLimits>();
+        services.AddSingleton(new WebhookKeys(node.Master));
+        services.AddSingleton<Intake>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
@@ -139,11 +142,15 @@ public static class Server
         services.AddSingleton<JobRunner>();
         // What each kind of job does.
         services.TryAddSingleton(new JobHandlers());
+        // Here a product names who handles which provider's webhooks.
+        services.TryAddSingleton(new WebhookHandlers());
+        services.AddSingleton<Inbox>();
         services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
             .On<Mailing>(sp.GetRequiredService<Post>().Deliver)
             .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<LongJobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
-            .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp));
+            .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
+            .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton<Readiness>();
@@ -181,6 +188,8 @@ public static class Server
         app.MapSessions();
         app.MapDevices();
         app.MapApiKeys();
+        app.MapWebhooks();
+        app.MapWebhookSources();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapJobs();

@@ -11,6 +11,7 @@ using Nubabel.Domain.Projections;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
+using Nubabel.Domain.Webhooks;
 
 namespace Nubabel.Domain;
 
@@ -115,5 +116,11 @@ public static class EventCatalog
         new("attempt_denied", typeof(AttemptDenied)),
         new("attempt_refused", typeof(AttemptRefused)),
         new("attempt_overflowed", typeof(AttemptOverflowed)),
+
+        // Webhooks
+        new("webhook_received", typeof(WebhookReceived)),
+        new("webhook_source_added", typeof(WebhookSourceAdded)),
+        new("webhook_source_rotated", typeof(WebhookSourceRotated)),
+        new("webhook_source_removed", typeof(WebhookSourceRemoved)),
     ];
 }

@@ -6,6 +6,7 @@ using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Users;
+using Nubabel.Domain.Webhooks;
 using Nubabel.Store;
 
 namespace Nubabel.Projections;
@@ -21,6 +22,7 @@ public sealed class Consequences : IConsequences
         [Invitation.Kind] = Of<Invitation>,
         [Operator.Kind] = Of<Operator>,
         [User.Kind] = Of<User>,
+        [Webhook.Kind] = Of<Webhook>,
     };
 
     public static Consequences All { get; } = new();

@@ -256,7 +256,7 @@ public static class Handling
         }
     }
 
-    private static Actor ParseActor(string actor)
+    internal static Actor ParseActor(string actor)
     {
         var colon = actor.IndexOf(':', StringComparison.Ordinal);
         return new Actor(actor[..colon], actor[(colon + 1)..]);

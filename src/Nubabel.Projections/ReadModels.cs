@@ -7,6 +7,7 @@ using Nubabel.Projections.Jobs;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
+using Nubabel.Projections.Webhooks;
 using Nubabel.Store;
 
 namespace Nubabel.Projections;
@@ -24,5 +25,6 @@ public static class ReadModels
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
         .Documents<SessionList, SessionRow>()
+        .Documents<WebhookSourceList, WebhookSourceRow>()
         .Documents<UnknownAliases, UnknownAlias>(platform: true);
 }

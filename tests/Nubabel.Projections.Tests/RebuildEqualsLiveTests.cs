@@ -12,6 +12,7 @@ using Nubabel.Domain.Projections;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
+using Nubabel.Domain.Webhooks;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -99,6 +100,7 @@ public sealed class RebuildEqualsLiveTests
             for (var i = 0; i < 8; i++) await Member(journal, i);
             await ApiKeys(journal, 0);
             await Jobs(journal);
+            await Webhooks(journal, await Seal("{}"));
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
@@ -167,6 +169,20 @@ public sealed class RebuildEqualsLiveTests
             var guard = New<SignInGuard>();
             Command<SignInGuard>[] attempts = [new FailSignIn(2, 900), new FailSignIn(2, 900, 0, Streams.Of(user)), new ClearSignIns()];
             foreach (var attempt in attempts) await journal.Handle(guard, attempt, ct);
+        }
+
+        private static async Task Webhooks(Journal journal, Personal payload)
+        {
+            var ct = CancellationToken.None;
+            for (var i = 0; i < 3; i++)
+            {
+                var source = New<WebhookSource>();
+                await journal.Create(source, new AddWebhookSource(ProviderName.Parse("github"), WebhookPreset.Github, "s0", "p0", i == 0 ? null : SourceName.Parse("shop")), ct);
+                if (i > 0) await journal.Handle(source, new RotateWebhookSource(0, "s1", "p1", 60), ct);
+                if (i > 1) await journal.Handle(source, new RemoveWebhookSource(), ct);
+                var webhook = New<Webhook>();
+                Assert.Equal(Streams.Of(webhook), await journal.WriteDown<Webhook>(webhook, new ReceiveWebhook(ProviderName.Parse("github"), payload, 2, source), ct));
+            }
         }
 
         private static async Task ApiKeys(Journal journal, int slot)

@@ -194,7 +194,7 @@ public sealed partial class DeliveryTests
     [GeneratedRegex(@"(?<=^ENV .*)\b([A-Z_]+)=", RegexOptions.Multiline)] private static partial Regex ImageVariable();
     [GeneratedRegex(@"^(?:CMD|HEALTHCHECK .* CMD) \[(?:""dotnet"", ""nubabel.dll"", )?""(\w+)""\]$", RegexOptions.Multiline)] private static partial Regex ImageVerb();
     [GeneratedRegex(@"^COPY (?!--from)(.+)$", RegexOptions.Multiline)] private static partial Regex CopiedFile();
-    [GeneratedRegex(@"^#?(\w+)=", RegexOptions.Multiline)] private static partial Regex ExampleKey();
+    [GeneratedRegex(@"^#?([\w<>]+)=", RegexOptions.Multiline)] private static partial Regex ExampleKey();
     [GeneratedRegex(@"^\./dev (\w+) ", RegexOptions.Multiline)] private static partial Regex HelpVerb();
     [GeneratedRegex(@"(?:`|^ *)\./dev ([a-z]+)\b", RegexOptions.Multiline)] private static partial Regex DevVerb();
     [GeneratedRegex(@"(?:`nubabel|nubabel\.dll|\./dev nubabel) ([a-z]+)\b")] private static partial Regex CommandLineVerb();

@@ -20,6 +20,12 @@ public sealed record Access(string? Permission, bool EvenEnded = false, string? 
 /// <summary>A route that no rate limit keeps away from: a load balancer must always hear how a node is.</summary>
 public sealed record Unlimited;
 
+/// <summary>
+/// A route whose caller shows a signature of the body instead of a credential: it is metered by who signs, once that is certain, and an <c>Idempotency-Key</c>, which is not
+/// signed, means nothing to it.
+/// </summary>
+public sealed record SignedRoute;
+
 /// <summary>The caller is known and may not.</summary>
 public static class PermissionDenied
 {
@@ -47,6 +53,9 @@ public static class AccessRoutes
 
     /// <summary>Never answered with 429, and never counted.</summary>
     public static TBuilder WithoutRateLimit<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Unlimited());
+
+    /// <summary>The caller is whoever has signed the body.</summary>
+    public static TBuilder SignedByProvider<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new SignedRoute());
 
     /// <summary>Open to anybody.</summary>
     public static TBuilder Anonymous<TBuilder>(this TBuilder route) where TBuilder : IEndpointConventionBuilder => route.WithMetadata(new Access(null));

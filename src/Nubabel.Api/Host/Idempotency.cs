@@ -27,7 +27,7 @@ public sealed class Idempotency(Node node)
     public async Task Invoke(HttpContext context, RequestDelegate next)
     {
         var request = context.Request;
-        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || IdempotencyKeys.Of(request) is not { } key)
+        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || context.GetEndpoint()?.Metadata.GetMetadata<SignedRoute>() is not null || IdempotencyKeys.Of(request) is not { } key)
         {
             await next(context);
             return;

@@ -30,4 +30,7 @@ public sealed record Limits
 
     /// <summary>Wrong credentials of one address.</summary>
     public Allowance WrongCredentials { get; init; } = new(300, 300);
+
+    /// <summary>Webhooks of one source.</summary>
+    public Allowance Webhooks { get; init; } = new(1200, 300);
 }

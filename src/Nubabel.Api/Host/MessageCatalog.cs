@@ -1,5 +1,6 @@
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Jobs;
+using Nubabel.Api.Webhooks;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -26,12 +27,30 @@ public static class MessageCatalog
             QueueOptions.Orchestration("jobs") with { Lease = TimeSpan.FromSeconds(30), Concurrency = 8, ParksKey = false },
             // What reads or writes very much: a few at a time, and not forever.
             QueueOptions.Orchestration("long-jobs") with { Lease = TimeSpan.FromSeconds(30), Concurrency = 2, InHand = 8, TimeLimit = TimeSpan.FromHours(1), Attempts = 4, ParksKey = false },
+            // Whatever a product does with them: each for itself, so that nothing waits behind one that takes long, and for a day before a person has to look.
+            QueueOptions.Fast("webhooks") with
+            {
+                Lanes = 0,
+                InHand = 32,
+                ParksKey = false,
+                TimeLimit = TimeSpan.FromMinutes(1),
+                Attempts = 11,
+                Backoff = new Backoff(default, default)
+                {
+                    Steps =
+                    [
+                        TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(30),
+                        TimeSpan.FromHours(1), TimeSpan.FromHours(2), TimeSpan.FromHours(4), TimeSpan.FromHours(8),
+                    ],
+                },
+            },
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
             new MessageType("job", typeof(JobMessage), "jobs"),
             new MessageType("long-job", typeof(LongJobMessage), "long-jobs"),
             new MessageType("job-given-up", typeof(JobGivenUp), "jobs"),
+            new MessageType("webhook", typeof(WaitingWebhook), "webhooks"),
         ],
         StoredJson.Options);
 

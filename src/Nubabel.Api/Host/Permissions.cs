@@ -46,6 +46,8 @@ public static class Permissions
         new("jobs:write", "cancel the jobs that one has started", Everyone, ForKeys: true),
         new("jobs:read-all", "see the organization's jobs", Admins, ForKeys: true),
         new("jobs:write-all", "cancel the organization's jobs", Admins, ForKeys: true),
+        new("webhooks:read", "see the sources of webhooks, with their addresses", Admins, ForKeys: true),
+        new("webhooks:write", "add and remove sources of webhooks, replace their secrets", Admins, ForKeys: true),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 

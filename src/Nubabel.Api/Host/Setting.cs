@@ -51,12 +51,20 @@ public sealed record Setting(string Name, string Type, string Default, bool Secr
         new(name, "connection string or postgres:// URL", "(none)", true, description,
             text => ConnectionText.TryParse(text, out _) ? null : "a connection string of Npgsql or a postgres:// URL");
 
+    /// <summary>A key for each of many: its name ends in what stands between angle brackets.</summary>
+    public static Setting Family(string name, string description, bool secret = false, string[]? choices = null) =>
+        new(name, choices is null ? "text" : string.Join(" | ", choices), "(none)", secret, description,
+            text => choices is null || choices.Contains(text, StringComparer.Ordinal) ? null : "one of " + string.Join(", ", choices))
+        { IsList = true };
+
     public static Setting Matching(string name, string type, string @default, string description, Func<string, bool> fits) =>
         new(name, type, @default, false, description, text => fits(text) ? null : type);
 
     /// <summary>The values in a configuration: one, or of a list those under <c>:0</c>, <c>:1</c> … or between commas.</summary>
     internal IReadOnlyList<string> In(IConfiguration configuration)
     {
+        if (Name.IndexOf('<', StringComparison.Ordinal) is > 0 and var end)
+            return [.. configuration.AsEnumerable().Where(p => p.Key.StartsWith(Name[..end], StringComparison.OrdinalIgnoreCase) && !string.IsNullOrEmpty(p.Value)).Select(p => p.Value!)];
         var text = configuration[Name] ?? (Alias is null ? null : configuration[Alias]);
         if (!IsList) return string.IsNullOrEmpty(text) ? [] : [text];
         var children = configuration.GetSection(Name).GetChildren().Select(c => c.Value ?? "");

@@ -71,11 +71,13 @@ public sealed partial record Settings
                 Organization = new(values.Number(OrganizationRate), values.Number(OrganizationBurst)),
                 Address = new(values.Number(AddressRate), values.Number(AddressBurst)),
                 WrongCredentials = new(values.Number(WrongRate), Math.Max(1, values.Number(WrongRate))),
+                Webhooks = new(values.Number(WebhookRate), values.Number(WebhookBurst)),
             },
             TrustedNetworks = [.. TrustedProxies.In(values.Configuration).Select(IPNetwork.Parse)],
             RememberedBytes = (long)values.Number(Remembered) << 20,
             DaemonEnabled = values.Text(Daemon) != "false",
             Mail = MailOf(values, issuer, errors),
+            Providers = ProvidersOf(values.Configuration, errors),
         };
     }
 

@@ -49,6 +49,12 @@ public sealed partial record Settings
     private static readonly Setting AddressRate = Rate("Limits:AddressRequestsPerMinute", 300, "Requests per minute without a credential from one address (of IPv6, from one /64); 0: no limit.");
     private static readonly Setting AddressBurst = Number("Limits:AddressBurst", 1, 1_000_000, 300, "How many of them may come at once.");
     private static readonly Setting WrongRate = Rate("Limits:WrongCredentialsPerMinute", 300, "Wrong credentials per minute from one address that are answered with 401, then with 429; 0: no limit.");
+    private static readonly Setting WebhookRate = Rate("Limits:WebhookRequestsPerMinute", 1200, "Webhooks per minute of each source, and of each provider of the platform; 0: no limit.");
+    private static readonly Setting WebhookBurst = Number("Limits:WebhookBurst", 1, 1_000_000, 300, "How many of them may come at once.");
+    private static readonly Setting WebhookSecrets = Family("WEBHOOK_SECRET_<PROVIDER>", "The secret of a provider whose webhooks the platform takes at `/api/webhooks/<provider>`; hyphens of its name are underscores.", secret: true);
+    private static readonly Setting WebhookPrevious = Family("WEBHOOK_SECRET_PREVIOUS_<PROVIDER>", "The secret before it, while both count.", secret: true);
+    private static readonly Setting WebhookPresets = Family("WEBHOOK_PRESET_<PROVIDER>", "How it signs: `default`, `standard`, `github`, `stripe` or `slack`; where it is not said, what its name stands for, or `default`.",
+        choices: [.. Enum.GetNames<Domain.Webhooks.WebhookPreset>().Select(n => n.ToLowerInvariant())]);
     private static readonly Setting TrustedProxies = Networks("Proxy:TrustedNetworks", "Networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, separated by commas.");
     private static readonly Setting MailHost = Text("Mail:Host", "(none)", "The mail server. Without one Development writes mail to files under `NUBABEL_DATA`, and elsewhere none is sent.");
     private static readonly Setting MailPort = Number("Mail:Port", 1, 65_535, 587, "Its port; with `tls` usually 465.");
@@ -67,6 +73,7 @@ public sealed partial record Settings
         TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, OrganizationsGrace, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow,
         UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Remembered, Daemon,
         MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase,
+        WebhookRate, WebhookBurst, WebhookSecrets, WebhookPrevious, WebhookPresets,
     ];
 
     public required string EnvironmentStamp { get; init; }

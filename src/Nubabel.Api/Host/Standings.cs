@@ -9,7 +9,7 @@ using Nubabel.Store;
 namespace Nubabel.Api.Host;
 
 /// <summary>
-/// What is true now of those who call: the role and status of accounts, keys and organizations. A token says only what was true when it was issued, so
+/// What is true now of those who call: the role and status of accounts, keys, organizations and sources of webhooks. A token says only what was true when it was issued, so
 /// each request is held against this. A node loads a state from its stream when it first needs it and keeps it until the live tail shows a new event
 /// of that stream; so a change counts on every node as soon as it is visible, and no read model takes part.
 /// </summary>
@@ -25,7 +25,8 @@ public sealed class Standings(Node node) : ITailSubscriber
 
     public IReadOnlyCollection<string> Aliases { get; } =
         [.. EventCatalog.All.Select(e => e.Alias).Where(a => a.StartsWith("user_", StringComparison.Ordinal) || a.StartsWith("organization_", StringComparison.Ordinal)
-            || a.StartsWith("operator_", StringComparison.Ordinal) || a.StartsWith("api_key_", StringComparison.Ordinal))];
+            || a.StartsWith("operator_", StringComparison.Ordinal) || a.StartsWith("api_key_", StringComparison.Ordinal)
+            || a.StartsWith("webhook_source_", StringComparison.Ordinal))];
 
     /// <summary>The state of a stream, as fresh as the tail. An id that names nothing gives the initial state, which is not kept.</summary>
     public async ValueTask<T> Of<T>(string tenant, Id<T> id) where T : IAggregate<T>

@@ -23,8 +23,8 @@ public sealed class AuditTrail : IRows<AuditRow>
     /// <summary>How far back in its stream an entry looks for the value that an event replaced, in events.</summary>
     private const int BeforeWithin = 200;
 
-    /// <summary>Members of events that are nobody's to read: hashes of secrets and look-up keys.</summary>
-    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "secretHash", "tokenHash"];
+    /// <summary>Members of events that the trail does not show: secrets, hashes of them, look-up keys, and what strangers have sent, which may be a megabyte.</summary>
+    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "payload", "sealedSecret", "secretHash", "tokenHash", "twinHash"];
 
     // A reason belongs to its event alone: that of another one was not replaced by it.
     private static readonly string[] NotBefore = [.. Hidden, "reason"];

@@ -22,6 +22,9 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
     /// <summary>How many sealed texts a node keeps; one more takes the place of another.</summary>
     private const int RecentSeals = 4096;
 
+    /// <summary>A longer text is not kept: addresses and agents are short, and letters and webhooks are sealed once.</summary>
+    private const int LongestRecent = 512;
+
     private static readonly TimeSpan CacheFor = TimeSpan.FromSeconds(60);
     private readonly ConcurrentDictionary<(string Tenant, string Subject), (byte[]? Key, long Until)> cache = new();
 
@@ -34,6 +37,7 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
     {
         if (!TryCached(tenant, subject, out var key)) key = await FindOrMake(tenant, subject, ct);
         if (key is null) throw new SubjectErased(subject);
+        if (plain.Length > LongestRecent) return Seal(tenant, subject, plain, key);
         var place = (uint)HashCode.Combine(tenant, subject, plain) % RecentSeals;
         // The same key object, so that what is kept here lives no longer than the key does in the cache.
         if (recent[place] is { } known && ReferenceEquals(known.Key, key) && known.Plain == plain && known.Subject == subject && known.Tenant == tenant) return known.Text;

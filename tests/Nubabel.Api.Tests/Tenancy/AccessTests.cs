@@ -14,7 +14,7 @@ public sealed class AccessTests
     [
         "GET /.well-known/jwks.json", "GET /api/permissions", "GET /health", "GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json",
         "POST /admin/auth/refresh", "POST /admin/auth/sign-in", "POST /api/auth/password-reset", "POST /api/auth/password-reset/confirm", "POST /api/auth/refresh", "POST /api/auth/sign-in",
-        "POST /api/invitations/accept", "POST /api/signup",
+        "POST /api/invitations/accept", "POST /api/signup", "POST /api/webhooks/{provider}", "POST /api/webhooks/{provider}/{address}",
     ];
 
     [Fact]

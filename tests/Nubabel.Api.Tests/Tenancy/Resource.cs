@@ -36,8 +36,12 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["GET /api/api-keys/{id}"] = new(ApiKey, Personal: false),
         ["DELETE /api/api-keys/{id}"] = new(ApiKey, Personal: false),
         ["POST /api/api-keys/{id}/rotation"] = new(ApiKey, new { overlapSeconds = 60 }, Personal: false),
+        ["GET /api/webhook-sources/{id}"] = new(WebhookSource, Personal: false),
+        ["DELETE /api/webhook-sources/{id}"] = new(WebhookSource, Personal: false),
+        ["POST /api/webhook-sources/{id}/rotation"] = new(WebhookSource, new { overlapSeconds = 60 }, Personal: false),
     };
 
+    private const string Signed = "an address that a signature opens, whoever calls";
     private const string OperatorKey = "an operators' key, which is the platform's";
     private const string Tenant = "an organization, which operators see and its members do not";
     private const string ReadModel = "a read model of this build";
@@ -46,6 +50,8 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
+        ["POST /api/webhooks/{provider}"] = Signed,
+        ["POST /api/webhooks/{provider}/{address}"] = Signed,
         ["GET /api/admin/projections/{name}"] = ReadModel,
         ["PUT /api/admin/projections/{name}/pause"] = ReadModel,
         ["DELETE /api/admin/projections/{name}/pause"] = ReadModel,
@@ -105,6 +111,13 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         var job = new Id<Job>(Guid.CreateVersion7());
         await owner.Api.Services.GetRequiredService<Node>().Journal(owner.Id, new Origin($"user:{owner.User}")).Create(job, new StartJob(JobKind.Parse("test")), CancellationToken.None);
         return job.ToString();
+    }
+
+    private static async Task<string> WebhookSource(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/webhook-sources", new { provider = "github" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }
 
     private static async Task<string> Session(TestTenant owner) => (await owner.SignIn()).Session;

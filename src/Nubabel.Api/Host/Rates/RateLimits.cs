@@ -8,13 +8,14 @@ namespace Nubabel.Api.Host.Rates;
 /// How many requests are let in. Whoever shows a valid credential spends the allowance of the user or key, then the organization's, before anything is
 /// looked up, remembered or done; whoever shows none, where none is needed, spends the address's. Wrong credentials spend an allowance of the address
 /// that nothing else depends on: nobody can use up another's limit without a credential, and a right one is never refused for the wrong ones beside it.
+/// A webhook's signature counts as its credential, and spends the allowance of its source.
 /// </summary>
 public sealed class RateLimits
 {
     private readonly Limits limits;
     private readonly Standings standings;
     private readonly AddressKeys addresses;
-    private readonly Meters people, organizations, anonymous, wrong;
+    private readonly Meters people, organizations, anonymous, wrong, senders;
 
     public RateLimits(Node node, Settings settings, Standings standings)
     {
@@ -25,7 +26,7 @@ public sealed class RateLimits
         // Since the start, by the clock that is never set: a limit must not care what time it is.
         var start = node.Time.GetTimestamp();
         long Clock() => node.Time.GetElapsedTime(start).Ticks;
-        All = [people = new("user", Clock), organizations = new("organization", Clock), anonymous = new("address", Clock), wrong = new("credential", Clock)];
+        All = [people = new("user", Clock), organizations = new("organization", Clock), anonymous = new("address", Clock), wrong = new("credential", Clock), senders = new("webhook", Clock)];
     }
 
     /// <summary>In the order in which notes to other nodes number them.</summary>
@@ -40,7 +41,9 @@ public sealed class RateLimits
             await next(context);
             return;
         }
-        var isOpen = endpoint?.Metadata.GetMetadata<Access>()?.Permission is null;
+        // Before its body is read, a signed request is nobody's: an address that many share must not be shut by those who sign wrongly.
+        var isSigned = endpoint?.Metadata.GetMetadata<SignedRoute>() is not null;
+        var isOpen = !isSigned && endpoint?.Metadata.GetMetadata<Access>()?.Permission is null;
         if (isOpen && Refusal(context, anonymous, Address(), limits.Address) is { } tooMany)
         {
             // Where the address has spent its wrong credentials too, that is what it is told.
@@ -55,6 +58,11 @@ public sealed class RateLimits
         {
             if (Refusal(context, wrong, Address(), limits.WrongCredentials) is not { } spent) throw;
             await Problems.Write(context, TooManyWrong(spent));
+        }
+        catch (Problem problem) when (isSigned && problem.Status is >= 400 and < 500 and not StatusCodes.Status429TooManyRequests)
+        {
+            if (Refusal(context, anonymous, Address(), limits.Address) is not { } spent) throw;
+            await Problems.Write(context, spent);
         }
 
         // A keyed hash, which most requests need none of.
@@ -78,6 +86,13 @@ public sealed class RateLimits
         if (refusal is null) return true;
         await Problems.Write(context, refusal);
         return false;
+    }
+
+    /// <summary>Lets the sender of a webhook in, whose signature was found good.</summary>
+    /// <exception cref="Problem">429.</exception>
+    public void AdmitSender(HttpContext context, Guid sender)
+    {
+        if (Refusal(context, senders, KeyOf(sender), limits.Webhooks) is { } refusal) throw refusal;
     }
 
     /// <summary>Spends one request, and says so on the answer; why not, where there is none left.</summary>
