@@ -19,7 +19,7 @@ public static class WebhooksApi
 
     private static void Said(RouteHandlerBuilder route, string what) => route.Anonymous().SignedByProvider().Answers200<TakenWebhook>()
         .WithDescription($"{what} The body is whatever the provider sends; the headers that sign it are those of its preset. Any repetition is answered like the first.")
-        .WithExample(response: Example)
+        .WithExample("""{"id":"evt_7","type":"invoice.paid"}""", Example)
         .WithMetadata(new AcceptsMetadata(["*/*"], typeof(JsonElement), isOptional: true));
 
     private static Task<IResult> Receive(string provider, HttpContext http, RequestScope scope, Intake intake, CancellationToken ct) => intake.Take(http, scope, provider, null, ct);
