@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.Metadata;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
 
@@ -11,9 +13,14 @@ public static class WebhooksApi
     public static void MapWebhooks(this IEndpointRouteBuilder app)
     {
         var webhooks = app.MapGroup("/api/webhooks").WithTags("Webhooks");
-        webhooks.MapPost("/{provider}", Receive).Anonymous().SignedByProvider().Answers200<TakenWebhook>().WithExample(response: Example);
-        webhooks.MapPost("/{provider}/{address}", ReceiveFor).Anonymous().SignedByProvider().Answers200<TakenWebhook>().WithExample(response: Example);
+        Said(webhooks.MapPost("/{provider}", Receive), "A webhook of a provider of the platform.");
+        Said(webhooks.MapPost("/{provider}/{address}", ReceiveFor), "A webhook of an organization's source, at the path that `/api/webhook-sources` shows.");
     }
+
+    private static void Said(RouteHandlerBuilder route, string what) => route.Anonymous().SignedByProvider().Answers200<TakenWebhook>()
+        .WithDescription($"{what} The body is whatever the provider sends; the headers that sign it are those of its preset. Any repetition is answered like the first.")
+        .WithExample("""{"id":"evt_7","type":"invoice.paid"}""", Example)
+        .WithMetadata(new AcceptsMetadata(["*/*"], typeof(JsonElement), isOptional: true));
 
     private static Task<IResult> Receive(string provider, HttpContext http, RequestScope scope, Intake intake, CancellationToken ct) => intake.Take(http, scope, provider, null, ct);
 

@@ -42,9 +42,10 @@ public sealed class DocumentTests
         var endpoints = api.Services.GetRequiredService<Microsoft.AspNetCore.Routing.EndpointDataSource>().Endpoints;
         var types = endpoints.SelectMany(e => e.Metadata.OfType<Microsoft.AspNetCore.Http.Metadata.IAcceptsMetadata>()).Select(a => a.RequestType!).Distinct().ToArray();
         Assert.NotEmpty(types);
-        Assert.All(types, type => Assert.NotNull(JsonSerializer.Deserialize(Samples.Of(type)!.ToJsonString(), type, Api.Host.Json.Options)));
+        // What providers send is theirs, and read by nobody here.
+        Assert.All(types.Where(type => type != typeof(JsonElement)), type => Assert.NotNull(JsonSerializer.Deserialize(Samples.Of(type)!.ToJsonString(), type, Api.Host.Json.Options)));
         foreach (var operation in (await Served())["paths"]!.AsObject().SelectMany(p => p.Value!.AsObject()).Select(o => o.Value!).Where(o => o["requestBody"] is not null))
-            Assert.True(operation["requestBody"]!["content"]!["application/json"]!["example"] is not null, (string)operation["operationId"]!);
+            Assert.True(operation["requestBody"]!["content"]!.AsObject().All(c => c.Value!["example"] is not null), (string)operation["operationId"]!);
     }
 
     [Fact]

@@ -53,7 +53,7 @@ internal static class Operations
 
     /// <summary>One resource of a tenant, which has a version; not a page, and not what operators see of the system.</summary>
     private static bool IsConditional(OpenApiOperation operation, string path, IList<object> endpoint) =>
-        path.StartsWith("api/", StringComparison.Ordinal) && !path.StartsWith("api/admin/", StringComparison.Ordinal) && !endpoint.OfType<PagingMetadata>().Any()
+        path.StartsWith("api/", StringComparison.Ordinal) && !path.StartsWith("api/admin/", StringComparison.Ordinal) && !endpoint.OfType<PagingMetadata>().Any() && !endpoint.OfType<SignedRoute>().Any()
         && operation.Responses?.Any(r => r.Key.StartsWith('2') && r.Value.Content?.Count > 0) == true;
 
     /// <summary>Parameters whose type is a value type of ours: strings for the framework, more than that for a client.</summary>
@@ -94,6 +94,7 @@ internal static class Operations
         string[] headers = method switch
         {
             "GET" or "HEAD" => conditional ? ["If-None-Match", RequestIds.Header] : endpoint.OfType<PagingMetadata>().Any() ? [Positions.MinimumHeader, RequestIds.Header] : [RequestIds.Header],
+            "POST" when endpoint.OfType<SignedRoute>().Any() => [RequestIds.Header],
             "POST" => [IdempotencyKeys.Header, RequestIds.Header],
             _ => [IdempotencyKeys.Header, "If-Match", RequestIds.Header],
         };
@@ -115,7 +116,7 @@ internal static class Operations
             if (paged) names.Add("Link");
             if (conditional) names.Add("ETag");
             if (status == "201") names.Add("Location");
-            if (method is not ("GET" or "HEAD")) names.Add(Positions.Header);
+            if (method is not ("GET" or "HEAD") && !endpoint.OfType<SignedRoute>().Any()) names.Add(Positions.Header);
             if (!endpoint.OfType<Unlimited>().Any()) names.AddRange([RateHeaders.Header, RateHeaders.PolicyHeader]);
             response.Headers = names.ToDictionary(n => n, n => (IOpenApiHeader)new OpenApiHeaderReference(n, document));
         }
