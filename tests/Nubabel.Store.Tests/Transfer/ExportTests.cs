@@ -99,6 +99,27 @@ public sealed class ExportTests : IAsyncLifetime
         Assert.Equal(await database.Scalar<string>(Transfers.Everything), await other.Scalar<string>(Transfers.Everything));
     }
 
+    /// <summary>PostgreSQL keeps what is nested deeper than programs like to go, and another program may write it.</summary>
+    [Fact]
+    public async Task What_is_nested_very_deeply_goes_out_and_in_and_an_export_goes_on_behind_it()
+    {
+        const int Depth = 6_000;
+        await log.AppendRaw(TallyLog.NewStream(), "tally_deep", new string('[', Depth) + """{"a":"\u00e9\ud83d\ude00","s":{"$p":1,"s":"deep","c":"AAAA"}}""" + new string(']', Depth));
+        var whole = await database.Export();
+        Assert.Equal(("deep", 1L), (Assert.Single((await Transfers.Check(whole)).Subjects).Subject, (await Transfers.Check(whole)).End.Events));
+        var path = Path.GetTempFileName();
+        await System.IO.File.WriteAllTextAsync(path, whole[..(whole.IndexOf("{\"end\"", StringComparison.Ordinal))]);
+        await using (var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite))
+        await using (var export = await EventExport.Resume(database.Daemon, file, default))
+            Assert.Equal(1, (await export.Run(new LogSelection(), "main", null, false, _ => { }, default)).Resumed);
+        Assert.Equal(whole, await System.IO.File.ReadAllTextAsync(path));
+        System.IO.File.Delete(path);
+
+        await using var other = await EngineDatabase.Create();
+        Assert.Equal(1, (await other.Import(whole, new ImportWish(EraseMissingKeys: true))).Written);
+        Assert.Equal(await database.Scalar<string>(Transfers.Everything), await other.Scalar<string>(Transfers.Everything));
+    }
+
     [Fact]
     public async Task Nothing_beyond_the_mark_is_exported_and_nothing_below_it_is_missing()
     {
