@@ -39,8 +39,9 @@ public sealed class Consequences : IConsequences
     {
         ArgumentNullException.ThrowIfNull(e);
         if (e.Type != "organization_founded" || e.Stream != $"{Organization.Kind}-{e.Tenant}") return null;
-        using var data = JsonDocument.Parse(e.Data);
-        return data.RootElement.TryGetProperty("slug", out var slug) && slug.ValueKind == JsonValueKind.String ? slug.GetString() : null;
+        // Another program may have written anything under this alias.
+        using var data = JsonDocument.Parse(e.Data, new JsonDocumentOptions { MaxDepth = 100_000 });
+        return data.RootElement.ValueKind == JsonValueKind.Object && data.RootElement.TryGetProperty("slug", out var slug) && slug.ValueKind == JsonValueKind.String ? slug.GetString() : null;
     }
 
     /// <summary><c>api-key</c> of <c>api-key-0198…</c></summary>

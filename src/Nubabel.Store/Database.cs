@@ -8,6 +8,9 @@ namespace Nubabel.Store;
 /// </summary>
 public sealed class Database : IAsyncDisposable
 {
+    /// <summary>What long histories may weigh together while they are read, in bytes.</summary>
+    private const long MostReading = 128L << 20;
+
     private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon, long remembered) =>
         (Shard, Api, Daemon, Commits, Histories) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()), new Histories(remembered));
 
@@ -19,6 +22,9 @@ public sealed class Database : IAsyncDisposable
 
     /// <summary>What this node remembers of the shard's streams.</summary>
     public Histories Histories { get; }
+
+    /// <summary>What is being read of histories right now.</summary>
+    internal HistoryReads Reads { get; } = new(MostReading);
 
     /// <summary>Where this node's commits to the shard meet.</summary>
     internal Coalescer Commits { get; }

@@ -10,10 +10,7 @@ public sealed class Histories(long mostBytes = Histories.MostBytes)
     /// <summary>What they may weigh where nothing else is said.</summary>
     public const long MostBytes = 64L << 20;
 
-    /// <summary>A longer history is not kept: one stream would push out hundreds.</summary>
-    public const int Longest = 500;
-
-    /// <summary>For the same reason none that weighs more than this part of the whole.</summary>
+    /// <summary>A history that weighs more than this part of the whole is not kept: one stream would push out thousands.</summary>
     private const int HeaviestPart = 8;
 
     private readonly object gate = new();
@@ -43,7 +40,7 @@ public sealed class Histories(long mostBytes = Histories.MostBytes)
     public void Keep(string tenant, string stream, IReadOnlyList<Recorded> history)
     {
         if (history.Count == 0 || history[0].Version != 1 || history[^1].Version != history.Count) return;
-        var weight = history.Count > Longest ? long.MaxValue : WeightOf(history);
+        var weight = WeightOf(history);
         lock (gate)
         {
             if (kept.TryGetValue((tenant, stream), out var node))

@@ -46,7 +46,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     {
         var histories = database.Histories;
         var known = streams.Where(s => until(s) == Until.End).Select(s => (Stream: s, History: histories.Find(tenant, s))).Where(k => k.History is not null).ToDictionary(k => k.Stream, k => k.History!);
-        var read = new Dictionary<string, IReadOnlyList<Recorded>>(await ReadStream.Read(database.Api, types, tenant, streams, until, ct, s => known.GetValueOrDefault(s)?[^1].Version ?? 0));
+        var read = new Dictionary<string, IReadOnlyList<Recorded>>(await ReadStream.Read(database, types, tenant, streams, until, ct, s => known.GetValueOrDefault(s)?[^1].Version ?? 0));
         List<string> contradicted = [];
         foreach (var (stream, history) in known)
         {
@@ -57,7 +57,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
         if (contradicted.Count > 0)
         {
             foreach (var stream in contradicted) histories.Forget(tenant, stream);
-            foreach (var (stream, history) in await ReadStream.Read(database.Api, types, tenant, contradicted, _ => Until.End, ct)) read[stream] = history;
+            foreach (var (stream, history) in await ReadStream.Read(database, types, tenant, contradicted, _ => Until.End, ct)) read[stream] = history;
         }
         foreach (var stream in streams)
             if (until(stream) == Until.End) histories.Keep(tenant, stream, read[stream]);

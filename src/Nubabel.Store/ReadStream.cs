@@ -27,14 +27,15 @@ internal static class ReadStream
     /// <summary>Reads several streams of one tenant in one round trip, each in order. A stream without events has an empty list.</summary>
     /// <param name="from">The first version wanted of each; all where it is left out.</param>
     /// <exception cref="UnreadableEvent">One of the events wanted cannot be read.</exception>
+    /// <exception cref="TooMuchHistory">They are long, and so are others that are being read.</exception>
     public static Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
-        NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct,
-        Func<string, long>? from = null) => SecondTry.Of(() => ReadOnce(source, types, tenant, streams, until, from, ct));
+        Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct,
+        Func<string, long>? from = null) => SecondTry.Of(() => ReadOnce(database, types, tenant, streams, until, from, ct));
 
     private static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> ReadOnce(
-        NpgsqlDataSource source, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, Func<string, long>? from, CancellationToken ct)
+        Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, Func<string, long>? from, CancellationToken ct)
     {
-        await using var batch = source.CreateBatch();
+        await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
         foreach (var stream in streams)
         {
@@ -46,6 +47,7 @@ internal static class ReadStream
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = from?.Invoke(stream) ?? 0 });
             batch.BatchCommands.Add(command);
         }
+        using var room = database.Reads.Begin();
         await using var reader = await batch.ExecuteReaderAsync(ct);
         var result = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
         foreach (var stream in streams)
@@ -58,7 +60,9 @@ internal static class ReadStream
                 var (e, unreadable) = EventPages.Read(reader, types, out var size);
                 if (!u.Reaches(e)) break;
                 if (unreadable is not null) throw new UnreadableEvent(e, unreadable);
-                events.Add(e with { Weight = new Weight(size, e.Tenant.Length + e.Stream.Length + (e.Headers?.Length ?? 0)) });
+                var weight = new Weight(size, e.Tenant.Length + e.Stream.Length + (e.Headers?.Length ?? 0));
+                room.Add(weight.Bytes);
+                events.Add(e with { Weight = weight });
             }
             result[stream] = events;
         }

@@ -29,5 +29,5 @@ public static class Tally
         Append.Commit(database.Api, Types, new Envelope(tenant, "system:test", "request", null, null, Now()), appends, once, CancellationToken.None);
 
     public static async Task<IReadOnlyList<Recorded>> Read(this Database database, string tenant, string stream) =>
-        (await ReadStream.Read(database.Api, Types, tenant, [stream], _ => Until.End, CancellationToken.None))[stream];
+        (await ReadStream.Read(database, Types, tenant, [stream], _ => Until.End, CancellationToken.None))[stream];
 }

@@ -15,6 +15,10 @@ internal static class EventVerbs
 
     internal static Option<string?> ToOption() => new("--to") { Description = "The last position (a number, or as Nubabel-Position shows it), or a time: up to the first event that is younger." };
 
+    private const string NoTenant = "--tenant is the id of an organization, or *DEFAULT*.";
+
+    private static bool IsTenant(string? tenant) => tenant is null or Node.Platform || Guid.TryParseExact(tenant, "D", out _);
+
     private static Command Export()
     {
         var tenant = TenantOption("Only this organization's events (its id; *DEFAULT* for the platform's).");
@@ -55,8 +59,8 @@ internal static class EventVerbs
             fault = "--from is a position: a number, or as Nubabel-Position shows it.";
         else if (to is not null && !At.TryParse(to, node.Settings.Shard, out until))
             fault = "--to is a position, or an RFC 3339 time with an offset as in 2026-01-31T12:00:00Z.";
-        else if (tenant is not null && tenant != Node.Platform && !Guid.TryParseExact(tenant, "D", out _))
-            fault = "--tenant is the id of an organization, or *DEFAULT*.";
+        else if (!IsTenant(tenant))
+            fault = NoTenant;
         return fault.Length > 0 ? null : new LogSelection(tenant, first, until);
     }
 
@@ -87,6 +91,7 @@ internal static class EventVerbs
         {
             await using var node = await Opened.Open(ct);
             var wish = new ImportWish(parsed.GetValue(tenant), parsed.GetValue(keep), node.Settings.Shard, node.Node.Master.Fingerprint, parsed.GetValue(erase));
+            if (!IsTenant(wish.Tenant)) return Verbs.Fail(NoTenant);
             if (wish.KeepPositions && node.Settings.Owner is null) return Verbs.Fail("--keep-positions needs ConnectionStrings__NubabelOwner: the sequence is set by its owner.");
             return await WithFile(() => Import(node, parsed.GetValue(file)!, wish, parsed.GetValue(dry), ct));
         }));

@@ -25,6 +25,7 @@ internal static partial class Failures
         VersionMismatch mismatch => Of(mismatch),
         OutcomeUnknown => Problem.RetryLater("outcome.unknown",
             "The connection broke while the change was being committed. Retry with the same Idempotency-Key.", OutcomeRetryAfterSeconds),
+        TooMuchHistory => Problem.RetryLater("database.unavailable", "Too many long histories are being read right now.", DatabaseRetryAfterSeconds),
         UnreadableEvent => Problem.RetryLater("stream.unreadable", "The history of this resource holds something that cannot be read; an operator must see to it.", UnreadableRetryAfterSeconds),
         TooManyCommits => Problem.RetryLater("database.unavailable", "Too many changes wait for the database right now.", DatabaseRetryAfterSeconds),
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => new Problem("request.timeout", "A database statement ran too long."),

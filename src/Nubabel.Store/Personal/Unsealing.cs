@@ -61,17 +61,16 @@ public static class Unsealing
         return true;
     }
 
-    /// <summary>Adds the subjects of all personal values in a JSON value.</summary>
-    internal static void Subjects(JsonElement e, HashSet<string> subjects)
+    /// <summary>Adds the subjects of all personal values in a JSON value, however deep it is.</summary>
+    internal static void Subjects(JsonElement json, HashSet<string> subjects)
     {
-        if (e.ValueKind == JsonValueKind.Array)
+        var open = new Stack<JsonElement>([json]);
+        while (open.TryPop(out var e))
         {
-            foreach (var item in e.EnumerateArray()) Subjects(item, subjects);
-        }
-        else if (e.ValueKind == JsonValueKind.Object)
-        {
+            if (e.ValueKind == JsonValueKind.Array) foreach (var item in e.EnumerateArray()) open.Push(item);
+            if (e.ValueKind != JsonValueKind.Object) continue;
             if (IsSealed(e, out var subject, out _)) subjects.Add(subject);
-            else foreach (var member in e.EnumerateObject()) Subjects(member.Value, subjects);
+            else foreach (var member in e.EnumerateObject()) open.Push(member.Value);
         }
     }
 

@@ -32,8 +32,8 @@ internal static class EventFile
     public const string Format = "nubabel.events";
     public const int Version = 1;
 
-    /// <summary>PostgreSQL keeps no deeper ones either, by default.</summary>
-    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 1_000, AllowDuplicateProperties = false };
+    /// <summary>What PostgreSQL keeps must go out and in again, and it keeps what is nested more than ten thousand levels deep. So nothing here calls itself.</summary>
+    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 100_000, AllowDuplicateProperties = false };
 
     private const string Microseconds = "yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'";
 

@@ -58,7 +58,7 @@ internal sealed class LineMembers
         if (Find(name) is not { } found) return null;
         var json = found.GetRawText();
         // Only what is written by its number can be one of those.
-        if (json.Contains("\\u", StringComparison.Ordinal) && !Texts(found).All(IsKept))
+        if (json.Contains("\\u", StringComparison.Ordinal) && !IsKept(found))
             throw new BadEventFile(number, $"The member {name} holds U+0000 or half a surrogate pair, which PostgreSQL does not keep.");
         return json;
     }
@@ -66,6 +66,24 @@ internal sealed class LineMembers
     private JsonElement? Find(string name) => line.TryGetProperty(name, out var found) ? found : null;
 
     private BadEventFile Bad(string name, string expected) => new(number, $"The member {name} is not {expected}.");
+
+    /// <summary>Whether PostgreSQL keeps all texts in a value, names included; a broken one shows when it is asked for.</summary>
+    private static bool IsKept(JsonElement value)
+    {
+        var open = new Stack<JsonElement>([value]);
+        while (open.TryPop(out var next))
+        {
+            if (next.ValueKind == JsonValueKind.String && !IsKept(() => next.GetString()!)) return false;
+            if (next.ValueKind == JsonValueKind.Array) foreach (var item in next.EnumerateArray()) open.Push(item);
+            if (next.ValueKind != JsonValueKind.Object) continue;
+            foreach (var member in next.EnumerateObject())
+            {
+                if (!IsKept(() => member.Name)) return false;
+                open.Push(member.Value);
+            }
+        }
+        return true;
+    }
 
     private static bool IsKept(Func<string> text)
     {
@@ -78,13 +96,4 @@ internal sealed class LineMembers
             return false;
         }
     }
-
-    /// <summary>All texts in a value, names included; a broken one shows when it is asked for.</summary>
-    private static IEnumerable<Func<string>> Texts(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String => [() => value.GetString()!],
-        JsonValueKind.Array => value.EnumerateArray().SelectMany(Texts),
-        JsonValueKind.Object => value.EnumerateObject().SelectMany(m => Texts(m.Value).Prepend(() => m.Name)),
-        _ => [],
-    };
 }

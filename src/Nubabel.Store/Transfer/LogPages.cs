@@ -26,7 +26,9 @@ internal sealed class LogPages(NpgsqlDataSource daemon, string? tenant)
         var water = new HighWater(daemon);
         var began = TimeProvider.System.GetTimestamp();
         var mark = await water.Advance(ct);
-        while (water.Status.Waiting is not null && !(mark >= selection.To.Position) && TimeProvider.System.GetElapsedTime(began) < LongestWaitForMark)
+        // What was visible at the beginning is wanted; behind it there is always somebody at work.
+        var wanted = Math.Min(water.Status.HighestVisible, selection.To.Position ?? long.MaxValue);
+        while (mark < wanted && TimeProvider.System.GetElapsedTime(began) < LongestWaitForMark)
         {
             await Task.Delay(10, ct);
             mark = await water.Advance(ct);

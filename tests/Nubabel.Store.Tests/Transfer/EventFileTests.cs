@@ -61,6 +61,11 @@ public sealed class EventFileTests
     [InlineData("\"seq_id\":7", "\"seq_id\":7.5", "seq_id")]
     [InlineData("\"seq_id\":7", "\"seq_id\":7,\"seq_id\":8", "seq_id")]
     [InlineData("\"seq_id\":7", "\"seq_id\":6", "Position 6")]
+    [InlineData("\"seq_id\":7", "\"seq_id\":101", "not between 1 and 100")]
+    [InlineData("\"seq_id\":7", "\"seq_id\":99999999999999999999", "seq_id")]
+    [InlineData("\"stream_id\"", "\"tenant_id\":\"a,b\",\"stream_id\"", "tenant_id")]
+    [InlineData("\"stream_id\":\"tally-z\"", "\"stream_id\":\"\"", "stream_id")]
+    [InlineData(TallyLog.Tenant, "a,b", "comma")]
     [InlineData("\"version\":1", "\"version\":0", "begin at 1")]
     [InlineData("\"version\":1", "\"versions\":1", "versions")]
     [InlineData("\"type\":\"tally_raised\"", "\"type\":\"\"", "type")]
@@ -75,6 +80,13 @@ public sealed class EventFileTests
     [InlineData("tally-z\"", "tally-a\"", "contiguous")]
     public async Task A_value_that_cannot_be_kept_is_refused_by_line_and_name(string right, string wrong, string named) =>
         await Refused(Transfers.Line(7, "tally-z", 1).Replace(right, wrong, StringComparison.Ordinal), named);
+
+    [Fact]
+    public async Task An_event_of_another_tenant_than_the_first_line_says_is_refused()
+    {
+        var file = Transfers.File(Lines).Replace("\"version\":1,\"from\"", "\"version\":1,\"tenant\":\"0198aaaa-0000-7000-8000-000000000009\",\"from\"", StringComparison.Ordinal);
+        Assert.StartsWith("Line 2: The event is of", (await Assert.ThrowsAsync<BadEventFile>(() => Transfers.Check(file))).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task What_only_looks_like_U0000_is_taken() =>
