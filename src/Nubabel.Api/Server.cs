@@ -14,6 +14,7 @@ using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
 using Nubabel.Api.Members;
+using Nubabel.Api.Messages;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
@@ -133,10 +134,14 @@ public static class Server
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddSingleton<ProjectionActs>();
+        services.AddSingleton<LetterActs>();
         services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
-            .On<Mailing>(sp.GetRequiredService<Post>().Deliver));
+            .On<Mailing>(sp.GetRequiredService<Post>().Deliver)
+            .On<LetterOrder>(sp.GetRequiredService<LetterActs>().Handle)
+            .On<SweepOrder>(sp.GetRequiredService<LetterActs>().Handle));
         services.AddSingleton(sp => new MessageDaemon(
-            node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
+            node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
+            new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
     }
@@ -183,6 +188,7 @@ public static class Server
         app.MapProjections();
         app.MapParked();
         app.MapRebuilds();
+        app.MapDeadLetters();
         app.MapHealth();
         app.MapDocument();
     }

@@ -1,4 +1,5 @@
 using Nubabel.Api.Host.Mail;
+using Nubabel.Api.Messages;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -20,10 +21,16 @@ public static class MessageCatalog
                 {
                     Steps = [TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(20), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(30), TimeSpan.FromHours(1)],
                 },
+                // A mail server that was away for longer than that.
+                Replays = new AutomaticReplay(TimeSpan.FromHours(4), 2, [nameof(NotCarried), nameof(TimeoutException)]),
             },
+            // What operators have ordered: few, each for itself, and never given up for a database that is away for a while.
+            QueueOptions.Orchestration("operations") with { Concurrency = 4, Attempts = 20, ParksKey = false, Backoff = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10)) },
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
+            new MessageType("letter-order", typeof(LetterOrder), "operations"),
+            new MessageType("sweep-order", typeof(SweepOrder), "operations"),
         ],
         StoredJson.Options);
 

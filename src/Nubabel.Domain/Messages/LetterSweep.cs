@@ -8,8 +8,17 @@ namespace Nubabel.Domain.Messages;
 /// <param name="Cause">The kind of the last error.</param>
 /// <param name="From">Died at this time or later.</param>
 /// <param name="To">Died before this time.</param>
+/// <param name="State">For an export: only those that are <c>dead</c>, <c>replayed</c> or <c>discarded</c>. An act is about those that are dead.</param>
 public sealed record LetterSelection(
-    IReadOnlyList<Id<DeadLetterControl>>? Ids = null, string? Tenant = null, string? Queue = null, string? Type = null, string? Cause = null, DateTimeOffset? From = null, DateTimeOffset? To = null);
+    IReadOnlyList<Id<DeadLetterControl>>? Ids = null, string? Tenant = null, string? Queue = null, string? Type = null, string? Cause = null, DateTimeOffset? From = null, DateTimeOffset? To = null,
+    string? State = null)
+{
+    // By what it holds: a list alone would be equal to itself only.
+    public bool Equals(LetterSelection? other) => other is not null && (Ids is null ? other.Ids is null : other.Ids is not null && Ids.SequenceEqual(other.Ids))
+        && (Tenant, Queue, Type, Cause, From, To, State) == (other.Tenant, other.Queue, other.Type, other.Cause, other.From, other.To, other.State);
+
+    public override int GetHashCode() => HashCode.Combine(Ids?.Count, Tenant, Queue, Type, Cause, From, To);
+}
 
 /// <summary>What is done with many dead letters at once.</summary>
 [JsonConverter(typeof(SweepKindConverter))]
@@ -20,12 +29,13 @@ internal sealed class SweepKindConverter() : WordConverter<SweepKind>("letter_sw
 /// <summary>Dead letters are replayed, discarded or exported, as many as the selection holds for.</summary>
 /// <param name="Expected">How many these were when it was ordered.</param>
 /// <param name="Until">Letters that died later are not meant.</param>
-public sealed record LetterSweepStarted(SweepKind Kind, LetterSelection Selection, long Expected, DateTimeOffset Until, Reason? Reason = null) : Event<LetterSweep>;
+/// <param name="Opened">Personal values are opened for it.</param>
+public sealed record LetterSweepStarted(SweepKind Kind, LetterSelection Selection, long Expected, DateTimeOffset Until, Reason? Reason = null, bool Opened = false) : Event<LetterSweep>;
 
 /// <param name="Done">How many letters were replayed, discarded or exported.</param>
 public sealed record LetterSweepEnded(long Done) : Event<LetterSweep>;
 
-public sealed record StartSweep(SweepKind Kind, LetterSelection Selection, long Expected, DateTimeOffset Until, Reason? Reason = null) : Command<LetterSweep>;
+public sealed record StartSweep(SweepKind Kind, LetterSelection Selection, long Expected, DateTimeOffset Until, Reason? Reason = null, bool Opened = false) : Command<LetterSweep>;
 public sealed record EndSweep(long Done) : Command<LetterSweep>;
 
 /// <summary>An act on many dead letters: a stream of the platform. It is carried out piece by piece by whoever comes to it, and ends when all pieces are done.</summary>
@@ -45,7 +55,7 @@ public sealed record LetterSweep(LetterSweepStarted? Started, long? Done) : IAgg
 
     public static IReadOnlyList<Event<LetterSweep>> Decide(LetterSweep state, Command<LetterSweep> command, Context at) => command switch
     {
-        StartSweep c => state.Started is null ? [new LetterSweepStarted(c.Kind, c.Selection, c.Expected, c.Until, c.Reason)] : [],
+        StartSweep c => state.Started is null ? [new LetterSweepStarted(c.Kind, c.Selection, c.Expected, c.Until, c.Reason, c.Opened)] : [],
         EndSweep c => state switch
         {
             { Started: null } => throw new Refused(RefusalKind.Missing, "letter_sweep.missing", "There is no such act."),
