@@ -189,6 +189,7 @@ public static class Server
         app.MapParked();
         app.MapRebuilds();
         app.MapDeadLetters();
+        app.MapLetterSweeps();
         app.MapHealth();
         app.MapDocument();
     }

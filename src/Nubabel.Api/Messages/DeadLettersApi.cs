@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Nubabel.Api.Audit;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Domain;
@@ -33,20 +32,10 @@ public sealed record LettersWanted(
     }
 }
 
-/// <summary>A dead letter with all that is known of it.</summary>
-/// <param name="IsKnown">Whether this build knows the type; only then can the body be edited.</param>
-/// <param name="Body">The original. Personal values are sealed unless they were asked for.</param>
-/// <param name="Edited">The body with which it was replayed last, where that was another.</param>
-/// <param name="ExpiresAt">When it is deleted.</param>
-public sealed record DeadLetterShown(
-    Guid Id, string Tenant, string Queue, string Type, bool IsKnown, string? Key, string? Subject, string Actor, string? CorrelationId, string? CausationId, IReadOnlyDictionary<string, string> Headers,
-    DateTimeOffset Enqueued, DateTimeOffset Died, IReadOnlyList<FailedAttempt> Attempts, string? Cause, string? Error, bool Parks, DeadLetterState State, DateTimeOffset? Closed, string? ClosedBy,
-    int Replays, JsonElement Body, JsonElement? Edited, DateTimeOffset ExpiresAt);
-
 /// <summary>Dead letters: operators see, replay, discard and export them. The same code serves the command line.</summary>
 public static class DeadLettersApi
 {
-    internal const string See = "platform:messages", Write = "platform:messages-write", Personal = "platform:messages-personal";
+    private const string See = LetterViews.See, Write = LetterViews.Write;
 
     private const string Line = """
         {"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","tenant":"01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081","queue":"mail","type":"letter","state":"dead","died":"2026-11-21T08:20:11.00421Z",
@@ -84,7 +73,6 @@ public static class DeadLettersApi
             .WithExample("""{"reason":"the mail server is back"}""", Line.Replace("\"dead\"", "\"replayed\"", StringComparison.Ordinal));
         letters.MapPost("/{id}/discard", Discard).Needs(Write).Answers200<DeadLetterLine>()
             .WithExample("""{"reason":"the account is gone"}""", Line.Replace("\"dead\"", "\"discarded\"", StringComparison.Ordinal));
-        LetterSweepsApi.Map(letters);
     }
 
     private static async Task<IResult> List(
@@ -92,7 +80,7 @@ public static class DeadLettersApi
         string? tenant = null, string? queue = null, string? type = null, string? cause = null, string? state = null, string? from = null, string? to = null)
     {
         (DateTimeOffset, Guid)? after = page.After is [var died, var id] ? (DateTimeOffset.Parse(died, CultureInfo.InvariantCulture), Guid.Parse(id)) : null;
-        var lines = await acts.Letters.List(FilterOf(tenant, queue, type, cause, from, to, state), after, page.Limit + 1, ct);
+        var lines = await acts.Letters.List(LetterViews.FilterOf(tenant, queue, type, cause, from, to, state), after, page.Limit + 1, ct);
         return page.Answer(Page.Cut(lines, page.Limit, line => JsonSerializer.SerializeToUtf8Bytes(line, Json.Options), line => [line.Died.ToString("O", CultureInfo.InvariantCulture), line.Id.ToString()]));
     }
 
@@ -102,58 +90,27 @@ public static class DeadLettersApi
     {
         const int most = 366;
         var back = days is null ? 30 : int.TryParse(days, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n is >= 1 and <= most ? n : throw Problem.At("days", "query.invalid", $"1 to {most} days.");
-        return Results.Json(await acts.Letters.Statistics(FilterOf(tenant, queue, type, cause, from, to), back, ct), Json.Options);
+        return Results.Json(await acts.Letters.Statistics(LetterViews.FilterOf(tenant, queue, type, cause, from, to), back, ct), Json.Options);
     }
 
     private static async Task<IResult> Get(Id<DeadLetterControl> id, Journal journal, Caller caller, Node node, Settings settings, LetterActs acts, CancellationToken ct, string? personal = null)
     {
-        var opens = Opens(personal, caller);
+        var opens = LetterViews.Opens(personal, caller);
         var letter = await acts.Read(id.Value, opens, journal, ct);
-        return Results.Bytes(await Render(letter, opens, node, settings, ct), "application/json");
+        return Results.Bytes(await LetterViews.Render(letter, opens, node, settings, ct), "application/json");
     }
 
     private static async Task<IResult> Replay(Id<DeadLetterControl> id, Body<LetterReplay>? body, RequestScope scope, LetterActs acts, Answers answers, CancellationToken ct)
     {
         var wish = body?.Value ?? new LetterReplay();
         var (letter, position) = await acts.Replay(id.Value, wish.Body, wish.Reason, scope.JournalFor(Node.Platform, scope.Caller.Actor, wish.Reason), ct);
-        return answers.Told(LineOf(letter), position);
+        return answers.Told(LetterViews.LineOf(letter), position);
     }
 
     private static async Task<IResult> Discard(Id<DeadLetterControl> id, Body<LetterDiscard> body, RequestScope scope, LetterActs acts, Answers answers, CancellationToken ct)
     {
         var reason = body.Value.Reason;
         var (letter, position) = await acts.Discard(id.Value, reason, scope.JournalFor(Node.Platform, scope.Caller.Actor, reason), ct);
-        return answers.Told(LineOf(letter), position);
-    }
-
-    internal static DeadLetterLine LineOf(DeadLetter l) =>
-        new(l.Id, l.Tenant, l.Queue, l.Type, l.Key, l.State, l.Died, l.Attempts.Count, l.Cause, l.Error, l.Parks, l.Replays, l.Closed, l.ClosedBy);
-
-    internal static DeadLetterFilter FilterOf(string? tenant, string? queue, string? type, string? cause, string? from, string? to, string? state = null) =>
-        new(null, tenant, queue, type, cause, AuditApi.Time(nameof(from), from), AuditApi.Time(nameof(to), to), state switch
-        {
-            null => null,
-            "dead" => DeadLetterState.Dead,
-            "replayed" => DeadLetterState.Replayed,
-            "discarded" => DeadLetterState.Discarded,
-            _ => throw Problem.At("state", "query.invalid", "One of: dead, replayed, discarded."),
-        });
-
-    /// <summary>Whether personal values are opened, on purpose and by whom that is allowed.</summary>
-    internal static bool Opens(string? personal, Caller caller) => personal switch
-    {
-        null => false,
-        "open" when caller.May(Personal) => true,
-        "open" => throw PermissionDenied.Of(Personal),
-        _ => throw Problem.At("personal", "query.invalid", "Personal values stay sealed, or: open."),
-    };
-
-    /// <summary>The letter as it goes out: with personal values sealed as they are stored, or opened with the keys of its tenant.</summary>
-    internal static async ValueTask<ReadOnlyMemory<byte>> Render(DeadLetter l, bool opens, Node node, Settings settings, CancellationToken ct)
-    {
-        var json = JsonSerializer.SerializeToUtf8Bytes(new DeadLetterShown(
-            l.Id, l.Tenant, l.Queue, l.Type, node.Outbox.Types.Find(l.Type) is not null, l.Key, l.Subject, l.Actor, l.CorrelationId, l.CausationId, l.Headers, l.Enqueued, l.Died, l.Attempts, l.Cause, l.Error,
-            l.Parks, l.State, l.Closed, l.ClosedBy, l.Replays, JsonElement.Parse(l.Body), l.Edited is { } edited ? JsonElement.Parse(edited) : null, l.Died + settings.DeadLetterLife), Json.Options);
-        return opens ? await node.Reader(l.Tenant).Open(json, ct) : json;
+        return answers.Told(LetterViews.LineOf(letter), position);
     }
 }

@@ -15,8 +15,8 @@ internal static class LetterExport
         HttpContext http, RequestScope scope, Node node, Settings settings, LetterActs acts, CancellationToken ct,
         string? tenant = null, string? queue = null, string? type = null, string? cause = null, string? state = null, string? from = null, string? to = null, string? personal = null)
     {
-        var opens = DeadLettersApi.Opens(personal, scope.Caller);
-        var filter = DeadLettersApi.FilterOf(tenant, queue, type, cause, from, to, state);
+        var opens = LetterViews.Opens(personal, scope.Caller);
+        var filter = LetterViews.FilterOf(tenant, queue, type, cause, from, to, state);
         var (journal, id) = (scope.Journal, scope.Ids.New<LetterSweep>());
         await acts.Export(id, filter, opens, journal, ct);
         http.Response.ContentType = MediaType;
@@ -26,7 +26,7 @@ internal static class LetterExport
         {
             await foreach (var letter in acts.Letters.All(filter, ct))
             {
-                await http.Response.Body.WriteAsync(await DeadLettersApi.Render(letter, opens, node, settings, ct), ct);
+                await http.Response.Body.WriteAsync(await LetterViews.Render(letter, opens, node, settings, ct), ct);
                 await http.Response.Body.WriteAsync("\n"u8.ToArray(), ct);
                 written++;
             }

@@ -25,13 +25,19 @@ internal static class LetterSweepsApi
         "orderedBy":"operator:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","reason":"the mail server is back"}
         """;
 
-    public static void Map(RouteGroupBuilder letters)
+    public static void MapLetterSweeps(this IEndpointRouteBuilder app)
+    {
+        Map(app.MapGroup("/api/admin/dead-letters").WithTags("Messages"));
+        Map(app.MapGroup("/api/admin/dlq").ExcludeFromDescription());
+    }
+
+    private static void Map(RouteGroupBuilder letters)
     {
         const string wish = """{"queue":"mail","cause":"NotCarried","reason":"the mail server is back"}""";
         const string answer = $$"""{"count":120,"act":{{Example}}}""";
-        letters.MapPost("/replay", Replay).Needs(DeadLettersApi.Write).Answers200<LetterActAnswer>().Answers202().WithExample(wish, answer);
-        letters.MapPost("/discard", Discard).Needs(DeadLettersApi.Write).Answers200<LetterActAnswer>().Answers202().WithExample(wish, answer.Replace("\"kind\":\"replay\"", "\"kind\":\"discard\"", StringComparison.Ordinal));
-        letters.MapGet("/sweeps/{id}", Get).Needs(DeadLettersApi.See).Answers200<LetterSweepShown>().WithExample(response: Example);
+        letters.MapPost("/replay", Replay).Needs(LetterViews.Write).Answers200<LetterActAnswer>().Answers202().WithExample(wish, answer);
+        letters.MapPost("/discard", Discard).Needs(LetterViews.Write).Answers200<LetterActAnswer>().Answers202().WithExample(wish, answer.Replace("\"kind\":\"replay\"", "\"kind\":\"discard\"", StringComparison.Ordinal));
+        letters.MapGet("/sweeps/{id}", Get).Needs(LetterViews.See).Answers200<LetterSweepShown>().WithExample(response: Example);
     }
 
     private static Task<IResult> Replay(Body<LettersWanted> body, RequestScope scope, LetterActs acts, HttpContext http, CancellationToken ct, string? dryRun = null) =>
