@@ -15,6 +15,7 @@ using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
 using Nubabel.Api.Jobs;
 using Nubabel.Api.Members;
+using Nubabel.Api.Messages;
 using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
@@ -138,6 +139,7 @@ public static class Server
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
         services.AddSingleton<ProjectionActs>();
+        services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();
         services.AddSingleton<JobRunner>();
         // What each kind of job does.
@@ -147,12 +149,16 @@ public static class Server
         services.AddSingleton<Inbox>();
         services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
             .On<Mailing>(sp.GetRequiredService<Post>().Deliver)
+            .On<LetterOrder>(sp.GetRequiredService<LetterActs>().Handle)
+            .On<SweepOrder>(sp.GetRequiredService<LetterActs>().Handle)
             .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<LongJobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
             .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle));
         services.AddSingleton(sp => new MessageDaemon(
-            node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
+            node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
+            new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
+        services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
     }
@@ -202,6 +208,9 @@ public static class Server
         app.MapProjections();
         app.MapParked();
         app.MapRebuilds();
+        app.MapMessages();
+        app.MapDeadLetters();
+        app.MapLetterSweeps();
         app.MapHealth();
         app.MapDocument();
     }

@@ -5,6 +5,7 @@ using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
@@ -111,6 +112,13 @@ public static class EventCatalog
         new("projection_key_retried", typeof(ProjectionKeyRetried)),
         new("projection_rebuild_started", typeof(ProjectionRebuildStarted)),
         new("projection_rebuild_ended", typeof(ProjectionRebuildEnded)),
+
+        // Dead letters
+        new("dead_letter_replayed", typeof(DeadLetterReplayed)),
+        new("dead_letter_discarded", typeof(DeadLetterDiscarded)),
+        new("dead_letter_read", typeof(DeadLetterRead)),
+        new("letter_sweep_started", typeof(LetterSweepStarted)),
+        new("letter_sweep_ended", typeof(LetterSweepEnded)),
 
         // Attempts
         new("attempt_denied", typeof(AttemptDenied)),

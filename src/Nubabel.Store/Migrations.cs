@@ -114,7 +114,7 @@ public static class Migrations
             grant select, insert, update on nubabel.message_runs to {api};
             grant select, insert, update, delete on nubabel.message_runs to {daemon};
             grant select, insert, update, delete on nubabel.messages, nubabel.deferred_messages, nubabel.ready_lanes, nubabel.lanes, nubabel.workers, nubabel.message_ids,
-              nubabel.dead_letters, nubabel.schedules to {daemon};
+              nubabel.dead_letters, nubabel.schedules, nubabel.letter_sweeps to {daemon};
             grant usage, select on sequence nubabel.message_numbers to {api}, {daemon};
             revoke execute on all functions in schema nubabel from public;
             grant execute on all functions in schema nubabel to {api}, {daemon};

@@ -6,6 +6,7 @@ using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
@@ -248,6 +249,14 @@ public sealed class RebuildEqualsLiveTests
                 new RetryKey(1), new StartRebuild(2, RebuildKind.Version, false, Given.Noon), new EndRebuild(2, RebuildOutcome.Failed, 0, 0, Given.Noon),
             ];
             foreach (var command in commands) await journal.Handle(Streams.Named<ProjectionControl>("devices"), command, CancellationToken.None);
+            Command<DeadLetterControl>[] letter =
+            [
+                new ReadDeadLetter("none", "mail", "letter", true), new ReplayDeadLetter("none", "mail", "letter", 0), new DiscardDeadLetter("none", "mail", "letter", 1, Reason.Parse("the account is gone")),
+            ];
+            var (of, sweep) = (New<DeadLetterControl>(), New<LetterSweep>());
+            foreach (var command in letter) await journal.Handle(of, command, CancellationToken.None);
+            foreach (var command in new Command<LetterSweep>[] { new StartSweep(SweepKind.Discard, new LetterSelection([of]), 1, journal.Now(), Reason.Parse("a test's")), new EndSweep(1) })
+                await journal.Handle(sweep, command, CancellationToken.None);
         }
 
         private Journal JournalOf(string tenant, Origin origin, TimeProvider? time = null) =>

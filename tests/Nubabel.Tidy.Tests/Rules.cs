@@ -77,7 +77,7 @@ public static partial class Rules
     /// <summary>What sees every tenant, named where one tenant's requests are served. Commands are typed at the machine and serve no request; projections are the operators'.</summary>
     public static IEnumerable<string> PlatformAccess(Source source) =>
         from Match name in Platform().Matches(source.Code)
-        where TenantSlice().Match(source.Path) is { Success: true } slice && slice.Groups[1].Value is not ("Host" or "Operators" or "Projections" or "Admin" or "Commands")
+        where TenantSlice().Match(source.Path) is { Success: true } slice && slice.Groups[1].Value is not ("Host" or "Operators" or "Projections" or "Messages" or "Admin" or "Commands")
         select $"{source.Path}:{source.LineOf(name.Index)} {name.Value} in a tenant's slice";
 
     /// <summary>Relative links of a document that lead nowhere.</summary>

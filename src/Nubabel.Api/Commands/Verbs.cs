@@ -17,7 +17,7 @@ public static class Verbs
     {
         var root = new RootCommand("Nubabel: tenants, sessions, devices and their audit trail as events over one PostgreSQL.")
         {
-            Config(), Migrate(), OperatorVerbs.All(), EventVerbs.All(), ClaimVerbs.All(), AuditVerbs.All(), Keys(), ProjectionVerbs.All(), NodeVerbs.All(), HealthVerb(),
+            Config(), Migrate(), OperatorVerbs.All(), EventVerbs.All(), ClaimVerbs.All(), AuditVerbs.All(), Keys(), ProjectionVerbs.All(), LetterVerbs.All(), NodeVerbs.All(), HealthVerb(),
         };
         var serve = new Command("serve", "Serve the API (what happens without a verb, too).");
         serve.SetAction((_, ct) => Guarded(() => Server.Run(ct)));

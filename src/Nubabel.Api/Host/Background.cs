@@ -4,7 +4,7 @@ using Nubabel.Store;
 namespace Nubabel.Api.Host;
 
 /// <summary>Runs what runs beside requests: the projections, the messages, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
-public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
+public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
 {
     private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
 
@@ -15,6 +15,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
     {
         tail.Start();
         exchange.Start();
+        watch.Start();
         if (settings.DaemonEnabled)
         {
             daemon.Start();
@@ -28,6 +29,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
+        await watch.Stop();
         if (settings.DaemonEnabled)
         {
             // First, so that what is handed back is soon taken by another process; the read models of this one go on meanwhile.

@@ -1,5 +1,6 @@
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Jobs;
+using Nubabel.Api.Messages;
 using Nubabel.Api.Webhooks;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -22,6 +23,8 @@ public static class MessageCatalog
                 {
                     Steps = [TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(20), TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(30), TimeSpan.FromHours(1)],
                 },
+                // A mail server that was away for longer than that.
+                Replays = new AutomaticReplay(TimeSpan.FromHours(4), 2, [nameof(NotCarried), nameof(TimeoutException)]),
             },
             // A job whose process is lost goes on elsewhere within a minute, however long it may take. One that is given up holds up no other.
             QueueOptions.Orchestration("jobs") with { Lease = TimeSpan.FromSeconds(30), Concurrency = 8, ParksKey = false },
@@ -44,9 +47,13 @@ public static class MessageCatalog
                     ],
                 },
             },
+            // What operators have ordered: few, each for itself, and never given up for a database that is away for a while.
+            QueueOptions.Orchestration("operations") with { Concurrency = 4, Attempts = 20, ParksKey = false, Backoff = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10)) },
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
+            new MessageType("letter-order", typeof(LetterOrder), "operations"),
+            new MessageType("sweep-order", typeof(SweepOrder), "operations"),
             new MessageType("job", typeof(JobMessage), "jobs"),
             new MessageType("long-job", typeof(LongJobMessage), "long-jobs"),
             new MessageType("job-given-up", typeof(JobGivenUp), "jobs"),

@@ -63,6 +63,9 @@ public static class Permissions
         new("platform:migrations", "see schema migrations", Operators, ForKeys: true),
         new("platform:projections", "see projections", Operators, ForKeys: true),
         new("platform:projections-write", "pause, resume and rebuild projections, retry and skip parked events", Operators, ForKeys: true),
+        new("platform:messages", "see queues and dead letters, their bodies with personal values sealed", Operators, ForKeys: true),
+        new("platform:messages-write", "replay and discard dead letters", Operators, ForKeys: true),
+        new("platform:messages-personal", "open the personal values of dead letters: for people, and each time is recorded", Operators, ForKeys: false),
     ];
 
     private static readonly FrozenDictionary<string, FrozenSet<string>> ByRole = Everyone.Append(Operator)

@@ -128,6 +128,13 @@ public static partial class ProblemCodes
         new("projection.retry_invalid", 422, "Retry refused", "A retry names `tenant` and `key`, or says `all`."),
         new("projection.rebuilding", 409, "Being rebuilt", "The read model is being rebuilt already; its status is at the same address."),
         new("projection.rebuild_kind_invalid", 422, "Kind refused", "There is no such kind of a rebuild."),
+        new("dead_letter.missing", 404, "No such dead letter", "There is no dead letter with this id: there never was, it has been deleted for its age, or the person whose data it carried is erased."),
+        new("dead_letter.closed", 409, "Dead letter closed", "The letter is replayed or discarded already."),
+        new("dead_letter.body_invalid", 422, "Body refused", "The body does not fit the message's type, or this build does not know the type."),
+        new("letter_sweep.missing", 404, "No such act", "There is no act on many dead letters with this id."),
+        new("letter_sweep.kind_invalid", 422, "Kind refused", "There is no such act on dead letters."),
+        new("letter_sweep.reason_required", 422, "Reason required", "A discard of many letters says why."),
+        new("letter_sweep.selection_invalid", 422, "Selection refused", "A replay or discard of many letters names `ids` or a filter, or says `all`."),
         new("projection.rebuild_outcome_invalid", 422, "Outcome refused", "There is no such outcome of a rebuild."),
     ];
 }

@@ -76,6 +76,8 @@ public sealed partial record Settings
             TrustedNetworks = [.. TrustedProxies.In(values.Configuration).Select(IPNetwork.Parse)],
             RememberedBytes = (long)values.Number(Remembered) << 20,
             DaemonEnabled = values.Text(Daemon) != "false",
+            DeadLetterLife = TimeSpan.FromDays(values.Number(DeadLetterDays)),
+            StalledAfter = TimeSpan.FromSeconds(values.Number(StalledSeconds)),
             Mail = MailOf(values, issuer, errors),
             Providers = ProvidersOf(values.Configuration, errors),
         };

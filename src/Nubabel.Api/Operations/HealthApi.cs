@@ -3,7 +3,8 @@ using Nubabel.Api.Host;
 namespace Nubabel.Api.Operations;
 
 /// <summary>One part of the system, as a load balancer and an operator see it.</summary>
-public sealed record Component(string Status, string? Detail = null, long? Lag = null, double? LagSeconds = null);
+/// <param name="Depth">Messages that are not done; an estimate where there are many.</param>
+public sealed record Component(string Status, string? Detail = null, long? Lag = null, double? LagSeconds = null, long? Depth = null);
 
 /// <summary>The state of this node.</summary>
 public sealed record Health(string Status, string Service, string Version, IReadOnlyDictionary<string, Component> Components, DateTimeOffset Timestamp);

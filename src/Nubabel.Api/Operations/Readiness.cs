@@ -11,13 +11,17 @@ namespace Nubabel.Api.Operations;
 /// Looks whether this node can do its work. A part that is slow or optional degrades, only what makes requests fail is unhealthy. Whoever asks within a
 /// moment is told what was seen last: the routes have no rate limit, and must not be a way to keep the database busy.
 /// </summary>
-public sealed class Readiness(Node node, Settings settings, ProjectionDaemon daemon, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
+public sealed class Readiness(
+    Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
 {
     /// <summary>From this lag on a read model counts as degraded.</summary>
     private const double LagSeconds = 4;
 
     /// <summary>Gaps come and go with every commit; one that stays so long is somebody's open transaction.</summary>
     private static readonly TimeSpan GapPatience = TimeSpan.FromSeconds(2);
+
+    /// <summary>Queues are looked at no more often than this, however often somebody asks.</summary>
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan TailSilence = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(3);
@@ -50,6 +54,7 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
         {
             ["database"] = await Database(limit.Token),
             ["projections"] = await Projections(settings.DaemonEnabled, limit.Token),
+            ["messages"] = await Messages(limit.Token),
             ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
             ["mail"] = Mailing(),
         };
@@ -97,6 +102,22 @@ public sealed class Readiness(Node node, Settings settings, ProjectionDaemon dae
             : seconds > LagSeconds ? "Read models are behind."
             : null);
         return new Component(detail is null ? "healthy" : "degraded", detail, lag, Math.Round(seconds, 3));
+    }
+
+    /// <summary>Dead letters are work for operators and no fault of the system: they do not degrade it.</summary>
+    private async Task<Component> Messages(CancellationToken ct)
+    {
+        IReadOnlyList<QueueLook> queues;
+        try
+        {
+            queues = await watch.Look(LookEvery, ct);
+        }
+        catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)
+        {
+            return new Component("degraded", "The state of the queues cannot be read.");
+        }
+        var detail = queues.FirstOrDefault(q => q.Stalled is not null)?.Stalled ?? (messages.Errors is [var error, ..] ? $"This node's messages do not work: {error}." : null);
+        return new Component(detail is null ? "healthy" : "degraded", detail, LagSeconds: Math.Round(queues.Select(q => q.OldestSeconds).DefaultIfEmpty().Max(), 3), Depth: queues.Sum(q => q.Messages));
     }
 
     // What an operator needs to find the session, and nothing of what it does.

@@ -22,6 +22,12 @@ public sealed record MessageOptions
 
     /// <summary>How long a stop waits for what runs.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How often it is looked for dead letters that their queue replays by itself.</summary>
+    public TimeSpan Revive { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>After so many days a dead letter is deleted, whatever has become of it.</summary>
+    public int DeadLetterDays { get; init; } = 90;
 }
 
 /// <summary>
@@ -40,6 +46,8 @@ public sealed class MessageDaemon : IAsyncDisposable
     private readonly QueueWorker[] workers;
     private readonly Schedules schedules;
     private readonly Queue<Schedule> declared;
+    private readonly DeadLetters letters;
+    private readonly ILogger log;
     private readonly Loop[] loops;
 
     /// <param name="daemon">The daemon login's data source.</param>
@@ -51,14 +59,16 @@ public sealed class MessageDaemon : IAsyncDisposable
         MessageOptions? options = null, ILogger? log = null, Func<Delivery, MessageProgress, ValueTask>? report = null, IReadOnlyList<Schedule>? recurring = null)
     {
         (this.daemon, this.outbox, this.options) = (daemon, outbox, options ?? new MessageOptions());
-        log ??= NullLogger.Instance;
+        this.log = log ??= NullLogger.Instance;
+        letters = new DeadLetters(daemon, outbox);
         direct = DirectConnections.To(connectionString, this.options.Node);
         hints = new QueueHints(direct, outbox, log);
         var setup = new WorkerSetup(daemon, handlers, journals, outbox, this.options.Node, this.options.Poll, log, report ?? ((_, _) => ValueTask.CompletedTask));
         workers = [.. handlers.Queues.Select(q => new QueueWorker(setup, q))];
         schedules = new Schedules(daemon, outbox);
         declared = new Queue<Schedule>(recurring ?? []);
-        loops = [new Loop("messages due", Ripen, log), new Loop("schedules", Tick, log), new Loop("lost workers", Reap, log), new Loop("old message ids", Forget, log)];
+        loops = [new Loop("messages due", Ripen, log), new Loop("schedules", Tick, log), new Loop("lost workers", Reap, log), new Loop("old message ids", Forget, log),
+            new Loop("automatic replays", Revive, log), new Loop("old dead letters", Expire, log)];
     }
 
     /// <summary>What is in hand in this process, by queue.</summary>
@@ -147,6 +157,18 @@ public sealed class MessageDaemon : IAsyncDisposable
         }
         if (await MessageRuns.Forget(daemon, ct)) return;
         await Task.Delay(TimeSpan.FromMinutes(10), ct);
+    }
+
+    private async Task Revive(CancellationToken ct)
+    {
+        foreach (var queue in outbox.Types.Queues.Where(q => q.Replays is not null))
+            if (await letters.Revive(queue, ct) is > 0 and var revived) log.LogInformation("{Letters} dead letters of {Queue} are tried again.", revived, queue.Name);
+        await Task.Delay(options.Revive, ct);
+    }
+
+    private async Task Expire(CancellationToken ct)
+    {
+        if (await letters.Expire(options.DeadLetterDays, log, ct) == 0) await Task.Delay(TimeSpan.FromMinutes(10), ct);
     }
 
     private static async Task<List<string>> Queues(NpgsqlCommand command, CancellationToken ct)

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 
 namespace Nubabel.Store;
@@ -17,6 +18,7 @@ public sealed partial class MessageTypes
     private readonly FrozenDictionary<Type, MessageType> byType;
     private readonly FrozenDictionary<string, QueueOptions> queues;
     private readonly JsonSerializerOptions json;
+    private readonly JsonSerializerOptions strict;
 
     public MessageTypes(IEnumerable<QueueOptions> queues, IEnumerable<MessageType> types, JsonSerializerOptions json)
     {
@@ -26,6 +28,7 @@ public sealed partial class MessageTypes
         byType = all.ToFrozenDictionary(t => t.Type);
         // jsonb re-orders members, so a converter must not count on their order.
         this.json = new JsonSerializerOptions(json) { AllowOutOfOrderMetadataProperties = true };
+        strict = new JsonSerializerOptions(this.json) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
         foreach (var queue in this.queues.Keys)
             if (!QueueName().IsMatch(queue)) throw new ArgumentException($"'{queue}' is no name of a queue.", nameof(queues));
         foreach (var type in all)
@@ -51,6 +54,12 @@ public sealed partial class MessageTypes
     /// <exception cref="JsonException">The alias is not known here, or the text does not fit its type.</exception>
     public object Read(string alias, ReadOnlySpan<byte> body) => byAlias.TryGetValue(alias, out var type)
         ? JsonSerializer.Deserialize(body, type.Type, json) ?? throw new JsonException("The body is null.")
+        : throw new JsonException($"There is no type of message '{alias}'.");
+
+    /// <summary>What a person has written, as a body of that type is stored: nothing missing, nothing that the type does not know.</summary>
+    /// <exception cref="JsonException">The alias is not known here, or the text does not fit its type.</exception>
+    public string Checked(string alias, ReadOnlySpan<byte> body) => byAlias.TryGetValue(alias, out var type)
+        ? JsonSerializer.Serialize(JsonSerializer.Deserialize(body, type.Type, strict) ?? throw new JsonException("The body is null."), type.Type, json)
         : throw new JsonException($"There is no type of message '{alias}'.");
 
     [GeneratedRegex("^[a-z][a-z0-9-]{0,49}$")]

@@ -24,6 +24,9 @@ public sealed record QueueOptions(string Name)
     /// <summary>A dead letter with a key makes the later messages of its key wait until it is replayed or discarded. Otherwise they go on without it.</summary>
     public bool ParksKey { get; init; } = true;
 
+    /// <summary>What becomes of its dead letters by itself; null for nothing.</summary>
+    public AutomaticReplay? Replays { get; init; }
+
     /// <summary>
     /// Over how many lanes a tenant's messages without a key are spread. More lanes cost more when there are few messages, and fewer keep processes out of
     /// each other's way less well. 0 gives each message a lane of its own, for work that takes long: nothing then waits behind it.
@@ -66,3 +69,11 @@ public sealed record Backoff(TimeSpan First, TimeSpan Longest)
         return whole * (1 - 0.5 * chance);
     }
 }
+
+/// <summary>
+/// Dead letters are replayed without an operator when what they died of may have gone. A letter whose message was <see cref="Hopeless"/> is never among them.
+/// </summary>
+/// <param name="After">The pause behind a death; it doubles with each replay.</param>
+/// <param name="Times">How often, for each letter; then it waits for an operator.</param>
+/// <param name="Causes">The kinds of the last error, as the letter names them: <c>TimeoutException</c>.</param>
+public sealed record AutomaticReplay(TimeSpan After, int Times, IReadOnlyList<string> Causes);

@@ -32,10 +32,11 @@ public sealed class AccessTests
         Assert.Equal(Open, open.Order(StringComparer.Ordinal));
     }
 
-    /// <summary>What the sweep reads is all there is: the document leaves out only itself.</summary>
+    /// <summary>What the sweep reads is all there is: the document leaves out only itself, and the second name of what it has under the first.</summary>
     [Fact]
     public async Task The_document_knows_every_endpoint() => Assert.Equal(
-        Endpoints.All(await TestApi.Shared).Select(e => e.Name).Where(name => name != "GET /openapi/{documentName}.json").Order(StringComparer.Ordinal),
+        Endpoints.All(await TestApi.Shared).Select(e => e.Name.Replace("/api/admin/dlq", "/api/admin/dead-letters", StringComparison.Ordinal)).Distinct()
+            .Where(name => name != "GET /openapi/{documentName}.json").Order(StringComparer.Ordinal),
         (await Operation.All(await TestApi.Shared)).Select(o => o.ToString()).Order(StringComparer.Ordinal));
 
     /// <summary>Set NUBABEL_WRITE_CONTRACTS=1 to rewrite the page.</summary>

@@ -43,6 +43,7 @@ public sealed class MessageNode : IAsyncDisposable
             Poll = TimeSpan.FromMilliseconds(200),
             Tick = TimeSpan.FromMilliseconds(20),
             Reap = TimeSpan.FromMilliseconds(100),
+            Revive = TimeSpan.FromMilliseconds(50),
             Drain = drain ?? TimeSpan.FromSeconds(5),
         });
 
