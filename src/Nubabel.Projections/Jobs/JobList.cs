@@ -89,22 +89,22 @@ public sealed class JobList : IDocument<JobRow>
     /// <summary>Whether a job that ended then is shown no more.</summary>
     public static bool IsGone(DateTimeOffset? endedAt, DateTimeOffset now) => endedAt <= now.AddDays(-KeptDays);
 
-    private static Sql Standing => Sql.Of($"r.attempt, w.id is not null, r.begun, r.done, r.total, r.note, coalesce(d.state = 'replayed', false)");
+    internal static Sql Standing => Sql.Of($"r.attempt, w.id is not null, r.begun, r.done, r.total, r.note, coalesce(d.state = 'replayed', false)");
 
-    private static Sql Joined => Sql.Of($"""
+    internal static Sql Joined => Sql.Of($"""
         left join nubabel.message_runs r on r.tenant_id = j.tenant_id and r.message = j.message
         left join nubabel.workers w on w.id = r.worker
         left join nubabel.dead_letters d on d.tenant_id = j.tenant_id and d.id = j.message
         """);
 
-    private static JobStanding StandingAt(NpgsqlDataReader row, int at) => new(
+    internal static JobStanding StandingAt(NpgsqlDataReader row, int at) => new(
         row.IsDBNull(at) ? null : new MessageRun(row.GetInt32(at), row.GetBoolean(at + 1), new DateTimeOffset(row.GetDateTime(at + 2), TimeSpan.Zero),
             Number(row, at + 3), Number(row, at + 4), row.IsDBNull(at + 5) ? null : row.GetString(at + 5)),
         row.GetBoolean(at + 6));
 
     private static long? Number(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetInt64(column);
 
-    private static Sql Where(Filter filter)
+    internal static Sql Where(Filter filter)
     {
         var starter = filter.Starter is { } s ? Sql.Of($"and j.starter = {s}") : Sql.None;
         var kind = filter.Kind is { } k ? Sql.Of($"and j.kind = {k}") : Sql.None;
@@ -119,9 +119,9 @@ public sealed class JobList : IDocument<JobRow>
         return Sql.Of($"{starter} {kind} {state}");
     }
 
-    private static Sql After(IReadOnlyList<string>? place) => place is [var at, var key]
+    internal static Sql After(IReadOnlyList<string>? place) => place is [var at, var key]
         ? Sql.Of($"and (j.queued_at, j.key) < ({DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)}, {key})")
         : Sql.None;
 
-    private static string Word(JobState state) => state.ToString().ToLowerInvariant();
+    internal static string Word(JobState state) => state.ToString().ToLowerInvariant();
 }

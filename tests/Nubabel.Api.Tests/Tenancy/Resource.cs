@@ -41,6 +41,7 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private const string OperatorKey = "an operators' key, which is the platform's";
     private const string Tenant = "an organization, which operators see and its members do not";
     private const string ReadModel = "a read model of this build";
+    private const string AnyJob = "a job of any organization or of the platform";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
@@ -55,6 +56,8 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["GET /api/admin/projections/{name}/rebuild"] = ReadModel,
         ["POST /api/admin/projections/{name}/rebuild"] = ReadModel,
         ["DELETE /api/admin/projections/{name}/rebuild"] = ReadModel,
+        ["GET /api/admin/jobs/{id}"] = AnyJob,
+        ["DELETE /api/admin/jobs/{id}"] = AnyJob,
         ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
         ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
         ["GET /api/admin/tenants/{id}"] = Tenant,
