@@ -46,7 +46,7 @@ public sealed record JobEnd(JobResult? Result = null)
     public static JobEnd At(string path, DateTimeOffset? expires = null) => new(new JobResult(path, expires));
 
     /// <summary>A small result that is shown with the job: counts, not contents.</summary>
-    public static JobEnd With<T>(T data) => new(new JobResult(Data: JsonSerializer.SerializeToElement(data, StoredJson.Options)));
+    public static JobEnd With<T>(T data) => new(new JobResult(Data: JobData.Of(JsonSerializer.SerializeToElement(data, StoredJson.Options))));
 }
 
 /// <summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Nubabel.Domain.Jobs;
@@ -7,7 +6,7 @@ namespace Nubabel.Domain.Jobs;
 /// <param name="Link">Where the result is: a path of this API.</param>
 /// <param name="ExpiresAt">Until when it is there.</param>
 /// <param name="Data">A small result, shown with the job.</param>
-public sealed record JobResult(string? Link = null, DateTimeOffset? ExpiresAt = null, JsonElement? Data = null);
+public sealed record JobResult(string? Link = null, DateTimeOffset? ExpiresAt = null, JobData? Data = null);
 
 /// <summary>Why a job has failed, in terms of the catalogue of problems.</summary>
 public sealed record JobError(string Code, string Detail);
