@@ -38,7 +38,7 @@ public sealed class JobRunner(Node node, JobHandlers handlers, RunningJobs runni
         try
         {
             var end = await Call(handler, id, body, context, stay);
-            await context.Journal.Commit([new Step<Job>(id, new CompleteJob(end.Result)), .. end.Steps], context.Cancellation);
+            await context.Journal.Commit([new Step<Job>(id, new CompleteJob(end.Outcome)), .. end.Steps], context.Cancellation);
         }
         catch (Refused refused) when (refused.Code == "job.cancelled")
         {

@@ -19,8 +19,8 @@ public static class OperatorJobsApi
     public static void MapOperatorJobs(this IEndpointRouteBuilder app)
     {
         var jobs = app.MapGroup("/api/admin/jobs").WithTags("Jobs");
-        jobs.MapGet("", List).Needs(Read).Paged<JobView>().WithExample(response: $$"""{"items":[{{JobsApi.Example}}],"next":null}""");
-        jobs.MapGet("/{id}", Get).Needs(Read).Answers200<JobView>().WithExample(response: JobsApi.Example);
+        jobs.MapGet("", List).Needs(Read).Paged<JobView>().WithExample(response: $$"""{"items":[{{JobView.Example}}],"next":null}""");
+        jobs.MapGet("/{id}", Get).Needs(Read).Answers200<JobView>().WithExample(response: JobView.Example);
         jobs.MapDelete("/{id}", Cancel).Needs(Write).Answers204();
     }
 
@@ -29,7 +29,7 @@ public static class OperatorJobsApi
     {
         if (organizationId is not null && !Id<Organization>.TryParse(organizationId, null, out _)) throw Problem.At(nameof(organizationId), "query.invalid", "An organization's id is a lower-case UUID.");
         await fresh.Of(JobBoard.Name, ct);
-        var entries = await JobBoard.Search(node.Everyones, organizationId, new JobList.Filter(starter, kind, JobsApi.StateOf(state)), time.GetUtcNow(), page.After, page.Limit, ct);
+        var entries = await JobBoard.Search(node.Everyones, organizationId, new JobList.Filter(starter, kind, JobSearch.StateOf(state)), time.GetUtcNow(), page.After, page.Limit, ct);
         return page.Answer(Page.Cut(entries, page.Limit, e => JsonSerializer.SerializeToUtf8Bytes(JobView.Of(e.Row.Job, e.Standing, Shown(e.Row.Tenant)), Json.Options), e => e.Place));
     }
 
@@ -43,7 +43,7 @@ public static class OperatorJobsApi
     private static async Task<IResult> Cancel(Id<Job> id, RequestScope scope, Node node, Freshness fresh, TimeProvider time, Answers answers, CancellationToken ct)
     {
         var (job, journal) = await Find(id, scope, node, fresh, time, ct);
-        return answers.Gone(await JobsApi.End(job, journal, await JobList.Beside(node.Reader(journal.Tenant), id, ct), ct));
+        return answers.Gone(await JobCancel.Of(job, journal, await JobList.Beside(node.Reader(journal.Tenant), id, ct), ct));
     }
 
     /// <summary>The platform's own jobs are found in the log at once; whose another one is, the board tells.</summary>
@@ -54,10 +54,10 @@ public static class OperatorJobsApi
         if (job.Version == 0)
         {
             await fresh.Of(JobBoard.Name, ct);
-            journal = scope.JournalFor(await JobBoard.TenantOf(node.Everyones, id, ct) ?? throw JobsApi.Missing(), scope.Caller.Actor);
+            journal = scope.JournalFor(await JobBoard.TenantOf(node.Everyones, id, ct) ?? throw JobCancel.Missing(), scope.Caller.Actor);
             job = await journal.Load(id, ct);
         }
-        return job.Row<JobRow>(JobList.Evolve) is { } row && !JobList.IsGone(row.EndedAt, time.GetUtcNow()) ? (job, journal) : throw JobsApi.Missing();
+        return job.Row<JobRow>(JobList.Evolve) is { } row && !JobList.IsGone(row.EndedAt, time.GetUtcNow()) ? (job, journal) : throw JobCancel.Missing();
     }
 
     private static string? Shown(string tenant) => tenant == Node.Platform ? null : tenant;

@@ -12,7 +12,7 @@ public sealed record JobResult(string? Link = null, DateTimeOffset? ExpiresAt = 
 public sealed record JobError(string Code, string Detail);
 
 public sealed record JobStarted(JobKind Kind, string Starter) : Event<Job>;
-public sealed record JobCompleted(JobResult? Result = null) : Event<Job>;
+public sealed record JobCompleted(JobResult? Outcome = null) : Event<Job>;
 public sealed record JobFailed(JobError Error) : Event<Job>;
 
 /// <summary>It had failed and is to be done after all: somebody had its dead letter handled again.</summary>
@@ -23,7 +23,7 @@ public sealed record JobCancelled : Event<Job>;
 public sealed record StartJob(JobKind Kind) : Command<Job>;
 
 /// <summary>It is done. Committed together with what it has done, so that a cancelled job does neither.</summary>
-public sealed record CompleteJob(JobResult? Result = null) : Command<Job>;
+public sealed record CompleteJob(JobResult? Outcome = null) : Command<Job>;
 public sealed record FailJob(JobError Error) : Command<Job>;
 public sealed record RequeueJob : Command<Job>;
 public sealed record CancelJob : Command<Job>;
@@ -77,7 +77,7 @@ public sealed record Job(JobState State, JobKind? OfKind, string Starter) : IAgg
     {
         JobState.Completed => [],
         JobState.Cancelled => throw new Refused(RefusalKind.Conflict, "job.cancelled", "The job was cancelled."),
-        _ => [new JobCompleted(c.Result)],
+        _ => [new JobCompleted(c.Outcome)],
     };
 
     private Event<Job>[] Cancel() => State switch

@@ -7,7 +7,7 @@ using Nubabel.Store;
 namespace Nubabel.Projections.Jobs;
 
 /// <summary>A job as the log tells it. The members stand in the order in which <c>jsonb</c> keeps them.</summary>
-public sealed record JobRow(Id<Job> Id, JobKind Kind, JobError? Error, JobState State, JobResult? Result, DateTimeOffset? EndedAt, string Starter, DateTimeOffset QueuedAt);
+public sealed record JobRow(Id<Job> Id, JobKind Kind, JobError? Error, JobState State, DateTimeOffset? EndedAt, JobResult? Outcome, string Starter, DateTimeOffset QueuedAt);
 
 /// <summary>What is known of a job beside the log, now.</summary>
 /// <param name="Run">How far it is; null before its first attempt.</param>
@@ -47,7 +47,7 @@ public sealed class JobList : IDocument<JobRow>
     {
         (null, JobStarted s) => new JobRow(new Id<Job>(e.StreamGuid), s.Kind, null, JobState.Queued, null, null, s.Starter, e.At),
         (null, _) => null,
-        (_, JobCompleted c) => row with { State = JobState.Completed, Result = c.Result, Error = null, EndedAt = e.At },
+        (_, JobCompleted c) => row with { State = JobState.Completed, Outcome = c.Outcome, Error = null, EndedAt = e.At },
         (_, JobFailed f) => row with { State = JobState.Failed, Error = f.Error, EndedAt = e.At },
         (_, JobRequeued) => row with { State = JobState.Queued, Error = null, EndedAt = null },
         (_, JobCancelled) => row with { State = JobState.Cancelled, EndedAt = e.At },
