@@ -11,9 +11,12 @@ namespace Nubabel.Api.Jobs;
 public static class JobCancel
 {
     /// <summary>Cancels a job. One that had failed and was enqueued again is open, though its stream may not say so yet.</summary>
+    /// <param name="organization">As the caller is shown the job, for the condition of the request.</param>
     /// <exception cref="Refused">It has ended.</exception>
-    public static async Task<Outcome<Job>> Of(Outcome<Job> job, Journal journal, JobStanding standing, CancellationToken ct)
+    /// <exception cref="Problem">The request's condition does not hold.</exception>
+    public static async Task<Outcome<Job>> Of(HttpRequest request, Outcome<Job> job, Journal journal, JobStanding standing, CancellationToken ct, string? organization = null)
     {
+        if (journal.Replay is null) ETags.RequireMatch(request, JobAnswer.TagOf(JobView.Of(job.Row<JobRow>(JobList.Evolve)!, standing, organization)));
         if (job.State.State == JobState.Failed && standing.Replayed && journal.Replay is null) await journal.Handle(job.Stream, new RequeueJob(), ct);
         return await journal.Handle(job.Stream, new CancelJob(), ct);
     }

@@ -48,6 +48,11 @@ public sealed record JobView(
 /// </summary>
 public sealed class JobAnswer(int status, JobView job, string? location = null, string? position = null) : IResult
 {
+    /// <summary>The job's <c>ETag</c> as it is now.</summary>
+    public static string TagOf(JobView job) => TagOf(JsonSerializer.SerializeToUtf8Bytes(job, Json.Options));
+
+    private static string TagOf(byte[] body) => $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"";
+
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(job, Json.Options);
@@ -55,7 +60,7 @@ public sealed class JobAnswer(int status, JobView job, string? location = null, 
         if (job.IsOpen) response.Headers.RetryAfter = JobView.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
         if (location is not null) response.Headers.Location = location;
         if (position is not null) response.Headers[Host.Positions.Header] = position;
-        var known = ETags.IsKnown(httpContext, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
+        var known = ETags.IsKnown(httpContext, TagOf(body));
         if (status == StatusCodes.Status200OK && known)
         {
             response.StatusCode = StatusCodes.Status304NotModified;

@@ -41,10 +41,10 @@ public static class JobsApi
         return new JobAnswer(StatusCodes.Status200OK, JobView.Of(job.Row<JobRow>(JobList.Evolve)!, await JobList.Beside(db, id, ct)));
     }
 
-    private static async Task<IResult> Cancel(Id<Job> id, Caller caller, Journal journal, Reader db, TimeProvider time, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Cancel(Id<Job> id, HttpRequest request, Caller caller, Journal journal, Reader db, TimeProvider time, Answers answers, CancellationToken ct)
     {
         var job = Seen(await journal.Load(id, ct), caller, "jobs:write-all", time);
-        return answers.Gone(await JobCancel.Of(job, journal, await JobList.Beside(db, id, ct), ct));
+        return answers.Gone(await JobCancel.Of(request, job, journal, await JobList.Beside(db, id, ct), ct));
     }
 
     /// <exception cref="Refused">It does not exist, belongs to somebody else, or has ended too long ago.</exception>

@@ -40,10 +40,10 @@ public static class OperatorJobsApi
         return new JobAnswer(StatusCodes.Status200OK, JobView.Of(job.Row<JobRow>(JobList.Evolve)!, await JobList.Beside(node.Reader(journal.Tenant), id, ct), Shown(journal.Tenant)));
     }
 
-    private static async Task<IResult> Cancel(Id<Job> id, RequestScope scope, Node node, Freshness fresh, TimeProvider time, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Cancel(Id<Job> id, HttpRequest request, RequestScope scope, Node node, Freshness fresh, TimeProvider time, Answers answers, CancellationToken ct)
     {
         var (job, journal) = await Find(id, scope, node, fresh, time, ct);
-        return answers.Gone(await JobCancel.Of(job, journal, await JobList.Beside(node.Reader(journal.Tenant), id, ct), ct));
+        return answers.Gone(await JobCancel.Of(request, job, journal, await JobList.Beside(node.Reader(journal.Tenant), id, ct), ct, Shown(journal.Tenant)));
     }
 
     /// <summary>The platform's own jobs are found in the log at once; whose another one is, the board tells.</summary>

@@ -93,13 +93,43 @@ public sealed class JobEndsTests(JobNodes nodes)
     public async Task What_a_handler_refuses_is_the_jobs_error_and_is_not_tried_again()
     {
         var tenant = await nodes.A.SignUp();
-        var work = Work.Of((_, _) => throw new Refused(RefusalKind.Conflict, "device.revoked", "The device is revoked."));
+        var other = await JobNodes.Start(tenant.Client, Work.Of((_, _) => throw new TryAgain("not yet", TimeSpan.FromHours(1))));
+        var work = Work.Of((context, _) =>
+        {
+            context.Enqueue(new Message(new JobGivenUp(Guid.Parse(other.AsSpan(^36..)))));
+            throw new Refused(RefusalKind.Conflict, "device.revoked", "The device is revoked.");
+        });
         var job = await JobNodes.Start(tenant.Client, work);
         var failed = await JobNodes.Until(tenant.Client, job, "failed");
         Assert.Equal("""{"code":"device.revoked","detail":"The device is revoked."}""", failed.Json.GetProperty("error").GetRawText());
         Assert.Single(work.Ran);
         Assert.Equal(0, await nodes.Database.Scalar<long>($"select count(*) from nubabel.dead_letters where tenant_id = '{tenant.Id}'"));
         Assert.Equal((409, "job.finished"), ((await Reply.To(tenant.Client, "DELETE", job)).Status, (await Reply.To(tenant.Client, "DELETE", job)).Code));
+        // What it had enqueued for its end was not sent: the one message left is the other's, which nobody has given up.
+        await Burst.Until("the message is done", JobNodes.Bound, async () => await Messages(tenant) == 1);
+        Assert.Equal("job_started", await nodes.History(other));
+    }
+
+    [Fact]
+    public async Task A_handler_that_does_not_notice_the_cancel_has_done_nothing()
+    {
+        var tenant = await nodes.A.SignUp();
+        var other = await JobNodes.Start(tenant.Client, Work.Of((_, _) => throw new TryAgain("not yet", TimeSpan.FromHours(1))));
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var work = Work.Of(async (context, _) =>
+        {
+            await go.Task;
+            context.Enqueue(new Message(new JobGivenUp(Guid.Parse(other.AsSpan(^36..)))));
+            return JobEnd.At("/api/things/1");
+        });
+        var job = await JobNodes.Start(tenant.Client, work);
+        var running = await JobNodes.Until(tenant.Client, job, "running");
+        var stale = await Reply.To(tenant.Client, "DELETE", job, ifMatch: "\"1\"");
+        Assert.Equal((412, running.ETag), (stale.Status, stale.ETag));
+        Assert.Equal(204, (await Reply.To(tenant.Client, "DELETE", job, ifMatch: running.ETag)).Status);
+        go.SetResult();
+        await Burst.Until("the message is done", JobNodes.Bound, async () => await Messages(tenant) == 1);
+        Assert.Equal(("job_started job_cancelled", "job_started"), (await nodes.History(job), await nodes.History(other)));
     }
 
     [Fact]
