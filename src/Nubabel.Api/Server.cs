@@ -203,6 +203,7 @@ public static class Server
         app.MapAuditAdmin();
         app.MapPermissions();
         app.MapOperators();
+        app.MapOperatorJobs();
         app.MapAdmin();
         app.MapNodes();
         app.MapProjections();

@@ -21,6 +21,7 @@ public static class ReadModels
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()
+        .Documents<JobBoard, JobBoardRow>(platform: true)
         .Documents<JobList, JobRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)

@@ -35,6 +35,16 @@ public static class ETags
         return header.Count > 0 && Parse(header, "If-None-Match").Any(t => t.Equals(EntityTagHeaderValue.Any) || t.Tag == tag);
     }
 
+    /// <summary>The caller's condition on what has no stream version.</summary>
+    /// <param name="tag">The quoted strong tag that it has now.</param>
+    /// <exception cref="Problem">The condition names another one.</exception>
+    public static void RequireMatch(HttpRequest request, string tag)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (request.Headers.IfMatch.Count == 0 || Parse(request.Headers.IfMatch, "If-Match").Any(t => t.Equals(EntityTagHeaderValue.Any) || (!t.IsWeak && t.Tag == tag))) return;
+        throw new Problem("resource.version_mismatch", "The resource has changed since; ETag shows the current version.") { Headers = new Dictionary<string, string> { ["ETag"] = tag } };
+    }
+
     private static IList<EntityTagHeaderValue> Parse(StringValues header, string name) =>
         EntityTagHeaderValue.TryParseStrictList([.. header.OfType<string>()], out var tags) && tags.Count > 0 && (tags.Count == 1 || !tags.Contains(EntityTagHeaderValue.Any))
             ? tags

@@ -36,8 +36,8 @@ public sealed record LongJobMessage(JobKind Kind, JsonElement Body);
 public sealed record JobGivenUp(Guid Job);
 
 /// <summary>How a job has ended well.</summary>
-/// <param name="Result">What there is to show; null for nothing.</param>
-public sealed record JobEnd(JobResult? Result = null)
+/// <param name="Outcome">What there is to show; null for nothing.</param>
+public sealed record JobEnd(JobResult? Outcome = null)
 {
     /// <summary>Commands that are committed with the end of the job, together or not at all: not when it was cancelled.</summary>
     public IReadOnlyList<Step> Steps { get; init; } = [];
@@ -46,7 +46,7 @@ public sealed record JobEnd(JobResult? Result = null)
     public static JobEnd At(string path, DateTimeOffset? expires = null) => new(new JobResult(path, expires));
 
     /// <summary>A small result that is shown with the job: counts, not contents.</summary>
-    public static JobEnd With<T>(T data) => new(new JobResult(Data: JsonSerializer.SerializeToElement(data, StoredJson.Options)));
+    public static JobEnd With<T>(T data) => new(new JobResult(Data: JobData.Of(JsonSerializer.SerializeToElement(data, StoredJson.Options))));
 }
 
 /// <summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
 using Nubabel.Domain.Jobs;
@@ -26,41 +27,44 @@ public sealed class JobRunner(Node node, JobHandlers handlers, RunningJobs runni
     /// <summary>What is enqueued with the dead letter of a job.</summary>
     public static Message GivenUp(Delivery given, string cause) => new(new JobGivenUp(given.Id));
 
-    private async Task Run(JobKind kind, System.Text.Json.JsonElement body, MessageContext context)
+    private async Task Run(JobKind kind, JsonElement body, MessageContext context)
     {
         var id = new Id<Job>(context.Delivery.Id);
         using var stay = running.Enter(id.Value, context.Cancellation);
-        var job = (await context.Journal.Load(id, stay.Token)).State;
-        if (job.State is not (JobState.Queued or JobState.Failed)) return;
-        // Its dead letter was replayed.
-        if (job.State == JobState.Failed) await node.Journal(context.Tenant, context.Journal.Origin).Handle(id, new RequeueJob(), stay.Token);
-        var handler = handlers.Of(kind) ?? throw new InvalidOperationException($"This process has no handler of jobs of the kind {kind}.");
         try
         {
-            var end = await Call(handler, id, body, context, stay);
-            await context.Journal.Commit([new Step<Job>(id, new CompleteJob(end.Result)), .. end.Steps], context.Cancellation);
+            await End(id, kind, body, context, stay);
         }
-        catch (Refused refused) when (refused.Code == "job.cancelled")
+        catch (Exception ended) when (ended is Refused { Code: "job.cancelled" } || stay.IsCancelled && ended is OperationCanceledException or TimeoutException)
         {
-            // The cancel was faster: nothing of what was done here is written.
+            // The cancel was faster: nothing of what was done here is written, and the message is done.
+            context.Journal.TakeBack();
         }
-        catch (OperationCanceledException) when (stay.IsCancelled)
+        catch (Refused refused) when (refused.Code is not ("stream.contended" or "job.missing"))
         {
-        }
-        catch (Refused refused)
-        {
+            context.Journal.TakeBack();
             await context.Journal.Handle(id, new FailJob(new JobError(refused.Code, refused.Message)), context.Cancellation);
         }
     }
 
-    private async Task<JobEnd> Call(Func<System.Text.Json.JsonElement, JobContext, Task<JobEnd>> handler, Id<Job> id, System.Text.Json.JsonElement body, MessageContext context, RunningJobs.Stay stay)
+    private async Task End(Id<Job> id, JobKind kind, JsonElement body, MessageContext context, RunningJobs.Stay stay)
+    {
+        var job = (await context.Journal.Load(id, stay.Token)).State;
+        if (job.State is JobState.Completed or JobState.Cancelled) return;
+        // Its dead letter was replayed.
+        if (job.State == JobState.Failed) await node.Journal(context.Tenant, context.Journal.Origin).Handle(id, new RequeueJob(), stay.Token);
+        var handler = handlers.Of(kind) ?? throw new InvalidOperationException($"This process has no handler of jobs of the kind {kind}.");
+        var end = await Call(handler, id, body, context, stay);
+        await context.Journal.Commit([new Step<Job>(id, new CompleteJob(end.Outcome)), .. end.Steps], context.Cancellation);
+    }
+
+    private async Task<JobEnd> Call(Func<JsonElement, JobContext, Task<JobEnd>> handler, Id<Job> id, JsonElement body, MessageContext context, RunningJobs.Stay stay)
     {
         await MessageRuns.Begin(context, stay.Token);
         await using var progress = new JobProgress(context);
         var work = handler(body, new JobContext(id, context, progress, node.Journal, stay.Token));
-        // One that does not notice that it was cancelled is left alone: what it still commits is refused.
         var cancelled = Task.Delay(Timeout.InfiniteTimeSpan, stay.Token);
-        if (await Task.WhenAny(work, cancelled) != work && stay.IsCancelled) return await work.WaitAsync(Grace, CancellationToken.None);
-        return await work;
+        // One that does not notice that it was cancelled is left alone: what it still commits is refused.
+        return await Task.WhenAny(work, cancelled) != work && stay.IsCancelled ? await work.WaitAsync(Grace, CancellationToken.None) : await work;
     }
 }

@@ -29,7 +29,12 @@ public sealed record JobView(
 
     public static JobView Of(JobRow row, JobStanding standing, string? organization = null) => new(
         row.Id, organization, row.Kind, standing.Of(row.State), row.Starter, standing.Run?.Attempt ?? 0, row.QueuedAt, standing.Run?.Begun, standing.Of(row.State) == row.State ? row.EndedAt : null,
-        ProgressOf(standing.Run), row.Result, standing.Of(row.State) == row.State ? row.Error : null);
+        ProgressOf(standing.Run), row.Outcome, standing.Of(row.State) == row.State ? row.Error : null);
+
+    internal const string Example = """
+        {"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","kind":"data-export","state":"running","starter":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","attempts":1,
+        "queuedAt":"2026-11-21T08:15:30.123456Z","startedAt":"2026-11-21T08:15:30.201733Z","progress":{"done":1200,"total":4800,"percent":25,"text":"reading the log"}}
+        """;
 
     public bool IsOpen => State is JobState.Queued or JobState.Running;
 
@@ -43,6 +48,11 @@ public sealed record JobView(
 /// </summary>
 public sealed class JobAnswer(int status, JobView job, string? location = null, string? position = null) : IResult
 {
+    /// <summary>The job's <c>ETag</c> as it is now.</summary>
+    public static string TagOf(JobView job) => TagOf(JsonSerializer.SerializeToUtf8Bytes(job, Json.Options));
+
+    private static string TagOf(byte[] body) => $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"";
+
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(job, Json.Options);
@@ -50,7 +60,7 @@ public sealed class JobAnswer(int status, JobView job, string? location = null, 
         if (job.IsOpen) response.Headers.RetryAfter = JobView.RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
         if (location is not null) response.Headers.Location = location;
         if (position is not null) response.Headers[Host.Positions.Header] = position;
-        var known = ETags.IsKnown(httpContext, $"\"{Convert.ToHexStringLower(SHA256.HashData(body).AsSpan(0, 16))}\"");
+        var known = ETags.IsKnown(httpContext, TagOf(body));
         if (status == StatusCodes.Status200OK && known)
         {
             response.StatusCode = StatusCodes.Status304NotModified;

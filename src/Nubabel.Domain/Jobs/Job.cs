@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Nubabel.Domain.Jobs;
@@ -7,13 +6,13 @@ namespace Nubabel.Domain.Jobs;
 /// <param name="Link">Where the result is: a path of this API.</param>
 /// <param name="ExpiresAt">Until when it is there.</param>
 /// <param name="Data">A small result, shown with the job.</param>
-public sealed record JobResult(string? Link = null, DateTimeOffset? ExpiresAt = null, JsonElement? Data = null);
+public sealed record JobResult(string? Link = null, DateTimeOffset? ExpiresAt = null, JobData? Data = null);
 
 /// <summary>Why a job has failed, in terms of the catalogue of problems.</summary>
 public sealed record JobError(string Code, string Detail);
 
 public sealed record JobStarted(JobKind Kind, string Starter) : Event<Job>;
-public sealed record JobCompleted(JobResult? Result = null) : Event<Job>;
+public sealed record JobCompleted(JobResult? Outcome = null) : Event<Job>;
 public sealed record JobFailed(JobError Error) : Event<Job>;
 
 /// <summary>It had failed and is to be done after all: somebody had its dead letter handled again.</summary>
@@ -24,7 +23,7 @@ public sealed record JobCancelled : Event<Job>;
 public sealed record StartJob(JobKind Kind) : Command<Job>;
 
 /// <summary>It is done. Committed together with what it has done, so that a cancelled job does neither.</summary>
-public sealed record CompleteJob(JobResult? Result = null) : Command<Job>;
+public sealed record CompleteJob(JobResult? Outcome = null) : Command<Job>;
 public sealed record FailJob(JobError Error) : Command<Job>;
 public sealed record RequeueJob : Command<Job>;
 public sealed record CancelJob : Command<Job>;
@@ -78,7 +77,7 @@ public sealed record Job(JobState State, JobKind? OfKind, string Starter) : IAgg
     {
         JobState.Completed => [],
         JobState.Cancelled => throw new Refused(RefusalKind.Conflict, "job.cancelled", "The job was cancelled."),
-        _ => [new JobCompleted(c.Result)],
+        _ => [new JobCompleted(c.Outcome)],
     };
 
     private Event<Job>[] Cancel() => State switch

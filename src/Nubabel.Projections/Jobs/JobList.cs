@@ -7,7 +7,7 @@ using Nubabel.Store;
 namespace Nubabel.Projections.Jobs;
 
 /// <summary>A job as the log tells it. The members stand in the order in which <c>jsonb</c> keeps them.</summary>
-public sealed record JobRow(Id<Job> Id, JobKind Kind, JobError? Error, JobState State, JobResult? Result, DateTimeOffset? EndedAt, string Starter, DateTimeOffset QueuedAt);
+public sealed record JobRow(Id<Job> Id, JobKind Kind, JobError? Error, JobState State, DateTimeOffset? EndedAt, JobResult? Outcome, string Starter, DateTimeOffset QueuedAt);
 
 /// <summary>What is known of a job beside the log, now.</summary>
 /// <param name="Run">How far it is; null before its first attempt.</param>
@@ -47,7 +47,7 @@ public sealed class JobList : IDocument<JobRow>
     {
         (null, JobStarted s) => new JobRow(new Id<Job>(e.StreamGuid), s.Kind, null, JobState.Queued, null, null, s.Starter, e.At),
         (null, _) => null,
-        (_, JobCompleted c) => row with { State = JobState.Completed, Result = c.Result, Error = null, EndedAt = e.At },
+        (_, JobCompleted c) => row with { State = JobState.Completed, Outcome = c.Outcome, Error = null, EndedAt = e.At },
         (_, JobFailed f) => row with { State = JobState.Failed, Error = f.Error, EndedAt = e.At },
         (_, JobRequeued) => row with { State = JobState.Queued, Error = null, EndedAt = null },
         (_, JobCancelled) => row with { State = JobState.Cancelled, EndedAt = e.At },
@@ -89,22 +89,22 @@ public sealed class JobList : IDocument<JobRow>
     /// <summary>Whether a job that ended then is shown no more.</summary>
     public static bool IsGone(DateTimeOffset? endedAt, DateTimeOffset now) => endedAt <= now.AddDays(-KeptDays);
 
-    private static Sql Standing => Sql.Of($"r.attempt, w.id is not null, r.begun, r.done, r.total, r.note, coalesce(d.state = 'replayed', false)");
+    internal static Sql Standing => Sql.Of($"r.attempt, w.id is not null, r.begun, r.done, r.total, r.note, coalesce(d.state = 'replayed', false)");
 
-    private static Sql Joined => Sql.Of($"""
+    internal static Sql Joined => Sql.Of($"""
         left join nubabel.message_runs r on r.tenant_id = j.tenant_id and r.message = j.message
         left join nubabel.workers w on w.id = r.worker
         left join nubabel.dead_letters d on d.tenant_id = j.tenant_id and d.id = j.message
         """);
 
-    private static JobStanding StandingAt(NpgsqlDataReader row, int at) => new(
+    internal static JobStanding StandingAt(NpgsqlDataReader row, int at) => new(
         row.IsDBNull(at) ? null : new MessageRun(row.GetInt32(at), row.GetBoolean(at + 1), new DateTimeOffset(row.GetDateTime(at + 2), TimeSpan.Zero),
             Number(row, at + 3), Number(row, at + 4), row.IsDBNull(at + 5) ? null : row.GetString(at + 5)),
         row.GetBoolean(at + 6));
 
     private static long? Number(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetInt64(column);
 
-    private static Sql Where(Filter filter)
+    internal static Sql Where(Filter filter)
     {
         var starter = filter.Starter is { } s ? Sql.Of($"and j.starter = {s}") : Sql.None;
         var kind = filter.Kind is { } k ? Sql.Of($"and j.kind = {k}") : Sql.None;
@@ -119,9 +119,9 @@ public sealed class JobList : IDocument<JobRow>
         return Sql.Of($"{starter} {kind} {state}");
     }
 
-    private static Sql After(IReadOnlyList<string>? place) => place is [var at, var key]
+    internal static Sql After(IReadOnlyList<string>? place) => place is [var at, var key]
         ? Sql.Of($"and (j.queued_at, j.key) < ({DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)}, {key})")
         : Sql.None;
 
-    private static string Word(JobState state) => state.ToString().ToLowerInvariant();
+    internal static string Word(JobState state) => state.ToString().ToLowerInvariant();
 }

@@ -40,6 +40,9 @@ public sealed partial class Journal
         return written;
     }
 
+    /// <summary>Takes back what is enqueued and not committed yet.</summary>
+    public void TakeBack() => pending.Clear();
+
     /// <summary>What goes into the transaction of the next commit, before its events.</summary>
     private IReadOnlyList<NpgsqlBatchCommand> Carried() => pending.Count == 0 ? [] : [Out().Command(pending)];
 

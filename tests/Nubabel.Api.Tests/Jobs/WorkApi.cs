@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
-using Nubabel.Api.Host.OpenApi;
 using Nubabel.Api.Jobs;
 using Nubabel.Testing;
 
@@ -12,16 +11,19 @@ namespace Nubabel.Api.Tests.Jobs;
 /// <param name="Name">Finds the test's own <see cref="Work"/>.</param>
 public sealed record WorkBody(string Name);
 
-/// <summary>A job as a test drives it: what its handler does, and how often it was called.</summary>
+/// <summary>A job as a test drives it: what its handler does, how often it was called and where.</summary>
 internal sealed class Work
 {
     private static readonly ConcurrentDictionary<string, Work> Known = new();
-    private int begun;
 
     private Work(Func<JobContext, int, Task<JobEnd>> handle) => Handle = handle;
 
     public string Name { get; } = Guid.NewGuid().ToString("N");
-    public int Begun => Volatile.Read(ref begun);
+
+    /// <summary>The servers that ran it, one for each call.</summary>
+    public ConcurrentQueue<string> Ran { get; } = new();
+
+    public WorkBody Body => new(Name);
     private Func<JobContext, int, Task<JobEnd>> Handle { get; }
 
     /// <param name="handle">Given the context and the number of the call.</param>
@@ -34,21 +36,27 @@ internal sealed class Work
 
     public static JobDefinition<WorkBody> Kind { get; } = new("work", "devices:write");
     public static JobDefinition<WorkBody> LongKind { get; } = new("long-work", "flags:read") { IsLong = true };
-
-    private static async Task<JobEnd> Run(WorkBody body, JobContext context)
-    {
-        var work = Known[body.Name];
-        return await work.Handle(context, Interlocked.Increment(ref work.begun));
-    }
+    public static JobDefinition<WorkBody> OperatorKind { get; } = new("operators-work", "platform:jobs-write");
 
     /// <summary>A server with these kinds of jobs, and routes that start them.</summary>
-    public static Task<TestApi> Server(TestDatabase database, TimeProvider? time = null) => TestApi.Start(
-        database,
-        build: builder => builder.Services.AddSingleton(new JobHandlers().On(Kind, Run).On(LongKind, Run)),
-        time: time,
-        map: app =>
+    public static Task<TestApi> Server(TestDatabase database, string name, TimeProvider? time = null)
+    {
+        return TestApi.Start(
+            database,
+            build: builder => builder.Services.AddSingleton(new JobHandlers().On(Kind, Run).On(LongKind, Run).On(OperatorKind, Run)),
+            time: time,
+            map: app =>
+            {
+                app.MapPost("/api/work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(Kind, body.Value, ct)).Starts(Kind);
+                app.MapPost("/api/long-work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(LongKind, body.Value, ct)).Starts(LongKind);
+                app.MapPost("/api/admin/work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(OperatorKind, body.Value, ct)).Starts(OperatorKind);
+            });
+
+        async Task<JobEnd> Run(WorkBody body, JobContext context)
         {
-            app.MapPost("/api/work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(Kind, body.Value, ct)).Starts(Kind);
-            app.MapPost("/api/long-work", (Body<WorkBody> body, JobStarts jobs, CancellationToken ct) => jobs.Start(LongKind, body.Value, ct)).Starts(LongKind);
-        });
+            var work = Known[body.Name];
+            work.Ran.Enqueue(name);
+            return await work.Handle(context, work.Ran.Count);
+        }
+    }
 }

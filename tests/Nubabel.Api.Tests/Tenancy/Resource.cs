@@ -46,6 +46,7 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private const string Tenant = "an organization, which operators see and its members do not";
     private const string ReadModel = "a read model of this build";
     private const string Letter = "a dead letter of any organization, which operators see and its members do not";
+    private const string AnyJob = "a job of any organization or of the platform";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
@@ -66,6 +67,8 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["POST /api/admin/dead-letters/{id}/replay"] = Letter,
         ["POST /api/admin/dead-letters/{id}/discard"] = Letter,
         ["GET /api/admin/dead-letters/sweeps/{id}"] = "an act of operators on many dead letters",
+        ["GET /api/admin/jobs/{id}"] = AnyJob,
+        ["DELETE /api/admin/jobs/{id}"] = AnyJob,
         ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
         ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
         ["GET /api/admin/tenants/{id}"] = Tenant,

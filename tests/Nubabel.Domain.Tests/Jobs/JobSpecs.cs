@@ -7,7 +7,7 @@ namespace Nubabel.Domain.Tests.Jobs;
 public sealed class JobSpecs : Spec<Job>
 {
     private static readonly JobKind Kind = JobKind.Parse("data-export");
-    private static readonly JobResult Result = new("/api/things/1", Noon.AddDays(7), JsonElement.Parse("""{"rows":3}"""));
+    private static readonly JobResult Result = new("/api/things/1", Noon.AddDays(7), JobData.Of(JsonElement.Parse("""{"rows":3,"first":[{"b":1,"a":null}]}""")));
     private static readonly JobError Error = new("job.gave_up", "It failed again and again.");
 
     private static readonly JobStarted Started = new(Kind, "system:spec");
@@ -74,6 +74,14 @@ public sealed class JobSpecs : Spec<Job>
     public void What_was_never_started_is_missing()
     {
         foreach (Command<Job> command in (Command<Job>[])[new CompleteJob(), new FailJob(Error), new RequeueJob(), new CancelJob()]) Given().When(command).Refused("job.missing", RefusalKind.Missing);
+    }
+
+    [Fact]
+    public void Data_is_the_same_in_any_order_of_its_members()
+    {
+        static JobData Of(string json) => JobData.Of(JsonElement.Parse(json));
+        Assert.Equal(Of("{\"a\":1,\"b\":{\"c\":[1,2],\"d\":\"x\"}}"), Of("{ \"b\": {\"d\":\"x\",\"c\":[1,2]}, \"a\": 1 }"));
+        Assert.NotEqual(Of("{\"a\":[1,2]}"), Of("{\"a\":[2,1]}"));
     }
 
     [Theory]

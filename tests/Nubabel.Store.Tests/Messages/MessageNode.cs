@@ -16,13 +16,13 @@ public sealed class MessageNode : IAsyncDisposable
     private readonly TestDatabase database;
     private readonly SubjectKeys keys;
 
-    private MessageNode(TestDatabase database, QueueOptions options, MessageHandler<Note> handler, MessageOptions daemon)
+    private MessageNode(TestDatabase database, QueueOptions options, MessageHandler<Note> handler, MessageOptions daemon, LastWord? lastWord)
     {
         this.database = database;
         keys = new SubjectKeys(database.Database.Api, TestDatabase.Master);
         Options = options;
         Outbox = new Outbox(TypesOf(options));
-        Daemon = new MessageDaemon(database.Database.Daemon, database.DaemonString, new MessageHandlers(Outbox.Types).On(handler), Outbox, (tenant, origin) => Journal(tenant, origin), daemon);
+        Daemon = new MessageDaemon(database.Database.Daemon, database.DaemonString, new MessageHandlers(Outbox.Types).On(handler, lastWord), Outbox, (tenant, origin) => Journal(tenant, origin), daemon);
     }
 
     public QueueOptions Options { get; }
@@ -36,7 +36,7 @@ public sealed class MessageNode : IAsyncDisposable
 
     public static MessageTypes TypesOf(QueueOptions options) => new([options], [new MessageType("note", typeof(Note), options.Name)], JsonSerializerOptions.Web);
 
-    public static async Task<MessageNode> Create(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null) =>
+    public static async Task<MessageNode> Create(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null, LastWord? lastWord = null) =>
         new(on ?? await TestDatabase.Shared, options, handler, new MessageOptions
         {
             Node = name,
@@ -45,11 +45,11 @@ public sealed class MessageNode : IAsyncDisposable
             Reap = TimeSpan.FromMilliseconds(100),
             Revive = TimeSpan.FromMilliseconds(50),
             Drain = drain ?? TimeSpan.FromSeconds(5),
-        });
+        }, lastWord);
 
-    public static async Task<MessageNode> Start(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null)
+    public static async Task<MessageNode> Start(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null, LastWord? lastWord = null)
     {
-        var node = await Create(options, handler, name, on, drain);
+        var node = await Create(options, handler, name, on, drain, lastWord);
         node.Daemon.Start();
         return node;
     }
