@@ -24,6 +24,8 @@ internal static class Schemas
             Describe(schema, inner);
             if (nullable) schema.Type |= JsonSchemaType.Null;
         }
+        // What an event or a message holds: the type of it says more.
+        if (inner == typeof(JsonElement)) schema.Type = JsonSchemaType.Object;
         if (inner == typeof(Percentage))
         {
             schema.Type = JsonSchemaType.Number | (schema.Type?.HasFlag(JsonSchemaType.Null) == true ? JsonSchemaType.Null : 0);
