@@ -197,5 +197,5 @@ public sealed partial class DeliveryTests
     [GeneratedRegex(@"^#?([\w<>]+)=", RegexOptions.Multiline)] private static partial Regex ExampleKey();
     [GeneratedRegex(@"^\./dev (\w+) ", RegexOptions.Multiline)] private static partial Regex HelpVerb();
     [GeneratedRegex(@"(?:`|^ *)\./dev ([a-z]+)\b", RegexOptions.Multiline)] private static partial Regex DevVerb();
-    [GeneratedRegex(@"(?:`nubabel|nubabel\.dll|\./dev nubabel) ([a-z]+)\b")] private static partial Regex CommandLineVerb();
+    [GeneratedRegex(@"(?:`nubabel|nubabel\.dll|\./dev nubabel) ([a-z][a-z-]*)\b")] private static partial Regex CommandLineVerb();
 }
