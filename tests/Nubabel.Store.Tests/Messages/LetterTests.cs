@@ -48,8 +48,14 @@ public sealed class LetterTests
         var ids = await node.Send(Tally.Tenant(), new Message(new Note("")));
         await Died(node, 1);
         var letters = await Of(node);
-        var granted = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Task.Run(() => i % 5 == 4 ? letters.Discard(ids[0], 0, "operator:a", default) : letters.Replay(ids[0], 0, "operator:a", null, default))));
-        Assert.Single(granted, g => g);
+        // All of them have begun before the first can end.
+        await using var holder = await (await TestDatabase.Shared).Superuser.OpenConnectionAsync();
+        await using var held = await holder.BeginTransactionAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand($"select from nubabel.dead_letters where id = '{ids[0]}' for update", holder, held)) await hold.ExecuteNonQueryAsync();
+        var all = Task.WhenAll(Enumerable.Range(0, 50).Select(i => Task.Run(() => i % 5 == 4 ? letters.Discard(ids[0], 0, "operator:a", default) : letters.Replay(ids[0], 0, "operator:a", null, default))));
+        await MessageNode.Until(async () => await node.Scalar<long>("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%letter_close%'") >= 10, () => "they do not meet");
+        await held.CommitAsync();
+        Assert.Single(await all, g => g);
         await node.Done();
         var state = (await letters.Find(ids[0], default))!.State;
         Assert.Equal(state == DeadLetterState.Replayed ? 2 : 1, runs);
