@@ -20,8 +20,8 @@ public sealed class Readiness(
     /// <summary>Gaps come and go with every commit; one that stays so long is somebody's open transaction.</summary>
     private static readonly TimeSpan GapPatience = TimeSpan.FromSeconds(2);
 
-    /// <summary>Queues are looked at no more often than this, however often somebody asks.</summary>
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(5);
+    /// <summary>The watch looks twice as often by itself: only where that hangs does who asks look at the queues.</summary>
+    private static readonly TimeSpan WatchSilence = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan TailSilence = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(3);
@@ -110,7 +110,7 @@ public sealed class Readiness(
         IReadOnlyList<QueueLook> queues;
         try
         {
-            queues = await watch.Look(LookEvery, ct);
+            queues = await watch.Look(WatchSilence, ct);
         }
         catch (Exception e) when (e is Npgsql.NpgsqlException or OperationCanceledException or TimeoutException)
         {

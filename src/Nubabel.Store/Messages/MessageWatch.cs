@@ -39,7 +39,7 @@ public sealed partial class MessageWatch : IAsyncDisposable
     /// <summary>A sample may miss what another one has found: so many looks without a finding end an alarm.</summary>
     private const int CleanLooks = 3;
 
-    private static readonly TimeSpan Every = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
 
     /// <summary>A time limit may be overrun by what it takes to notice it.</summary>
     private static readonly TimeSpan Leeway = TimeSpan.FromSeconds(15);

@@ -95,13 +95,18 @@ public sealed class WatchTests
                 if (tags.ToArray().Any(t => node.Options.Name.Equals(t.Value))) measured[instrument.Name] = value;
             });
             listener.Start();
-            await MessageNode.Until(() =>
+            // More looks than one: the second message is seen behind the round that saw the first.
+            for (var more = 8; more < 10; more++)
             {
-                listener.RecordObservableInstruments();
-                return Task.FromResult(measured.GetValueOrDefault("nubabel.messages.stalled") == 1);
-            }, () => string.Join(" ", measured));
+                await node.Send(Tally.Tenant(), new Message(new Note("")) { Key = "more" });
+                await MessageNode.Until(() =>
+                {
+                    listener.RecordObservableInstruments();
+                    return Task.FromResult(measured.GetValueOrDefault("nubabel.messages.depth") == more);
+                }, () => string.Join(" ", measured));
+            }
         }
-        Assert.Equal((7, 0), (measured["nubabel.messages.depth"], measured["nubabel.messages.workers"]));
+        Assert.Equal((1, 0), (measured["nubabel.messages.stalled"], measured["nubabel.messages.workers"]));
         Assert.Single(lines.Said);
         node.Daemon.Start();
         await node.Done();
