@@ -50,7 +50,7 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
     }
 
     /// <summary>The record of a key that is younger than <paramref name="hours"/>, or null. An older one is forgotten on the way.</summary>
-    public static Task<IdempotencyRecord?> Find(NpgsqlDataSource source, string tenant, string scope, string key, int hours, CancellationToken ct) => SecondTry.Of(async () =>
+    public static Task<IdempotencyRecord?> Find(NpgsqlDataSource source, string tenant, string scope, string key, int hours, CancellationToken ct) => Again.Ask(async () =>
     {
         await using var batch = source.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));

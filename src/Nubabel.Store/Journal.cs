@@ -74,7 +74,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     public void Forget(string stream) => database.Histories.Forget(tenant, stream);
 
     /// <summary>The stream that holds a claim, or null.</summary>
-    public Task<string?> Holder(string scope, string value, CancellationToken ct) => SecondTry.Of(async () =>
+    public Task<string?> Holder(string scope, string value, CancellationToken ct) => Again.Ask(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Store.Append.Tenant(tenant));
@@ -85,7 +85,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     });
 
     /// <summary>The values of a scope that are claimed now.</summary>
-    public Task<IReadOnlySet<string>> Claimed(string scope, CancellationToken ct) => SecondTry.Of<IReadOnlySet<string>>(async () =>
+    public Task<IReadOnlySet<string>> Claimed(string scope, CancellationToken ct) => Again.Ask<IReadOnlySet<string>>(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Store.Append.Tenant(tenant));

@@ -9,7 +9,7 @@ namespace Nubabel.Store;
 public sealed class PlatformReader(Database database)
 {
     /// <summary>The rows of several statements, in one round trip and in their order, mapped one by one.</summary>
-    public Task<IReadOnlyList<IReadOnlyList<T>>> Query<T>(IReadOnlyList<Sql> statements, Func<NpgsqlDataReader, T> map, CancellationToken ct) => SecondTry.Of<IReadOnlyList<IReadOnlyList<T>>>(async () =>
+    public Task<IReadOnlyList<IReadOnlyList<T>>> Query<T>(IReadOnlyList<Sql> statements, Func<NpgsqlDataReader, T> map, CancellationToken ct) => Again.Ask<IReadOnlyList<IReadOnlyList<T>>>(async () =>
     {
         await using var batch = database.Daemon.CreateBatch();
         foreach (var statement in statements) batch.BatchCommands.Add(statement.ToBatchCommand());

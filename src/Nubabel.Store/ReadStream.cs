@@ -30,7 +30,7 @@ internal static class ReadStream
     /// <exception cref="TooMuchHistory">They are long, and so are others that are being read.</exception>
     public static Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
         Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct,
-        Func<string, long>? from = null) => SecondTry.Of(() => ReadOnce(database, types, tenant, streams, until, from, ct));
+        Func<string, long>? from = null) => Again.Ask(() => ReadOnce(database, types, tenant, streams, until, from, ct));
 
     private static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> ReadOnce(
         Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, Func<string, long>? from, CancellationToken ct)
@@ -57,12 +57,11 @@ internal static class ReadStream
             var events = new List<Recorded>();
             while (await reader.ReadAsync(ct))
             {
-                var (e, unreadable) = EventPages.Read(reader, types, out var size);
+                var (e, unreadable) = EventPages.Read(reader, types, out _);
                 if (!u.Reaches(e)) break;
                 if (unreadable is not null) throw new UnreadableEvent(e, unreadable);
-                var weight = new Weight(size, e.Tenant.Length + e.Stream.Length + (e.Headers?.Length ?? 0));
-                room.Add(weight.Bytes);
-                events.Add(e with { Weight = weight });
+                room.Add(e.Weight.Bytes);
+                events.Add(e);
             }
             result[stream] = events;
         }

@@ -12,7 +12,7 @@ public sealed class Reader(Database database, SubjectKeys keys, string tenant)
     public string Tenant => tenant;
 
     /// <summary>The rows of a query, mapped one by one.</summary>
-    public Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct) => SecondTry.Of<IReadOnlyList<T>>(async () =>
+    public Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct) => Again.Ask<IReadOnlyList<T>>(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));

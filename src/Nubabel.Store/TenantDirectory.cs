@@ -17,7 +17,7 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
     /// <summary>How long a slug stays reserved for a sign-up that does not come back, in seconds: a little longer than a request may run.</summary>
     private const int ReservedSeconds = 40;
 
-    public Task<DirectoryEntry?> Find(string slugOrId, CancellationToken ct) => SecondTry.Of(async () =>
+    public Task<DirectoryEntry?> Find(string slugOrId, CancellationToken ct) => Again.Ask(async () =>
     {
         await using var command = main.CreateCommand("select organization, slug, shard, state from nubabel.directory_find($1)");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = slugOrId });
@@ -43,7 +43,7 @@ public sealed class TenantDirectory(NpgsqlDataSource main)
     }
 
     /// <summary>How many organizations live on each shard; one without any is not among them.</summary>
-    public Task<IReadOnlyDictionary<string, long>> Counts(CancellationToken ct) => SecondTry.Of<IReadOnlyDictionary<string, long>>(async () =>
+    public Task<IReadOnlyDictionary<string, long>> Counts(CancellationToken ct) => Again.Ask<IReadOnlyDictionary<string, long>>(async () =>
     {
         await using var command = main.CreateCommand("select shard, organizations from nubabel.directory_counts()");
         await using var reader = await command.ExecuteReaderAsync(ct);

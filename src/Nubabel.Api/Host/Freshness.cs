@@ -1,5 +1,4 @@
 using System.Globalization;
-using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
@@ -27,7 +26,7 @@ public sealed class Freshness(Node node, Store.Positions positions, IHttpContext
     public async Task OfLog(CancellationToken ct)
     {
         if (Positions.Minimum(accessor.HttpContext!.Request, node.Database.Shard) is not { } wanted) return;
-        var drawn = await SecondTry.Of(async () =>
+        var drawn = await Store.Again.Ask(async () =>
         {
             await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
             return (long)(await command.ExecuteScalarAsync(ct))!;

@@ -66,7 +66,7 @@ public sealed class Readiness(
     {
         try
         {
-            await SecondTry.Of(async () =>
+            await Again.Ask(async () =>
             {
                 await using var command = node.Database.Api.CreateCommand("select 1");
                 return await command.ExecuteScalarAsync(ct);

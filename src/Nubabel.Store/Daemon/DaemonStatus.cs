@@ -49,7 +49,7 @@ public sealed record DaemonStatus(long Mark, long HighestVisible, WaitingGap? Wa
     PassedOver? Unknown = null)
 {
     /// <summary>The state as the database shows it, for a process without a daemon too.</summary>
-    public static Task<DaemonStatus> Read(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct) => SecondTry.Of(() => ReadOnce(daemon, projections, ct));
+    public static Task<DaemonStatus> Read(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct) => Again.Ask(() => ReadOnce(daemon, projections, ct));
 
     private static async Task<DaemonStatus> ReadOnce(NpgsqlDataSource daemon, ProjectionSet projections, CancellationToken ct)
     {

@@ -53,19 +53,21 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
         return new EventPage(from, upTo, events);
     }
 
+    private static Weight WeightOf(Recorded envelope, int json) => new(json, envelope.Tenant.Length + envelope.Stream.Length + (envelope.Headers?.Length ?? 0));
+
     /// <summary>Reads one row of <see cref="ReadStream.Columns"/>.</summary>
     internal static PageEvent Read(NpgsqlDataReader row, EventTypes types, out int size)
     {
         var envelope = ReadStream.Envelope(row);
         size = 0;
-        if (types.Find(envelope.Type) is null) return new PageEvent(envelope with { IsUnknown = true }, null);
+        if (types.Find(envelope.Type) is null) return new PageEvent(envelope with { IsUnknown = true, Weight = WeightOf(envelope, 0) }, null);
         var data = ReadStream.Data(row);
         size = data.Length;
         // A converter or an upcast may throw anything; whatever it is, this event is poison and not the reader.
 #pragma warning disable CA1031
         try
         {
-            return new PageEvent(envelope with { Data = types.Read(envelope.Type, data, ReadStream.Shape(envelope.Headers)) }, null);
+            return new PageEvent(envelope with { Data = types.Read(envelope.Type, data, ReadStream.Shape(envelope.Headers)), Weight = WeightOf(envelope, size) }, null);
         }
         catch (Exception unreadable)
         {

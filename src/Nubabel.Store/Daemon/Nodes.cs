@@ -34,7 +34,7 @@ public static class Nodes
     internal static string NewName() => Interlocked.Increment(ref inThisProcess) is > 1 and var number ? $"{Process}.{number}" : Process;
 
     /// <summary>All nodes, those that are there first.</summary>
-    public static Task<IReadOnlyList<NodeStatus>> Read(NpgsqlDataSource daemon, CancellationToken ct) => SecondTry.Of<IReadOnlyList<NodeStatus>>(async () =>
+    public static Task<IReadOnlyList<NodeStatus>> Read(NpgsqlDataSource daemon, CancellationToken ct) => Again.Ask<IReadOnlyList<NodeStatus>>(async () =>
     {
         await using var command = daemon.CreateCommand($"""
             select n.name, n.started, n.seen, extract(epoch from clock_timestamp() - n.seen)::float8, {IsThere},

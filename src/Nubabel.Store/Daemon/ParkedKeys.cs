@@ -36,7 +36,7 @@ public static class ParkedKeys
         }, ct) is [var found, ..] ? found : null;
 
     /// <summary>Whether the event waits under this key.</summary>
-    public static Task<bool> Contains(NpgsqlDataSource daemon, Projection projection, string tenant, string key, long position, CancellationToken ct) => SecondTry.Of(async () =>
+    public static Task<bool> Contains(NpgsqlDataSource daemon, Projection projection, string tenant, string key, long position, CancellationToken ct) => Again.Ask(async () =>
     {
         await using var command = daemon.CreateCommand($"""
             select exists (select from nubabel.parked p where p.name = $1 and p.version = $2 and p.tenant_id = $3 and p.key = $4 and p.seq_id = $5
@@ -51,7 +51,7 @@ public static class ParkedKeys
         return await command.ExecuteScalarAsync(ct) is true;
     });
 
-    private static Task<IReadOnlyList<ParkedKey>> Read(NpgsqlDataSource daemon, Projection projection, Func<NpgsqlCommand, string> rest, CancellationToken ct) => SecondTry.Of<IReadOnlyList<ParkedKey>>(async () =>
+    private static Task<IReadOnlyList<ParkedKey>> Read(NpgsqlDataSource daemon, Projection projection, Func<NpgsqlCommand, string> rest, CancellationToken ct) => Again.Ask<IReadOnlyList<ParkedKey>>(async () =>
     {
         await using var command = daemon.CreateCommand();
         command.Add(projection.Name);

@@ -47,7 +47,7 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
     {
         var name = Named(projectionName).ProgressionName;
         if (whole.ContainsKey(name)) return true;
-        if (!await SecondTry.Of(() => Asked(name, ct))) return false;
+        if (!await Again.Ask(() => Asked(name, ct))) return false;
         // Of a projection that begins with the log it may still be decided otherwise: by the checkpoint alone it is known for good.
         if ((await All(ct)).ContainsKey(name)) whole[name] = true;
         return true;
@@ -94,7 +94,7 @@ public sealed class Positions(NpgsqlDataSource daemon, ProjectionSet projections
         return await command.ExecuteScalarAsync(ct) is true;
     }
 
-    private Task<IReadOnlyDictionary<string, long>> All(CancellationToken ct) => SecondTry.Of<IReadOnlyDictionary<string, long>>(async () =>
+    private Task<IReadOnlyDictionary<string, long>> All(CancellationToken ct) => Again.Ask<IReadOnlyDictionary<string, long>>(async () =>
     {
         await using var command = daemon.CreateCommand("select name, coalesce(last_seq_id, 0) from events.mt_event_progression where name = any($1)");
         command.AddArray(projections.All.Select(p => p.ProgressionName).ToArray(), NpgsqlDbType.Varchar);

@@ -85,7 +85,7 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
             if (TryCached(tenant, subject, out var key)) keys[subject] = key;
             else missing.Add(subject);
         }
-        return missing.Count == 0 ? keys : await SecondTry.Of(() => Read(tenant, missing, keys, ct));
+        return missing.Count == 0 ? keys : await Again.Ask(() => Read(tenant, missing, keys, ct));
     }
 
     private async Task<IReadOnlyDictionary<string, byte[]?>> Read(string tenant, List<string> missing, Dictionary<string, byte[]?> keys, CancellationToken ct)

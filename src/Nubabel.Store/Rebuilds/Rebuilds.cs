@@ -83,7 +83,7 @@ public sealed class Rebuilds : IAsyncDisposable
     }
 
     /// <summary>The rebuild of a read model that is under way, or the last one; null when there was none.</summary>
-    public Task<RebuildStatus?> Status(string name, CancellationToken ct) => SecondTry.Of(() => StatusOf(Find(name), ct));
+    public Task<RebuildStatus?> Status(string name, CancellationToken ct) => Again.Ask(() => StatusOf(Find(name), ct));
 
     private async Task<RebuildStatus?> StatusOf(Projection projection, CancellationToken ct)
     {

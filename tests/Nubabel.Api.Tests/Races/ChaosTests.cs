@@ -15,7 +15,7 @@ namespace Nubabel.Api.Tests.Races;
 public sealed class ChaosTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Time =
-        TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable("NUBABEL_STRESS_SECONDS"), out var seconds) ? seconds : 15);
+        TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable("NUBABEL_STRESS_SECONDS"), out var seconds) ? seconds : 10);
 
     /// <summary>What a takeover may take on a machine that does five things at once; alone it is two seconds.</summary>
     private static readonly TimeSpan Takeover = TimeSpan.FromSeconds(5 * 2);

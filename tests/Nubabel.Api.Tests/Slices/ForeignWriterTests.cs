@@ -113,6 +113,9 @@ public sealed class ForeignWriterTests : IAsyncLifetime
         Assert.Equal(($"invoice.{alias[8..]}", 2999), (entries[0].Text("action"), entries[0].GetProperty("at").GetDateTimeOffset().Year));
         Assert.Equal((alias, "phone"), (entries[1].Text("action"), (await acme.Client.GetAsync($"/api/devices/{device}").Json()).Text("name")));
         Assert.DoesNotContain("hidden", JsonSerializer.Serialize(entries), StringComparison.Ordinal);
+        // Decisions pass it over, and count it as a version.
+        using var renamed = await Rename("pocket");
+        Assert.Equal((HttpStatusCode.OK, "\"4\""), (renamed.StatusCode, renamed.Headers.ETag?.Tag));
 
         using var platform = await api.Operator();
         var shown = (await Known(platform, alias)).GetProperty("unknown");

@@ -129,7 +129,7 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
         }
     }
 
-    private Task<Loaded> Load(CancellationToken ct) => SecondTry.Of(async () =>
+    private Task<Loaded> Load(CancellationToken ct) => Again.Ask(async () =>
     {
         await using var command = database.Api.CreateCommand("select public::text, wrapped, activates, retires from nubabel.signing_keys where retires is null or retires > now() order by activates");
         await using var reader = await command.ExecuteReaderAsync(ct);
