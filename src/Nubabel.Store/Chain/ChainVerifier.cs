@@ -58,6 +58,7 @@ public sealed class ChainVerifier(string tenant, IReadOnlyList<Checkpoint> check
     private long recorded;
     private int agreed;
     private long proven;
+    private long at;
     private ChainFinding? suspect;
 
     /// <param name="log">The tenant's events as they are stored now, by position.</param>
@@ -72,6 +73,8 @@ public sealed class ChainVerifier(string tenant, IReadOnlyList<Checkpoint> check
             var take = Side(hasActual ? actual.Current.Position : null, hasExpected ? expected.Current.Position : null);
             // What is younger than the record is not chained yet, unless it was signed.
             if (!hasExpected && agreed == signed.Length) break;
+            // Of a file, entries may be gone from both sides.
+            if (take != Which.Log && suspect is null && expected.Current.Number != recorded + 1) suspect = OutOfLine(expected.Current);
             var digest = take == Which.Record ? null : ChainDigest.Of(actual.Current);
             suspect ??= take switch
             {
@@ -83,6 +86,7 @@ public sealed class ChainVerifier(string tenant, IReadOnlyList<Checkpoint> check
             if (take != Which.Record && Count(ref entries, ref ofLog, digest!) is { } ofTheLog && Judge(ofTheLog, ofLog, isLog: true) is { } finding) return Verdict(finding);
             if (take != Which.Log && Count(ref recorded, ref ofRecord, expected.Current.Digest) is { } ofTheRecord && suspect is null && Judge(ofTheRecord, ofRecord, isLog: false) is { } rewritten)
                 return Verdict(rewritten);
+            at = take == Which.Record ? expected.Current.Position : actual.Current.Position;
             if (take != Which.Log) hasExpected = await expected.MoveNextAsync();
             if (take != Which.Record) hasActual = await actual.MoveNextAsync();
         }
@@ -120,6 +124,10 @@ public sealed class ChainVerifier(string tenant, IReadOnlyList<Checkpoint> check
         proven = position;
         return null;
     }
+
+    private ChainFinding OutOfLine(ChainEntry next) => next.Number > recorded + 1
+        ? new ChainFinding(ChainFault.Missing, recorded + 1, next.Position, at, $"entry {recorded + 1} is gone; the next one is {next.Number}")
+        : new ChainFinding(ChainFault.Reordered, next.Number, next.Position, at, $"it stands where entry {recorded + 1} should be");
 
     private async ValueTask<ChainFinding?> Differs(LoggedEvent now, ChainEntry was, byte[] digest, CancellationToken ct)
     {
