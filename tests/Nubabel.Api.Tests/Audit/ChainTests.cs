@@ -87,7 +87,7 @@ public sealed class ChainTests : IAsyncLifetime
     {
         var sealedAt = await database.Scalar<long>($"select min(seq_id) from events.mt_events where tenant_id = '{acme.Id}' and data ? 'passwordHash'");
         var withheld = (await Reply.To(acme.Client, "GET", $"/api/audit-logs/proof?position={sealedAt}")).Json.GetProperty("event");
-        Assert.Equal((JsonValueKind.Null, true), (withheld.GetProperty("data").ValueKind, withheld.GetProperty("withheld").GetBoolean()));
+        Assert.Equal((JsonValueKind.Null, true), (withheld.TryGetProperty("data", out var data) ? data.ValueKind : JsonValueKind.Null, withheld.GetProperty("withheld").GetBoolean()));
         var other = await api.SignUp();
         Assert.Equal((404, "audit.entry_missing"), await Reply.To(other.Client, "GET", $"/api/audit-logs/proof?position={position}") is var reply ? (reply.Status, reply.Code) : default);
         foreach (var odd in new[] { "-1", "x", "", "99999999999999999999" }) Assert.Equal(400, (await Reply.To(acme.Client, "GET", $"/api/audit-logs/proof?position={odd}")).Status);
