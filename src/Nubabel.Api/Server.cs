@@ -159,6 +159,8 @@ public static class Server
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
             new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
+        services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master),
+            new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
     }
@@ -201,6 +203,7 @@ public static class Server
         app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
+        app.MapChain();
         app.MapPermissions();
         app.MapOperators();
         app.MapOperatorJobs();

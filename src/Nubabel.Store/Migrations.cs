@@ -103,6 +103,10 @@ public static class Migrations
             grant insert, update on nubabel.signing_keys, nubabel.stamps to {daemon};
             grant select, insert, update, delete on nubabel.parked, nubabel.paused, nubabel.orders_applied, nubabel.flag_counts to {daemon};
             grant select, insert, update, delete on nubabel.nodes to {daemon};
+            grant select on nubabel.audit_chain, nubabel.audit_heads, nubabel.audit_checkpoints to {api};
+            grant select (kid, public, created) on nubabel.audit_keys to {api};
+            grant select, insert, update, delete on nubabel.audit_chain, nubabel.audit_heads to {daemon};
+            grant select, insert on nubabel.audit_checkpoints, nubabel.audit_keys to {daemon};
             grant select on nubabel.key_uses to {api};
             grant select, insert, update on nubabel.key_uses to {daemon};
             grant select, insert, delete on nubabel.messages to {api};

@@ -9,7 +9,12 @@ namespace Nubabel.Api.Commands;
 /// <summary>Shows what was there at a time, from the log.</summary>
 internal static class AuditVerbs
 {
-    public static Command All() => new("audit", "The log as evidence: what was there at a time.") { Replay(), Sums() };
+    public static Command All()
+    {
+        var all = new Command("audit", "The log as evidence: what was there at a time, and that it is what it was.") { Replay(), Sums() };
+        foreach (var verb in ChainVerbs.All()) all.Add(verb);
+        return all;
+    }
 
     private static Command Replay()
     {

@@ -3,8 +3,8 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
-/// <summary>Runs what runs beside requests: the projections, the messages, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
-public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
+/// <summary>Runs what runs beside requests: the projections, the messages, the audit chain, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
+public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, ChainKeeper chain, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
 {
     private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
 
@@ -20,6 +20,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
         {
             daemon.Start();
             messages.Start();
+            chain.Start();
         }
         await base.StartAsync(cancellationToken);
         // The server listens when this returns: then it knows who has been signed out.
@@ -34,6 +35,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
         {
             // First, so that what is handed back is soon taken by another process; the read models of this one go on meanwhile.
             await messages.Stop();
+            await chain.Stop();
             await daemon.Stop();
         }
         await exchange.DisposeAsync();

@@ -118,6 +118,7 @@ public static partial class ProblemCodes
         new("webhook_source.overlap_invalid", 422, "Overlap refused", "`overlapSeconds` is 0 to 604,800, a week."),
         new("webhook_source.rotated", 409, "Rotated meanwhile", "Another request has just replaced the secret."),
         new("webhook_source.status_invalid", 422, "Status refused", "There is no such status of a webhook source."),
+        new("audit.entry_missing", 404, "No such entry", "The organization has no chained event at this position, or has not yet."),
         new("operator.missing", 404, "No such operator", "There is no operator with this address."),
         new("operator.exists", 409, "Operator exists", "Another operator has this id."),
         new("operator.email_taken", 409, "E-mail address taken", "Another operator has this address."),

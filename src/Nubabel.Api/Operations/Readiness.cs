@@ -12,7 +12,7 @@ namespace Nubabel.Api.Operations;
 /// moment is told what was seen last: the routes have no rate limit, and must not be a way to keep the database busy.
 /// </summary>
 public sealed class Readiness(
-    Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
+    Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, ChainKeeper chain, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
 {
     /// <summary>From this lag on a read model counts as degraded.</summary>
     private const double LagSeconds = 4;
@@ -55,6 +55,7 @@ public sealed class Readiness(
             ["database"] = await Database(limit.Token),
             ["projections"] = await Projections(settings.DaemonEnabled, limit.Token),
             ["messages"] = await Messages(limit.Token),
+            ["audit"] = settings.DaemonEnabled && chain.Fault is { } broken ? new Component("degraded", broken) : new Component("healthy"),
             ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
             ["mail"] = Mailing(),
         };

@@ -80,8 +80,9 @@ internal sealed class LogPages(NpgsqlDataSource daemon, string? tenant)
     {
         Position = await row.ReadAsync<long>(ct),
         Id = await row.ReadAsync<Guid>(ct),
-        Tenant = await row.ReadAsync<string>(ct),
-        Stream = await row.ReadAsync<string>(ct),
+        // Both may be null in this layout.
+        Tenant = await Text(row, ct) ?? Projection.PlatformTenant,
+        Stream = await Text(row, ct) ?? "",
         Kind = await Text(row, ct),
         Version = await row.ReadAsync<long>(ct),
         Type = await row.ReadAsync<string>(ct),
