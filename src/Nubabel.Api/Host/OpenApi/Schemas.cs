@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Nubabel.Domain;
 using Nubabel.Domain.Flags;
+using Nubabel.Domain.Jobs;
 
 namespace Nubabel.Api.Host.OpenApi;
 
@@ -24,8 +25,8 @@ internal static class Schemas
             Describe(schema, inner);
             if (nullable) schema.Type |= JsonSchemaType.Null;
         }
-        // What an event or a message holds: the type of it says more.
-        if (inner == typeof(JsonElement)) schema.Type = JsonSchemaType.Object;
+        // What an event, a message or a job's result holds: the type of it says more.
+        if (inner == typeof(JsonElement) || inner == typeof(JobData)) schema.Type = JsonSchemaType.Object;
         if (inner == typeof(Percentage))
         {
             schema.Type = JsonSchemaType.Number | (schema.Type?.HasFlag(JsonSchemaType.Null) == true ? JsonSchemaType.Null : 0);
