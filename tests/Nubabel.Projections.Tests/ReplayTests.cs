@@ -46,6 +46,25 @@ public sealed class ReplayTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_log_in_which_two_streams_hold_one_value_is_replayed_and_the_value_is_named()
+    {
+        var tenant = Guid.CreateVersion7().ToString();
+        var owner = Guid.CreateVersion7();
+        await using var marten = await MartenLogin.On(live);
+        string[] devices = [.. Enumerable.Range(0, 25).Select(_ => $"device-{Guid.CreateVersion7()}")];
+        foreach (var device in devices)
+            await MartenWriter.Append(marten, tenant, device, new MartenEvent("device_registered", $$"""{"name": "phone", "type": "mobile", "owner": "{{owner}}"}"""));
+
+        var result = await Replay(new LogSelection(tenant), tenant);
+
+        Assert.Equal(devices.Length, result.Events);
+        Assert.Equal((21, true), (result.Faults.Count, result.Faults[0].StartsWith($"Claims: the stream {devices[1]} of {tenant} needs a value", StringComparison.Ordinal)));
+        Assert.Equal("4 more values are held by two streams.", result.Faults[^1]);
+        Assert.Equal(devices[0], await target.Scalar<string>("select stream_id from nubabel.claims"));
+        Assert.Equal(devices.Length, result.Sums.Single(s => s.Name == "devices").Rows);
+    }
+
+    [Fact]
     public async Task A_tenant_alone_is_replayed_to_the_same_rows()
     {
         await Grown(1);

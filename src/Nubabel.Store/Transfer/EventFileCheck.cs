@@ -85,8 +85,6 @@ public sealed class EventFileCheck
         if (e.Position <= last) throw new BadEventFile(number, $"Position {e.Position} stands behind {last}: events stand in the order of the log.");
         if (e.Position < header!.From || e.Position > header.To) throw new BadEventFile(number, $"Position {e.Position} is not between {header.From} and {header.To}, as the first line says.");
         if (header.Tenant is { } whose && whose != e.Tenant) throw new BadEventFile(number, $"The event is of {e.Tenant}, and the first line says that all are of {whose}.");
-        // Tenants are named in lists.
-        if (e.Tenant.Contains(',', StringComparison.Ordinal)) throw new BadEventFile(number, "A tenant's id has no comma.");
         if (e.Version < 1) throw new BadEventFile(number, "Versions begin at 1.");
         var before = versions.GetValueOrDefault(NameOf(e));
         if (before > 0 && e.Version != before + 1)

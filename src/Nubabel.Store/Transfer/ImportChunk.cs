@@ -11,7 +11,9 @@ internal readonly record struct FileEvent(long Line, LoggedEvent Event);
 /// is the same event; so a chunk may be written again after it was committed without anybody having heard of it. Streams are locked in the order in which appends
 /// lock them, so a chunk and an append wait for each other and do not lock up.
 /// </summary>
-internal sealed class ImportChunk(NpgsqlConnection connection, EventTypes types, IConsequences consequences, bool keepPositions, IReadOnlyList<FileEvent> chunk)
+/// <param name="contested">Told of each value that another stream holds, where that is no reason to refuse; null where it is.</param>
+internal sealed class ImportChunk(
+    NpgsqlConnection connection, EventTypes types, IConsequences consequences, bool keepPositions, IReadOnlyList<FileEvent> chunk, Action<string>? contested = null)
 {
     private readonly Dictionary<(string Tenant, string Stream), Standing> streams = [];
 
@@ -131,9 +133,12 @@ internal sealed class ImportChunk(NpgsqlConnection connection, EventTypes types,
             released.AddRange(held.Except(holds).Select(c => new Claimed(tenant, stream, c)));
         }
         await ClaimTable.Release(connection, released, ct);
-        if (await ClaimTable.Take(connection, taken, ct) is not { } refused) return;
-        var line = streams[(refused.Wanted.Tenant, refused.Wanted.Stream)].New[^1].Line;
-        throw new ImportRefused(line, $"the stream {refused.Wanted.Stream} of {refused.Wanted.Tenant} needs a value of {refused.Wanted.Claim.Scope} that {refused.Holder} holds here.");
+        foreach (var (wanted, holder) in await ClaimTable.TakeFree(connection, taken, ct))
+        {
+            var what = $"the stream {wanted.Stream} of {wanted.Tenant} needs a value of {wanted.Claim.Scope} that {holder} holds here.";
+            if (contested is null) throw new ImportRefused(streams[(wanted.Tenant, wanted.Stream)].New[^1].Line, what);
+            contested(what);
+        }
     }
 
     private async Task Histories((string, string)[] names, CancellationToken ct)

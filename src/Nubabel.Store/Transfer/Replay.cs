@@ -8,7 +8,7 @@ public sealed class ReplayRefused(string message) : Exception(message);
 /// <summary>What a replay made.</summary>
 /// <param name="To">The last position that was wanted.</param>
 /// <param name="Sums">Every read model as it is after these events.</param>
-/// <param name="Faults">What read models could not take: keys that are parked, models that have stopped.</param>
+/// <param name="Faults">What does not come out even: unique values that two streams hold, as another program may have written; keys that are parked, models that have stopped.</param>
 public sealed record ReplayResult(long Events, long To, IReadOnlyList<ReadModelSum> Sums, IReadOnlyList<string> Faults);
 
 /// <summary>
@@ -35,9 +35,10 @@ public sealed class Replay(NpgsqlDataSource source, string target, ProjectionSet
     {
         await using var to = NpgsqlDataSource.Create(connectionString);
         var last = await Prepare(to, selection, wish, ct);
-        var events = await Copy(to, selection.Tenant, last, p => progress("events", p), ct);
+        var contested = new Contested();
+        var events = await Copy(to, selection.Tenant, last, contested, p => progress("events", p), ct);
         var faults = await Fold(to, p => progress("read models", p), ct);
-        return new ReplayResult(events, last, await ReadModelSums.Of(to, projections, null, ct), faults);
+        return new ReplayResult(events, last, await ReadModelSums.Of(to, projections, null, ct), [.. contested.Lines, .. faults]);
     }
 
     /// <summary>Makes the database ours, or finds that it is from an earlier run. Returns the last position wanted, which stays what it was then.</summary>
@@ -70,7 +71,22 @@ public sealed class Replay(NpgsqlDataSource source, string target, ProjectionSet
         return last;
     }
 
-    private async Task<long> Copy(NpgsqlDataSource to, string? tenant, long last, Action<TransferProgress> progress, CancellationToken ct)
+    /// <summary>Values that two streams hold: the first of them has it. There may be any number.</summary>
+    private sealed class Contested
+    {
+        private const int Shown = 20;
+        private readonly List<string> first = [];
+        private long count;
+
+        public IEnumerable<string> Lines => count <= Shown ? first : first.Append($"{count - Shown} more values are held by two streams.");
+
+        public void Add(string what)
+        {
+            if (++count <= Shown) first.Add($"Claims: {what}");
+        }
+    }
+
+    private async Task<long> Copy(NpgsqlDataSource to, string? tenant, long last, Contested contested, Action<TransferProgress> progress, CancellationToken ct)
     {
         var pages = new LogPages(source, tenant);
         var (after, events) = (await Scalar<long>(to, "select coalesce(max(seq_id), 0) from events.mt_events", ct), await Scalar<long>(to, "select count(*) from events.mt_events", ct));
@@ -81,7 +97,7 @@ public sealed class Replay(NpgsqlDataSource source, string target, ProjectionSet
             {
                 await using var connection = await to.OpenConnectionAsync(ct);
                 // It has no lines; whoever is refused is told positions.
-                events += await new ImportChunk(connection, projections.Types, consequences, keepPositions: true, [.. page.Select(e => new FileEvent(e.Position, e))]).Write(ct);
+                events += await new ImportChunk(connection, projections.Types, consequences, keepPositions: true, [.. page.Select(e => new FileEvent(e.Position, e))], contested.Add).Write(ct);
             }
             after = upTo;
             progress(new TransferProgress(events, tenant is null ? last : null));

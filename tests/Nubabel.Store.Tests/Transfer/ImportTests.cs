@@ -30,6 +30,18 @@ public sealed class ImportTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Two_streams_of_a_file_that_hold_one_value_are_refused_by_line_wherever_they_stand()
+    {
+        var file = Transfers.File(
+            Transfers.Line(1, "tally-a", 1, "tally_opened", """{"name":"same"}"""), Transfers.Line(2, "tally-b", 1, "tally_opened", """{"name":"other"}"""),
+            Transfers.Line(3, "tally-c", 1, "tally_opened", """{"name":"same"}"""));
+        var refused = await Assert.ThrowsAsync<ImportRefused>(() => target.Import(file));
+        Assert.StartsWith("Line 4: the stream tally-c", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("tally-a holds", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(0L, await target.Scalar<long>("select count(*) from events.mt_events"));
+    }
+
+    [Fact]
     public async Task A_second_import_of_the_same_file_writes_nothing()
     {
         await History(20);
