@@ -145,7 +145,9 @@ public static class Server
         services.AddSingleton<RunningJobs>();
         services.AddSingleton<JobRunner>();
         // What each kind of job does.
-        services.TryAddSingleton(new JobHandlers());
+        services.AddSingleton<Replays>();
+        services.TryAddSingleton(sp => new JobHandlers()
+            .On(Replays.Kind, sp.GetRequiredService<Replays>().Run));
         // Here a product names who handles which provider's webhooks.
         services.TryAddSingleton(new WebhookHandlers());
         services.AddSingleton<Inbox>();

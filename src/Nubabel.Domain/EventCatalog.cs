@@ -108,6 +108,7 @@ public static class EventCatalog
         new("consumer_secret_rotated", typeof(ConsumerSecretRotated)),
         new("consumer_overlap_ended", typeof(ConsumerOverlapEnded)),
         new("consumer_delivery_resent", typeof(ConsumerDeliveryResent)),
+        new("consumer_replayed", typeof(ConsumerReplayed)),
         new("consumer_removed", typeof(ConsumerRemoved)),
 
         // Operators

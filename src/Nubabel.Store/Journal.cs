@@ -65,7 +65,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
     }
 
     /// <summary>One event of a stream; null where there is none, or it is another tenant's.</summary>
-    /// <exception cref="JsonException">The stored text does not fit its type.</exception>
+    /// <exception cref="UnreadableEvent">The stored text does not fit its type.</exception>
     public async Task<Recorded?> ReadOne(string stream, long version, CancellationToken ct) =>
         (await ReadStream.Read(database, types, tenant, [stream], _ => new Until(Version: version), ct, _ => version))[stream] is [var e] ? e : null;
 

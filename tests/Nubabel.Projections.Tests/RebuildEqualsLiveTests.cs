@@ -222,7 +222,7 @@ public sealed class RebuildEqualsLiveTests
                 await journal.Create(consumer, new CreateConsumer(ConsumerName.Parse($"c-{consumer}"), url, [PublicType.All], i == 1, "s0", i, i == 1 ? ConsumerDescription.Parse("second") : null), ct);
                 Command<Consumer>[] commands =
                 [
-                    new PauseConsumer(), new ActivateConsumer(), new RotateConsumerSecret(0, "s1", 60), new ResendDelivery(Guid.Empty, 1), new DisableConsumer(DisabledBecause.Failing, journal.Now()),
+                    new PauseConsumer(), new ActivateConsumer(), new RotateConsumerSecret(0, "s1", 60), new ResendDelivery(Guid.Empty, 1), new NoteReplay(Guid.Empty, 1, 9, 3), new DisableConsumer(DisabledBecause.Failing, journal.Now()),
                     new ChangeConsumer(ConsumerName.Parse($"n-{consumer}"), EndpointUrl.Parse("https://hooks.example.com/v2"), [PublicType.Parse("nubabel.device.deleted.v1")], i == 0,
                         ConsumerDescription.Parse("changed")),
                 ];

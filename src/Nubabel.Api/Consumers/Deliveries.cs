@@ -149,7 +149,7 @@ public sealed class Deliveries(Node node, Settings settings, EndpointClient clie
             var data = await node.Reader(tenant).Open(JsonSerializer.SerializeToUtf8Bytes(type.Map(e), type.Shape, StoredJson.Options), ct);
             return CloudEvents.Of(settings, tenant, node.Database.Shard, delivery, data.Span);
         }
-        catch (JsonException)
+        catch (Exception unreadable) when (unreadable is JsonException or UnreadableEvent)
         {
             return null;
         }

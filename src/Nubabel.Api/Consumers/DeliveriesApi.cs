@@ -40,6 +40,7 @@ public static class DeliveriesApi
         deliveries.MapGet("/deliveries", List).Needs("consumers:read").Paged<DeliveryRow>().WithExample(response: $$"""{"items":[{{{Members}}}],"next":null}""");
         deliveries.MapGet("/deliveries/{deliveryId}", Get).Needs("consumers:read").Answers200<DeliveryRow>().WithExample(response: Example);
         deliveries.MapPost("/deliveries/{deliveryId}/resend", Resend).Needs("consumers:write").Answers202();
+        Replays.Map(deliveries);
         deliveries.MapPost("/test", Test).Needs("consumers:write").Answers200<DeliveryRow>().WithExample(response: Example);
     }
 

@@ -7,9 +7,11 @@ using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Invitations;
+using Nubabel.Domain.Jobs;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.Users;
+using Nubabel.Domain.Webhooks;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -62,6 +64,14 @@ public static class IntegrationEvents
         Of("api_key_made", "api_key.made.v1", "An API key was made.", (Recorded e, ApiKeyMade d) => new ApiKeyMadeV1(e.StreamGuid, d.Name.Value, [.. d.Scopes.Select(s => s.Value)], d.ExpiresAt)),
         Of("api_key_rotated", "api_key.rotated.v1", "An API key has another secret.", (Recorded e, ApiKeyRotated d) => new ApiKeyRotatedV1(e.StreamGuid, d.OldValidUntil)),
         Of("api_key_revoked", "api_key.revoked.v1", "An API key works no more.", (Recorded e, ApiKeyRevoked _) => new ApiKeyV1(e.StreamGuid)),
+
+        Of("job_completed", "job.completed.v1", "A job has ended well.", (Recorded e, JobCompleted _) => new JobV1(e.StreamGuid)),
+        Of("job_failed", "job.failed.v1", "A job has failed.", (Recorded e, JobFailed d) => new JobFailedV1(e.StreamGuid, d.Error.Code, d.Error.Detail)),
+        Of("job_cancelled", "job.cancelled.v1", "A job was cancelled.", (Recorded e, JobCancelled _) => new JobV1(e.StreamGuid)),
+
+        Of("webhook_received", "webhook.received.v1", "A provider has sent a webhook, and its signature was right.",
+            (Recorded e, WebhookReceived d) => new WebhookReceivedV1(
+                e.StreamGuid, d.Provider.Value, d.Source?.Value, d.EventId, d.EventType, d.ContentType, d.Bytes, d.IsBase64 ?? false, d.SignedAt, d.Payload)),
 
         Of("consumer_disabled", "consumer.disabled.v1", "Nothing is delivered to a consumer any more.", (Recorded e, ConsumerDisabled d) => new ConsumerDisabledV1(e.StreamGuid, Word(d.Because), d.FailingSince)),
     ];

@@ -32,6 +32,12 @@ internal sealed record ApiKeyV1(Guid KeyId);
 internal sealed record ApiKeyMadeV1(Guid KeyId, string Name, IReadOnlyList<string> Scopes, DateTimeOffset? ExpiresAt);
 internal sealed record ApiKeyRotatedV1(Guid KeyId, DateTimeOffset PreviousValidUntil);
 
+internal sealed record JobV1(Guid JobId);
+internal sealed record JobFailedV1(Guid JobId, string Code, string Detail);
+
+internal sealed record WebhookReceivedV1(
+    Guid WebhookId, string Provider, Guid? SourceId, string? ProviderEventId, string? ProviderEventType, string? ContentType, int Bytes, bool IsBase64, DateTimeOffset? SignedAt, Personal? Payload);
+
 internal sealed record ConsumerDisabledV1(Guid ConsumerId, string Because, DateTimeOffset? FailingSince);
 
 /// <summary>The data of a test delivery.</summary>

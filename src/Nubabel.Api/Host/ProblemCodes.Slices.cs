@@ -133,6 +133,7 @@ public static partial class ProblemCodes
         new("consumer.rotated", 409, "Rotated meanwhile", "Somebody else has rotated the secret in the same moment."),
         new("consumer.status_invalid", 422, "Status refused", "There is no such status of a consumer."),
         new("consumer.reason_invalid", 422, "Reason refused", "There is no such reason why a consumer is disabled."),
+        new("consumer.replay_invalid", 422, "Replay refused", "A replay begins at a position that this server has given out, or at a time; one of both."),
         new("consumer.delivery_missing", 404, "No such delivery", "The consumer has no delivery with this id, or it is older than 30 days."),
         new("consumer.delivery_is_test", 409, "A test", "A test delivery is not sent again."),
         new("operator.missing", 404, "No such operator", "There is no operator with this address."),

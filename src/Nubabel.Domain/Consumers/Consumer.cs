@@ -45,6 +45,12 @@ public sealed record ConsumerOverlapEnded : Event<Consumer>;
 
 /// <summary>Somebody had an event delivered once more.</summary>
 public sealed record ConsumerDeliveryResent(Guid Delivery, int Round) : Event<Consumer>;
+
+/// <summary>Events of the past were delivered once more.</summary>
+/// <param name="Job">The job that has done it.</param>
+/// <param name="After">The position behind which it began.</param>
+/// <param name="To">The last position it looked at.</param>
+public sealed record ConsumerReplayed(Guid Job, long After, long To, int Events) : Event<Consumer>;
 public sealed record ConsumerRemoved : Event<Consumer>;
 
 /// <summary>The edge has looked at the URL and at the types.</summary>
@@ -77,6 +83,9 @@ public sealed record EndConsumerOverlap : Command<Consumer>;
 
 /// <param name="Round">Of the delivery's rounds of attempts, the one that this begins.</param>
 public sealed record ResendDelivery(Guid Delivery, int Round) : Command<Consumer>, IRecordsEachTime;
+
+/// <summary>The edge has enqueued them.</summary>
+public sealed record NoteReplay(Guid Job, long After, long To, int Events) : Command<Consumer>, IRecordsEachTime;
 public sealed record RemoveConsumer : Command<Consumer>;
 
 /// <summary>Where a consumer is in its life.</summary>
@@ -140,6 +149,7 @@ public sealed record Consumer(
         ConsumerSecretRotated r => state with { Generation = r.Generation, Secret = r.SealedSecret, Old = new OldSecret(state.Generation, state.Secret, r.OldValidUntil, r.OverlapSeconds) },
         ConsumerOverlapEnded => state with { Old = null },
         ConsumerDeliveryResent => state,
+        ConsumerReplayed => state,
         ConsumerRemoved => state with { Status = ConsumerStatus.Removed, Old = null },
         _ => state,
     };
@@ -157,6 +167,7 @@ public sealed record Consumer(
         EndConsumerOverlap => state.Old is { } old && at.Now < old.ValidUntil ? [new ConsumerOverlapEnded()] : [],
         ResendDelivery when state.Status == ConsumerStatus.Disabled => throw Disabled(),
         ResendDelivery c => [new ConsumerDeliveryResent(c.Delivery, c.Round)],
+        NoteReplay c => [new ConsumerReplayed(c.Job, c.After, c.To, c.Events)],
         RemoveConsumer => [new ConsumerRemoved()],
         _ => throw new NotSupportedException(command.GetType().Name),
     };

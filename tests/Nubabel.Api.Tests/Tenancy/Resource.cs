@@ -47,6 +47,7 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["POST /api/consumers/{id}/secret/rotate"] = new(Consumer, new { overlapSeconds = 60 }, Personal: false),
         ["DELETE /api/consumers/{id}/secret/previous"] = new(Consumer, Personal: false),
         ["GET /api/consumers/{id}/deliveries"] = new(Consumer, Personal: false),
+        ["POST /api/consumers/{id}/replay"] = new(Consumer, new { time = "2026-01-01T00:00:00Z" }, Personal: false),
         ["POST /api/consumers/{id}/test"] = new(Consumer, Personal: false),
         ["GET /api/consumers/{id}/deliveries/{deliveryId}"] = new(Delivery, Personal: false),
         ["POST /api/consumers/{id}/deliveries/{deliveryId}/resend"] = new(Delivery, Personal: false),

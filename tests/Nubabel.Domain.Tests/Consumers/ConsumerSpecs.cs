@@ -103,6 +103,9 @@ public sealed class ConsumerSpecs : Spec<Consumer>
     public void Each_resend_is_recorded() => Given(Created(), new ConsumerDeliveryResent(Guid.Empty, 1)).When(new ResendDelivery(Guid.Empty, 1)).Then(new ConsumerDeliveryResent(Guid.Empty, 1));
 
     [Fact]
+    public void Each_replay_is_recorded() => Given(Created()).When(new NoteReplay(Guid.Empty, 1, 9, 3)).Then(new ConsumerReplayed(Guid.Empty, 1, 9, 3));
+
+    [Fact]
     public void A_removed_consumer_is_there_no_more()
     {
         Given(Created()).When(new RemoveConsumer()).ThenRefusedAgain("consumer.missing", new ConsumerRemoved());
