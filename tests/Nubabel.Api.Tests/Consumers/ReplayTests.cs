@@ -28,7 +28,9 @@ public sealed class ReplayTests
         Assert.Equal(2, receiver.Calls.Count(c => c.Id == live.Id));
         await Burst.Until("all are delivered", TimeSpan.FromSeconds(20), async () => (await acme.Client.Items($"{consumer.PathOf()}/deliveries?state=delivered")).Count == 3);
         Assert.Equal(["event", "replay", "replay"], (await acme.Client.Items($"{consumer.PathOf()}/deliveries")).Select(d => d.Text("source")).Order());
-        var entry = (await acme.Client.Items("/api/audit-logs?action=consumer.replayed")).Single();
+        IReadOnlyList<JsonElement> entries = [];
+        await Burst.Until("the trail shows it", TimeSpan.FromSeconds(20), async () => (entries = await acme.Client.Items("/api/audit-logs?action=consumer.replayed")).Count > 0);
+        var entry = Assert.Single(entries);
         Assert.Equal((2, $"user:{acme.User}"), (entry.GetProperty("after").GetProperty("events").GetInt32(), entry.Text("actor")));
     }
 
