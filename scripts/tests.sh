@@ -80,6 +80,7 @@ run_tests() {
     failed=1
     return 0
   fi
+  fetch_foreign
   for name in "${projects[@]}"; do
     printf '\n%s\n' "$name"
     code=0
@@ -88,6 +89,23 @@ run_tests() {
       --blame-hang-timeout 10m --blame-hang-dump-type none "$@" || code=$?
     add_results "$name" "$code"
   done
+}
+
+# Programs by others that the API's tests talk to (tests/foreign), by npm where node is. Elsewhere, or where npm reaches no registry, those tests are
+# skipped: the sum says how many, and this says why.
+fetch_foreign() {
+  local from=$root/tests/foreign
+  if [[ " ${projects[*]} " != *' Nubabel.Api.Tests '* || -n ${NUBABEL_TEST_FOREIGN:-} ]]; then return 0; fi
+  if ! command -v node > /dev/null || ! command -v npm > /dev/null; then
+    say 'There is no node with npm: tests against programs from there are skipped.'
+    return 0
+  fi
+  if [[ ! $from/node_modules/.package-lock.json -nt $from/package-lock.json ]] \
+    && ! timeout 60 npm ci --prefix "$from" --ignore-scripts --no-audit --no-fund --loglevel=error > "$work/npm.log" 2>&1 < /dev/null; then
+    say 'npm could not fetch the packages of tests/foreign: tests against them are skipped.'
+    return 0
+  fi
+  export NUBABEL_TEST_FOREIGN=$from
 }
 
 # add_results PROJECT EXIT-CODE: adds the counters of its result file. A run that failed without naming a failed test

@@ -1,10 +1,12 @@
 using System.Globalization;
+using System.Net;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
+using Nubabel.Api.Consumers;
 using Nubabel.Api.Devices;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
@@ -143,7 +145,9 @@ public static class Server
         services.AddSingleton<RunningJobs>();
         services.AddSingleton<JobRunner>();
         // What each kind of job does.
-        services.TryAddSingleton(new JobHandlers());
+        services.AddSingleton<Replays>();
+        services.TryAddSingleton(sp => new JobHandlers()
+            .On(Replays.Kind, sp.GetRequiredService<Replays>().Run));
         // Here a product names who handles which provider's webhooks.
         services.TryAddSingleton(new WebhookHandlers());
         services.AddSingleton<Inbox>();
@@ -154,10 +158,13 @@ public static class Server
             .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<LongJobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
-            .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle));
+            .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle)
+            .On<EventDelivery>(sp.GetRequiredService<Deliveries>().Deliver)
+            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation)));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
-            new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
+            new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
+            recurring: [DeliveryExpiry.Schedule]));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master),
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
@@ -171,6 +178,10 @@ public static class Server
         services.TryAddSingleton<ICarrier>(
             settings.Mail.Host is not null ? new SmtpCarrier(settings.Mail) : settings.IsDevelopment ? new FileCarrier(Path.Combine(settings.DataDirectory, "mail"), node.Time) : new NoCarrier());
         services.AddSingleton(sp => new Post(node, settings.Mail, sp.GetRequiredService<ICarrier>(), sp.GetRequiredService<ILogger<Post>>()));
+        services.TryAddSingleton<NameLookup>(Dns.GetHostAddressesAsync);
+        services.AddSingleton<EndpointGuard>();
+        services.AddSingleton<EndpointClient>();
+        services.AddSingleton<Deliveries>();
         Run<Chores>();
         services.AddHostedService<Background>();
         Run<Closures>();
@@ -198,6 +209,8 @@ public static class Server
         app.MapApiKeys();
         app.MapWebhooks();
         app.MapWebhookSources();
+        app.MapConsumers();
+        app.MapDeliveries();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapJobs();
@@ -209,6 +222,7 @@ public static class Server
         app.MapOperatorJobs();
         app.MapAdmin();
         app.MapNodes();
+        app.MapCircuitBreakers();
         app.MapProjections();
         app.MapParked();
         app.MapRebuilds();

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.Consumers;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -93,6 +94,22 @@ public static class EventCatalog
         new("api_key_made", typeof(ApiKeyMade)),
         new("api_key_rotated", typeof(ApiKeyRotated)),
         new("api_key_revoked", typeof(ApiKeyRevoked)),
+
+        // Consumers
+        new("consumer_created", typeof(ConsumerCreated)),
+        new("consumer_renamed", typeof(ConsumerRenamed)),
+        new("consumer_described", typeof(ConsumerDescribed)),
+        new("consumer_url_changed", typeof(ConsumerUrlChanged)),
+        new("consumer_types_chosen", typeof(ConsumerTypesChosen)),
+        new("consumer_order_changed", typeof(ConsumerOrderChanged)),
+        new("consumer_paused", typeof(ConsumerPaused)),
+        new("consumer_activated", typeof(ConsumerActivated)),
+        new("consumer_disabled", typeof(ConsumerDisabled)),
+        new("consumer_secret_rotated", typeof(ConsumerSecretRotated)),
+        new("consumer_overlap_ended", typeof(ConsumerOverlapEnded)),
+        new("consumer_delivery_resent", typeof(ConsumerDeliveryResent)),
+        new("consumer_replayed", typeof(ConsumerReplayed)),
+        new("consumer_removed", typeof(ConsumerRemoved)),
 
         // Operators
         new("operator_added", typeof(OperatorAdded)),

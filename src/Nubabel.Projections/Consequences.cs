@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
+using Nubabel.Domain.Consumers;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Operators;
@@ -18,6 +19,7 @@ public sealed class Consequences : IConsequences
     private static readonly Dictionary<string, Func<IReadOnlyList<Recorded>, IEnumerable<Claim>>> Holders = new()
     {
         [ApiKey.Kind] = Of<ApiKey>,
+        [Consumer.Kind] = Of<Consumer>,
         [Device.Kind] = Of<Device>,
         [Invitation.Kind] = Of<Invitation>,
         [Operator.Kind] = Of<Operator>,

@@ -64,6 +64,11 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
         return read;
     }
 
+    /// <summary>One event of a stream; null where there is none, or it is another tenant's.</summary>
+    /// <exception cref="UnreadableEvent">The stored text does not fit its type.</exception>
+    public async Task<Recorded?> ReadOne(string stream, long version, CancellationToken ct) =>
+        (await ReadStream.Read(database, types, tenant, [stream], _ => new Until(Version: version), ct, _ => version))[stream] is [var e] ? e : null;
+
     /// <summary>A stream's events as this node saw them last; null when it remembers none. To be decided on only under their version.</summary>
     public IReadOnlyList<Recorded>? Remembered(string stream) => database.Histories.Find(tenant, stream);
 

@@ -119,6 +119,9 @@ public static class Migrations
             grant select, insert, update, delete on nubabel.message_runs to {daemon};
             grant select, insert, update, delete on nubabel.messages, nubabel.deferred_messages, nubabel.ready_lanes, nubabel.lanes, nubabel.workers, nubabel.message_ids,
               nubabel.dead_letters, nubabel.schedules, nubabel.letter_sweeps to {daemon};
+            grant select, insert, update on nubabel.deliveries, nubabel.circuit_breakers to {api};
+            grant delete on nubabel.circuit_breakers to {api};
+            grant select, insert, update, delete on nubabel.routes, nubabel.deliveries, nubabel.circuit_breakers to {daemon};
             grant usage, select on sequence nubabel.message_numbers to {api}, {daemon};
             revoke execute on all functions in schema nubabel from public;
             grant execute on all functions in schema nubabel to {api}, {daemon};

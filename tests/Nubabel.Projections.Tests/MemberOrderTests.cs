@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Consumers;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
@@ -28,6 +29,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(InvitationRow))]
     [InlineData(typeof(OrganizationRow))]
     [InlineData(typeof(ApiKeyRow))]
+    [InlineData(typeof(ConsumerRow))]
     public void The_members_of_a_row_stand_in_the_order_of_jsonb(Type row)
     {
         var members = StoredJson.Options.GetTypeInfo(row).Properties.Select(p => p.Name).ToArray();

@@ -2,6 +2,7 @@ using System.Globalization;
 using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.Consumers;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -102,6 +103,7 @@ public sealed class RebuildEqualsLiveTests
             await ApiKeys(journal, 0);
             await Jobs(journal);
             await Webhooks(journal, await Seal("{}"));
+            await Consumers(journal);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
@@ -208,6 +210,23 @@ public sealed class RebuildEqualsLiveTests
                 await journal.Create(job, new StartJob(JobKind.Parse("work")), CancellationToken.None);
                 Command<Job>[] commands = end is null ? [new FailJob(error), new RequeueJob()] : [end];
                 foreach (var command in commands) await journal.Handle(job, command, CancellationToken.None);
+            }
+        }
+
+        private static async Task Consumers(Journal journal)
+        {
+            var (ct, url) = (CancellationToken.None, EndpointUrl.Parse("https://hooks.example.com/"));
+            for (var i = 0; i < 3; i++)
+            {
+                var consumer = New<Consumer>();
+                await journal.Create(consumer, new CreateConsumer(ConsumerName.Parse($"c-{consumer}"), url, [PublicType.All], i == 1, "s0", i, i == 1 ? ConsumerDescription.Parse("second") : null), ct);
+                Command<Consumer>[] commands =
+                [
+                    new PauseConsumer(), new ActivateConsumer(), new RotateConsumerSecret(0, "s1", 60), new ResendDelivery(Guid.Empty, 1), new NoteReplay(Guid.Empty, 1, 9, 3), new DisableConsumer(DisabledBecause.Failing, journal.Now()),
+                    new ChangeConsumer(ConsumerName.Parse($"n-{consumer}"), EndpointUrl.Parse("https://hooks.example.com/v2"), [PublicType.Parse("nubabel.device.deleted.v1")], i == 0,
+                        ConsumerDescription.Parse("changed")),
+                ];
+                foreach (var command in i == 2 ? [.. commands, new EndConsumerOverlap(), new RemoveConsumer()] : commands) await journal.Handle(consumer, command, ct);
             }
         }
 

@@ -53,6 +53,8 @@ public sealed class TestApi : IAsyncDisposable
             ["NUBABEL_DATA"] = data,
             ["URLS"] = "http://127.0.0.1:0",
             ["Tokens:Issuer"] = "http://nubabel.test",
+            // Receivers of events stand on this machine.
+            ["Consumers:AllowLoopback"] = "true",
             ["Logging:LogLevel:Default"] = "None",
             // A suite is one address with thousands of requests; the limits have tests with servers of their own.
             ["Limits:UserRequestsPerMinute"] = "0",

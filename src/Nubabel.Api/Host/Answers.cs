@@ -21,6 +21,9 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
     /// <summary>204 after a change that leaves nothing to show.</summary>
     public IResult Gone<T>(Outcome<T> outcome) where T : IAggregate<T> => new Bytes(StatusCodes.Status204NoContent, default, null, null, outcome.Position, node);
 
+    /// <summary>202 after an order that is carried out soon.</summary>
+    public IResult Accepted<T>(Outcome<T> outcome) where T : IAggregate<T> => new Bytes(StatusCodes.Status202Accepted, default, null, null, outcome.Position, node);
+
     /// <summary>200 with what was done, where that is no resource.</summary>
     public IResult Told<T>(T told, long position) =>
         new Bytes(StatusCodes.Status200OK, JsonSerializer.SerializeToUtf8Bytes(told, Json.Options), null, null, position > 0 ? position : null, node);
@@ -69,7 +72,7 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
             if (version is { } v) response.Headers.ETag = ETags.Of(v);
             if (location is not null) response.Headers.Location = location;
             if (position is { } p) response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, p);
-            if (status is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified) return;
+            if (status is StatusCodes.Status202Accepted or StatusCodes.Status204NoContent or StatusCodes.Status304NotModified) return;
             response.ContentType = "application/json";
             response.ContentLength = body.Length;
             await response.Body.WriteAsync(body, httpContext.RequestAborted);

@@ -1,3 +1,4 @@
+using Nubabel.Api.Consumers;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Jobs;
 using Nubabel.Api.Messages;
@@ -49,6 +50,9 @@ public static class MessageCatalog
             },
             // What operators have ordered: few, each for itself, and never given up for a database that is away for a while.
             QueueOptions.Orchestration("operations") with { Concurrency = 4, Attempts = 20, ParksKey = false, Backoff = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10)) },
+            // What fails at its endpoint has a schedule of its own; attempts of the queue are failures of this side. The key of a delivery is its consumer's or its
+            // object's, and a delivery that is given up holds up nobody.
+            QueueOptions.Fast("deliveries") with { Concurrency = 32, Lanes = 0, ParksKey = false, Attempts = 20 },
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
@@ -58,9 +62,11 @@ public static class MessageCatalog
             new MessageType("long-job", typeof(LongJobMessage), "long-jobs"),
             new MessageType("job-given-up", typeof(JobGivenUp), "jobs"),
             new MessageType("webhook", typeof(WaitingWebhook), "webhooks"),
+            new MessageType("event-delivery", typeof(EventDelivery), "deliveries"),
+            new MessageType("expire-deliveries", typeof(ExpireDeliveries), "deliveries"),
         ],
         StoredJson.Options);
 
-    /// <summary>What turns events into messages; none yet.</summary>
-    public static IReadOnlyList<Projection> Reactions(Outbox outbox) => [];
+    /// <summary>What turns events into messages.</summary>
+    public static IReadOnlyList<Projection> Reactions(Outbox outbox) => [FanOut.Of<ConsumerFanOut, ConsumerRoute>(outbox, StoredJson.Options)];
 }

@@ -35,6 +35,9 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time) { Outbox = Outbox };
     public Reader Reader(string tenant) => new(database, Subjects, tenant);
 
+    /// <summary>For what is written for one tenant beside the log.</summary>
+    public TenantRows Rows(string tenant) => new(database, tenant);
+
     /// <summary>Seals a personal value under its subject's key, for a command.</summary>
     public async ValueTask<Personal> Seal(string tenant, string subject, string plain, CancellationToken ct) =>
         new(subject, await Subjects.Seal(tenant, subject, plain, ct));

@@ -48,6 +48,8 @@ public static class Permissions
         new("jobs:write-all", "cancel the organization's jobs", Admins, ForKeys: true),
         new("webhooks:read", "see the sources of webhooks, with their addresses", Admins, ForKeys: true),
         new("webhooks:write", "add and remove sources of webhooks, replace their secrets", Admins, ForKeys: true),
+        new("consumers:read", "see the organization's consumers and their deliveries", Admins, ForKeys: true),
+        new("consumers:write", "make, change, test and remove consumers, and have events sent again", Admins, ForKeys: true),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
@@ -61,6 +63,7 @@ public static class Permissions
         new("platform:jobs", "see the jobs of all organizations and of the platform", Operators, ForKeys: true),
         new("platform:jobs-write", "cancel jobs of any organization and of the platform", Operators, ForKeys: true),
         new("platform:migrations", "see schema migrations", Operators, ForKeys: true),
+        new("platform:circuit-breakers", "see circuit breakers", Operators, ForKeys: true),
         new("platform:projections", "see projections", Operators, ForKeys: true),
         new("platform:projections-write", "pause, resume and rebuild projections, retry and skip parked events", Operators, ForKeys: true),
         new("platform:messages", "see queues and dead letters, their bodies with personal values sealed", Operators, ForKeys: true),

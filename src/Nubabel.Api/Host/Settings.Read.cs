@@ -78,6 +78,7 @@ public sealed partial record Settings
             DaemonEnabled = values.Text(Daemon) != "false",
             DeadLetterLife = TimeSpan.FromDays(values.Number(DeadLetterDays)),
             StalledAfter = TimeSpan.FromSeconds(values.Number(StalledSeconds)),
+            AllowLoopback = values.Text(ConsumersLoopback) == "true",
             Mail = MailOf(values, issuer, errors),
             Providers = ProvidersOf(values.Configuration, errors),
         };
@@ -101,6 +102,7 @@ public sealed partial record Settings
     {
         if (settings.MasterKey is null) yield return $"{KeysMaster.Variable} or {KeysMasterFile.Variable} is required outside Development.";
         if (settings.Issuer.Length == 0) yield return $"{TokensIssuer.Variable} is required outside Development.";
+        if (settings.AllowLoopback) yield return $"{ConsumersLoopback.Variable} is for Development only.";
         foreach (var setting in Connections)
             if (setting.In(configuration) is [var text] && ConnectionText.TryParse(text, out var connection)
                 && connection.SslMode != Npgsql.SslMode.VerifyFull && !ConnectionText.StaysHere(connection))

@@ -28,12 +28,14 @@ internal static class Checkpoints
     {
         var make = new NpgsqlBatchCommand($"""
             insert into events.mt_event_progression (name, last_seq_id)
-            select n.progression, case when n.starts_now then $4 else 0 end from unnest($1::varchar[], $2::varchar[], $3::boolean[]) n (progression, model, starts_now)
-            where n.starts_now or {Begins} on conflict do nothing
+            select n.progression, case when n.starts_now then least($4, (select min(e.seq_id) - 1 from events.mt_events e where n.first <> '' and e.type = any (string_to_array(n.first, ',')))) else 0 end
+            from unnest($1::varchar[], $2::varchar[], $3::boolean[], $5::text[]) n (progression, model, starts_now, first)
+            where not exists (select from events.mt_event_progression p where p.name = n.progression) and (n.starts_now or {Begins}) on conflict do nothing
             """);
         AddNames(make, projections);
         make.AddArray(projections.Select(p => p.StartsNow).ToArray(), NpgsqlDbType.Boolean);
         make.Add(mark);
+        make.AddArray(projections.Select(p => string.Join(',', p.BeginsWith)).ToArray(), NpgsqlDbType.Text);
         return make;
     }
 

@@ -60,6 +60,9 @@ public abstract class Projection
     /// <summary>It begins with what comes after its first start, and not with the log: what it does cannot be done again.</summary>
     internal virtual bool StartsNow => false;
 
+    /// <summary>Aliases: where one of them stands in the log already, it begins there although it starts now; before the first of them it has nothing to do.</summary>
+    internal virtual IReadOnlyList<string> BeginsWith => [];
+
     internal bool Wants(string alias) => wanted?.Contains(alias) ?? true;
     internal string TenantOf(Recorded e) => Platform ? PlatformTenant : e.Tenant;
 

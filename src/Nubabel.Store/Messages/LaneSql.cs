@@ -123,6 +123,20 @@ internal static class LaneSql
         await batch.ExecuteNonQueryAsync(ct);
     }
 
+    /// <summary>The message keeps its place and waits, and its lane with it; no attempt is counted.</summary>
+    public static async Task PutOff(NpgsqlDataSource daemon, long worker, Delivery message, string lane, TimeSpan pause, CancellationToken ct)
+    {
+        await using var command = daemon.CreateCommand("select nubabel.put_off($1, $2, $3, $4, $5, $6, $7)");
+        command.Add(worker);
+        command.Add(message.Queue);
+        command.Add(message.Tenant);
+        command.Add(lane);
+        command.Add(message.Seq);
+        command.Add(message.Attempt - 1);
+        command.Add(pause);
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
     /// <summary>Messages leave the lane that they share, each for one of its own; the lane is free.</summary>
     public static async Task Detach(NpgsqlDataSource daemon, long worker, string queue, string tenant, string lane, long[] seqs, CancellationToken ct)
     {

@@ -15,6 +15,15 @@ public sealed class TryAgain(string message, TimeSpan after, Exception? inner = 
     public TimeSpan After => after;
 }
 
+/// <summary>
+/// The message is to be handled later, and nothing has failed: no attempt is counted. One with a key keeps its place, and its key waits; what the handler has
+/// enqueued is not.
+/// </summary>
+public sealed class NotYet(TimeSpan after) : Exception("The message is put off.")
+{
+    public TimeSpan After => after;
+}
+
 /// <summary>This process has lost the message to another one, or the attempt was given up: nothing it still does is written.</summary>
 public sealed class MessageLost(Exception? inner = null) : Exception("The message is not this worker's any more.", inner);
 

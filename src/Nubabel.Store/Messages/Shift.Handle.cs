@@ -92,6 +92,11 @@ internal sealed partial class Shift
             lock (gate) one.Lane.HasMore = true;
             return;
         }
+        if (failure is NotYet later)
+        {
+            await PutOff(one, commit, later.After);
+            return;
+        }
         await Fail(one, commit, one.Cancellation.IsCancellationRequested && failure is OperationCanceledException or TimeoutException
             ? new TimeoutException($"It took longer than {options.TimeLimit.TotalSeconds:0.###} s.", failure)
             : failure, took);
@@ -115,14 +120,8 @@ internal sealed partial class Shift
         }
         if (last is not null) setup.Outbox.Enqueued([last.Type.Queue]);
         setup.Log.LogWarning(failure, "Attempt {Attempt} of message {Id} of {Queue} failed{End}.", message.Attempt, message.Id, Queue, dead ? ", the last one" : "");
-        lock (gate)
-        {
-            // A message of a shared lane has left it; an ordered lane waits, or is parked, and is nobody's.
-            if (!one.Lane.IsOrdered || dead && !park) return;
-            one.Lane.IsGone = true;
-            waiting -= one.Lane.HandBack();
-            held.Remove(one.Lane);
-        }
+        // A message of a shared lane has left it; an ordered lane waits, or is parked, and is nobody's.
+        if (one.Lane.IsOrdered && (!dead || park)) Rests(one.Lane);
     }
 
     /// <summary>Writes it again until it is known to be there. False when there was nothing to write to any more.</summary>

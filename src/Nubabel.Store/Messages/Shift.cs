@@ -127,6 +127,30 @@ internal sealed partial class Shift : IAsyncDisposable
         await finisher.Stop(TimeSpan.Zero);
     }
 
+    /// <summary>The handler asks to be called again later. Nothing has failed.</summary>
+    private async Task PutOff(Running one, Commit commit, TimeSpan pause)
+    {
+        await commit.Settled();
+        if (one.Lane.IsOrdered) await finisher.Flushed(lost.Token);
+        if (!await Written(() => LaneSql.PutOff(setup.Daemon, Id, one.Delivery, one.Lane.Name, pause, lost.Token)))
+        {
+            if (one.LetsGo) Lose("the outcome of a commit was not known");
+            return;
+        }
+        if (one.Lane.IsOrdered) Rests(one.Lane);
+    }
+
+    /// <summary>The lane is nobody's until its time has come; what was taken with it goes back.</summary>
+    private void Rests(HeldLane lane)
+    {
+        lock (gate)
+        {
+            lane.IsGone = true;
+            waiting -= lane.HandBack();
+            held.Remove(lane);
+        }
+    }
+
     private async Task Idle(TimeSpan atMost)
     {
         var since = Stopwatch.GetTimestamp();

@@ -35,6 +35,7 @@ internal sealed class NodeProcess : IAsyncDisposable
                 ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
                 ["ASPNETCORE_ENVIRONMENT"] = "Development",
                 ["Tokens__Issuer"] = "http://nubabel.test",
+                ["Consumers__AllowLoopback"] = "true",
                 ["Limits__UserRequestsPerMinute"] = "0",
                 ["Limits__AddressRequestsPerMinute"] = "0",
             },

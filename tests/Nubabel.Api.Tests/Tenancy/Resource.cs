@@ -39,6 +39,18 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["GET /api/webhook-sources/{id}"] = new(WebhookSource, Personal: false),
         ["DELETE /api/webhook-sources/{id}"] = new(WebhookSource, Personal: false),
         ["POST /api/webhook-sources/{id}/rotation"] = new(WebhookSource, new { overlapSeconds = 60 }, Personal: false),
+        ["GET /api/consumers/{id}"] = new(Consumer, Personal: false),
+        ["PATCH /api/consumers/{id}"] = new(Consumer, new { description = "another" }, Personal: false),
+        ["DELETE /api/consumers/{id}"] = new(Consumer, Personal: false),
+        ["PUT /api/consumers/{id}/pause"] = new(Consumer, Personal: false),
+        ["PUT /api/consumers/{id}/activation"] = new(Consumer, Personal: false),
+        ["POST /api/consumers/{id}/secret/rotate"] = new(Consumer, new { overlapSeconds = 60 }, Personal: false),
+        ["DELETE /api/consumers/{id}/secret/previous"] = new(Consumer, Personal: false),
+        ["GET /api/consumers/{id}/deliveries"] = new(Consumer, Personal: false),
+        ["POST /api/consumers/{id}/replay"] = new(Consumer, new { time = "2026-01-01T00:00:00Z" }, Personal: false),
+        ["POST /api/consumers/{id}/test"] = new(Consumer, Personal: false),
+        ["GET /api/consumers/{id}/deliveries/{deliveryId}"] = new(Delivery, Personal: false),
+        ["POST /api/consumers/{id}/deliveries/{deliveryId}/resend"] = new(Delivery, Personal: false),
     };
 
     private const string Signed = "an address that a signature opens, whoever calls";
@@ -126,6 +138,41 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         using var answer = await owner.Client.PostAsJsonAsync("/api/webhook-sources", new { provider = "github" });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> Consumer(TestTenant owner) => (await PausedConsumer(owner)).GetProperty("id").GetString()!;
+
+    private static async Task<JsonElement> PausedConsumer(TestTenant owner)
+    {
+        // Nobody listens there, and nothing is sent before it is active again.
+        var wanted = new { name = $"c{Guid.NewGuid():N}", url = "http://127.0.0.1:1/", types = new[] { "nubabel.device.registered.v1" } };
+        // An organization has 20 at most.
+        using var made = await owner.Client.PostAsJsonAsync("/api/consumers", wanted);
+        if (made.StatusCode == System.Net.HttpStatusCode.Conflict)
+        {
+            await RemoveConsumers(owner);
+            return await PausedConsumer(owner);
+        }
+        made.EnsureSuccessStatusCode();
+        var consumer = await made.Content.ReadFromJsonAsync<JsonElement>();
+        (await owner.Client.PutAsync($"/api/consumers/{consumer.GetProperty("id").GetString()}/pause", null)).EnsureSuccessStatusCode();
+        return consumer;
+    }
+
+    private static async Task RemoveConsumers(TestTenant owner)
+    {
+        foreach (var consumer in (await owner.Client.GetFromJsonAsync<JsonElement>("/api/consumers")).GetProperty("items").EnumerateArray())
+            await owner.Client.DeleteAsync($"/api/consumers/{consumer.GetProperty("id").GetString()}");
+    }
+
+    private static async Task<string> Delivery(TestTenant owner)
+    {
+        var consumer = (await PausedConsumer(owner)).GetProperty("id").GetString();
+        using var registered = await owner.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" });
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/consumers/{consumer}/deliveries");
+        request.Headers.Add("Nubabel-Min-Position", registered.Headers.GetValues("Nubabel-Position"));
+        using var answer = await owner.Client.SendAsync(request);
+        return $"{consumer} {(await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("items")[0].GetProperty("id").GetString()}";
     }
 
     private static async Task<string> Session(TestTenant owner) => (await owner.SignIn()).Session;
