@@ -200,7 +200,7 @@ public sealed class RebuildEqualsLiveTests
 
         private static async Task Jobs(Journal journal)
         {
-            var error = new JobError("job.gave_up", "It failed again and again.");
+            var error = JobError.GaveUp;
             Command<Job>?[] ends = [null, new CompleteJob(new JobResult("/api/things", journal.Now().AddDays(1))), new FailJob(error), new CancelJob()];
             foreach (var end in ends)
             {

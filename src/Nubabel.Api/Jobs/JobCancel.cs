@@ -16,8 +16,9 @@ public static class JobCancel
     /// <exception cref="Problem">The request's condition does not hold.</exception>
     public static async Task<Outcome<Job>> Of(HttpRequest request, Outcome<Job> job, Journal journal, JobStanding standing, CancellationToken ct, string? organization = null)
     {
-        if (journal.Replay is null) ETags.RequireMatch(request, JobAnswer.TagOf(JobView.Of(job.Row<JobRow>(JobList.Evolve)!, standing, organization)));
-        if (job.State.State == JobState.Failed && standing.Replayed && journal.Replay is null) await journal.Handle(job.Stream, new RequeueJob(), ct);
+        var row = job.Row<JobRow>(JobList.Evolve)!;
+        if (journal.Replay is null) ETags.RequireMatch(request, JobAnswer.TagOf(JobView.Of(row, standing, organization)));
+        if (standing.IsRequeued(row) && journal.Replay is null) await journal.Handle(job.Stream, new RequeueJob(), ct);
         return await journal.Handle(job.Stream, new CancelJob(), ct);
     }
 

@@ -22,7 +22,7 @@ public sealed class JobRunner(Node node, JobHandlers handlers, RunningJobs runni
 
     /// <summary>A job's message became a dead letter: the job has failed, unless it has ended otherwise or was taken up again.</summary>
     public Task GiveUp(JobGivenUp message, MessageContext context) =>
-        context.Journal.Handle(new Id<Job>(message.Job), new FailJob(new JobError("job.gave_up", "It failed again and again.")), context.Cancellation);
+        context.Journal.Handle(new Id<Job>(message.Job), new FailJob(JobError.GaveUp), context.Cancellation);
 
     /// <summary>What is enqueued with the dead letter of a job.</summary>
     public static Message GivenUp(Delivery given, string cause) => new(new JobGivenUp(given.Id));
@@ -50,9 +50,9 @@ public sealed class JobRunner(Node node, JobHandlers handlers, RunningJobs runni
     private async Task End(Id<Job> id, JobKind kind, JsonElement body, MessageContext context, RunningJobs.Stay stay)
     {
         var job = (await context.Journal.Load(id, stay.Token)).State;
-        if (job.State is JobState.Completed or JobState.Cancelled) return;
+        if (job.State is JobState.Completed or JobState.Cancelled || job is { State: JobState.Failed, IsGivenUp: false }) return;
         // Its dead letter was replayed.
-        if (job.State == JobState.Failed) await node.Journal(context.Tenant, context.Journal.Origin).Handle(id, new RequeueJob(), stay.Token);
+        if (job.IsGivenUp) await node.Journal(context.Tenant, context.Journal.Origin).Handle(id, new RequeueJob(), stay.Token);
         var handler = handlers.Of(kind) ?? throw new InvalidOperationException($"This process has no handler of jobs of the kind {kind}.");
         var end = await Call(handler, id, body, context, stay);
         await context.Journal.Commit([new Step<Job>(id, new CompleteJob(end.Outcome)), .. end.Steps], context.Cancellation);

@@ -28,8 +28,8 @@ public sealed record JobView(
     public const int RetryAfterSeconds = 1;
 
     public static JobView Of(JobRow row, JobStanding standing, string? organization = null) => new(
-        row.Id, organization, row.Kind, standing.Of(row.State), row.Starter, standing.Run?.Attempt ?? 0, row.QueuedAt, standing.Run?.Begun, standing.Of(row.State) == row.State ? row.EndedAt : null,
-        ProgressOf(standing.Run), row.Outcome, standing.Of(row.State) == row.State ? row.Error : null);
+        row.Id, organization, row.Kind, standing.Of(row), row.Starter, standing.Run?.Attempt ?? 0, row.QueuedAt, standing.Run?.Begun, standing.IsRequeued(row) ? null : row.EndedAt,
+        ProgressOf(standing.Run), row.Outcome, standing.IsRequeued(row) ? null : row.Error);
 
     internal const string Example = """
         {"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","kind":"data-export","state":"running","starter":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","attempts":1,

@@ -9,7 +9,14 @@ namespace Nubabel.Domain.Jobs;
 public sealed record JobResult(string? Link = null, DateTimeOffset? ExpiresAt = null, JobData? Data = null);
 
 /// <summary>Why a job has failed, in terms of the catalogue of problems.</summary>
-public sealed record JobError(string Code, string Detail);
+public sealed record JobError(string Code, string Detail)
+{
+    /// <summary>Its message became a dead letter: the one failure that a replay can undo.</summary>
+    public static JobError GaveUp { get; } = new("job.gave_up", "It failed again and again.");
+
+    [JsonIgnore]
+    public bool IsGivenUp => Code == GaveUp.Code;
+}
 
 public sealed record JobStarted(JobKind Kind, string Starter) : Event<Job>;
 public sealed record JobCompleted(JobResult? Outcome = null) : Event<Job>;
@@ -39,7 +46,8 @@ internal sealed class JobStateConverter() : WordConverter<JobState>("job.state_i
 /// two ends are for good, and of a cancel and a completion at the same time the stream takes one.
 /// </summary>
 /// <param name="Starter">The actor who started it; with its tenant, whom it belongs to.</param>
-public sealed record Job(JobState State, JobKind? OfKind, string Starter) : IAggregate<Job>
+/// <param name="IsGivenUp">It has failed because its message became a dead letter.</param>
+public sealed record Job(JobState State, JobKind? OfKind, string Starter, bool IsGivenUp = false) : IAggregate<Job>
 {
     public static string Kind => "job";
     public static Job Initial { get; } = new(JobState.None, null, "");
@@ -48,8 +56,8 @@ public sealed record Job(JobState State, JobKind? OfKind, string Starter) : IAgg
     {
         JobStarted s => new Job(JobState.Queued, s.Kind, s.Starter),
         JobCompleted => state with { State = JobState.Completed },
-        JobFailed => state with { State = JobState.Failed },
-        JobRequeued => state with { State = JobState.Queued },
+        JobFailed f => state with { State = JobState.Failed, IsGivenUp = f.Error.IsGivenUp },
+        JobRequeued => state with { State = JobState.Queued, IsGivenUp = false },
         JobCancelled => state with { State = JobState.Cancelled },
         _ => state,
     };
@@ -59,9 +67,8 @@ public sealed record Job(JobState State, JobKind? OfKind, string Starter) : IAgg
         StartJob c => state.Start(c, at.Actor),
         _ when state.State == JobState.None => throw Missing(),
         CompleteJob c => state.Complete(c),
-        // What has ended otherwise meanwhile stays so.
-        FailJob c => state.State == JobState.Queued ? [new JobFailed(c.Error)] : [],
-        RequeueJob => state.State == JobState.Failed ? [new JobRequeued()] : [],
+        FailJob c => state.Fail(c),
+        RequeueJob => state is { State: JobState.Failed, IsGivenUp: true } ? [new JobRequeued()] : [],
         CancelJob => state.Cancel(),
         _ => throw new NotSupportedException(command.GetType().Name),
     };
@@ -78,6 +85,14 @@ public sealed record Job(JobState State, JobKind? OfKind, string Starter) : IAgg
         JobState.Completed => [],
         JobState.Cancelled => throw new Refused(RefusalKind.Conflict, "job.cancelled", "The job was cancelled."),
         _ => [new JobCompleted(c.Outcome)],
+    };
+
+    // What has ended otherwise meanwhile stays so. A replayed letter may have led to a refusal before anybody has noted that the job was given up and queued again.
+    private Event<Job>[] Fail(FailJob c) => State switch
+    {
+        JobState.Queued => [new JobFailed(c.Error)],
+        JobState.Failed when IsGivenUp && !c.Error.IsGivenUp => [new JobFailed(c.Error)],
+        _ => [],
     };
 
     private Event<Job>[] Cancel() => State switch

@@ -23,6 +23,7 @@ public sealed class JobBoard : IDocument<JobBoardRow>
         .Add("state", row => JobList.Word(row.Job.State))
         .Add("queued_at", row => row.Job.QueuedAt)
         .Add("ended_at", row => row.Job.EndedAt)
+        .Add("given_up", row => row.Job.Error is { IsGivenUp: true })
         .Index("All jobs, newest first.", "queued_at desc", "key desc")
         .Index("An organization's jobs, newest first.", "owner", "queued_at desc", "key desc")
         .Index("The jobs in a state, the few open ones above all.", "state", "queued_at desc", "key desc")
@@ -43,7 +44,7 @@ public sealed class JobBoard : IDocument<JobBoardRow>
         // The rows stand under the platform; what is known beside them stands under whose they are.
         return (await db.Query([Sql.Of($"""
             select j.doc, j.queued_at, j.key, {JobList.Standing}
-              from (select b.doc, b.owner as tenant_id, b.message, b.starter, b.kind, b.state, b.queued_at, b.ended_at, b.key from read.job_board_v1 b where b.tenant_id = {Projection.PlatformTenant} {whose}) j {JobList.Joined}
+              from (select b.doc, b.owner as tenant_id, b.message, b.starter, b.kind, b.state, b.queued_at, b.ended_at, b.given_up, b.key from read.job_board_v1 b where b.tenant_id = {Projection.PlatformTenant} {whose}) j {JobList.Joined}
              where (j.ended_at is null or j.ended_at > {now.AddDays(-JobList.KeptDays).UtcDateTime}) {JobList.Where(filter)} {JobList.After(after)}
              order by j.queued_at desc, j.key desc limit {limit + 1}
             """)], row => new Entry(

@@ -15,8 +15,12 @@ public sealed record JobRow(Id<Job> Id, JobKind Kind, JobError? Error, JobState 
 public sealed record JobStanding(MessageRun? Run, bool Replayed)
 {
     /// <summary>The state that its stream and its message make together.</summary>
-    public JobState Of(JobState recorded) =>
-        recorded == JobState.Queued || recorded == JobState.Failed && Replayed ? Run is { Runs: true } ? JobState.Running : JobState.Queued : recorded;
+    public JobState Of(JobRow row) => IsOpen(row) ? Run is { Runs: true } ? JobState.Running : JobState.Queued : row.State;
+
+    /// <summary>It was given up and is to be done after all, though its stream may not say so yet.</summary>
+    public bool IsRequeued(JobRow row) => Replayed && row is { State: JobState.Failed, Error.IsGivenUp: true };
+
+    private bool IsOpen(JobRow row) => row.State == JobState.Queued || IsRequeued(row);
 }
 
 /// <summary>
@@ -39,6 +43,7 @@ public sealed class JobList : IDocument<JobRow>
         .Add("state", row => Word(row.State))
         .Add("queued_at", row => row.QueuedAt)
         .Add("ended_at", row => row.EndedAt)
+        .Add("given_up", row => row.Error is { IsGivenUp: true })
         .Index("The tenant's jobs, newest first.", "queued_at desc", "key desc")
         .Index("Somebody's jobs, newest first.", "starter", "queued_at desc", "key desc")
         .Index("The jobs in a state, the few open ones above all.", "state", "queued_at desc", "key desc");
@@ -111,9 +116,9 @@ public sealed class JobList : IDocument<JobRow>
         var state = filter.State switch
         {
             null => Sql.None,
-            JobState.Queued => Sql.Of($"and j.state in ('queued', 'failed') and (j.state = 'queued' or d.state = 'replayed') and w.id is null"),
-            JobState.Running => Sql.Of($"and j.state in ('queued', 'failed') and (j.state = 'queued' or d.state = 'replayed') and w.id is not null"),
-            JobState.Failed => Sql.Of($"and j.state = 'failed' and d.state is distinct from 'replayed'"),
+            JobState.Queued => Sql.Of($"and j.state in ('queued', 'failed') and (j.state = 'queued' or j.given_up and d.state = 'replayed') and w.id is null"),
+            JobState.Running => Sql.Of($"and j.state in ('queued', 'failed') and (j.state = 'queued' or j.given_up and d.state = 'replayed') and w.id is not null"),
+            JobState.Failed => Sql.Of($"and j.state = 'failed' and not (j.given_up and d.state is not distinct from 'replayed')"),
             { } other => Sql.Of($"and j.state = {Word(other)}"),
         };
         return Sql.Of($"{starter} {kind} {state}");

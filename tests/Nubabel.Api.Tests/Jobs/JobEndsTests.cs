@@ -158,6 +158,20 @@ public sealed class JobEndsTests(JobNodes nodes)
     }
 
     [Fact]
+    public async Task A_replayed_job_that_is_then_refused_has_failed_for_good()
+    {
+        var tenant = await nodes.A.SignUp();
+        var work = Work.Of((_, call) => throw (call == 1 ? new Hopeless("broken") : new Refused(RefusalKind.Conflict, "device.revoked", "The device is revoked.")));
+        var job = await JobNodes.Start(tenant.Client, work);
+        await JobNodes.Until(tenant.Client, job, "failed");
+        await Replay(tenant, job);
+        await Burst.Until("it has failed again", JobNodes.Bound, async () => await nodes.History(job) == "job_started job_failed job_requeued job_failed");
+        var failed = await Reply.To(tenant.Client, "GET", job);
+        Assert.Equal(("failed", "device.revoked"), (failed.Text("state"), failed.Json.GetProperty("error").GetProperty("code").GetString()));
+        Assert.Equal(409, (await Reply.To(tenant.Client, "DELETE", job)).Status);
+    }
+
+    [Fact]
     public async Task A_replayed_job_is_queued_from_the_replay_on()
     {
         var tenant = await nodes.A.SignUp();

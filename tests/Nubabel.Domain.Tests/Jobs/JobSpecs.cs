@@ -8,7 +8,8 @@ public sealed class JobSpecs : Spec<Job>
 {
     private static readonly JobKind Kind = JobKind.Parse("data-export");
     private static readonly JobResult Result = new("/api/things/1", Noon.AddDays(7), JobData.Of(JsonElement.Parse("""{"rows":3,"first":[{"b":1,"a":null}]}""")));
-    private static readonly JobError Error = new("job.gave_up", "It failed again and again.");
+    private static readonly JobError Error = JobError.GaveUp;
+    private static readonly JobError Refusal = new("device.revoked", "The device is revoked.");
 
     private static readonly JobStarted Started = new(Kind, "system:spec");
 
@@ -53,6 +54,15 @@ public sealed class JobSpecs : Spec<Job>
         Given(Started, new JobFailed(Error)).When(new FailJob(Error)).Nothing();
         Given(Started, new JobCompleted()).When(new FailJob(Error)).Nothing();
         Given(Started, new JobCancelled()).When(new FailJob(Error)).Nothing();
+    }
+
+    [Fact]
+    public void A_refusal_stands_and_comes_after_a_job_was_given_up_too()
+    {
+        Given(Started).When(new FailJob(Refusal)).Then(new JobFailed(Refusal));
+        Given(Started, new JobFailed(Refusal)).When(new FailJob(Error)).Nothing();
+        Given(Started, new JobFailed(Refusal)).When(new RequeueJob()).Nothing();
+        Given(Started, new JobFailed(Error)).When(new FailJob(Refusal)).Then(new JobFailed(Refusal));
     }
 
     [Fact]
