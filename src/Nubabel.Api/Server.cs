@@ -7,6 +7,7 @@ using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
 using Nubabel.Api.Consumers;
+using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
@@ -145,9 +146,9 @@ public static class Server
         services.AddSingleton<RunningJobs>();
         services.AddSingleton<JobRunner>();
         // What each kind of job does.
+        services.AddSingleton<ExportBundles>();
         services.AddSingleton<Replays>();
-        services.TryAddSingleton(sp => new JobHandlers()
-            .On(Replays.Kind, sp.GetRequiredService<Replays>().Run));
+        services.TryAddSingleton(sp => JobCatalog.Handlers(sp));
         // Here a product names who handles which provider's webhooks.
         services.TryAddSingleton(new WebhookHandlers());
         services.AddSingleton<Inbox>();
@@ -186,6 +187,7 @@ public static class Server
         services.AddHostedService<Background>();
         Run<Closures>();
         Run<LastUses>();
+        Run<ExportExpiry>();
         Run<EvaluationFlush>();
         Run<RefusedAttempts>();
 
@@ -205,6 +207,7 @@ public static class Server
         app.MapMembers();
         app.MapInvitations();
         app.MapSessions();
+        app.MapDataExports();
         app.MapDevices();
         app.MapApiKeys();
         app.MapWebhooks();

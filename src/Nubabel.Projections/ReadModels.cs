@@ -1,6 +1,7 @@
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
 using Nubabel.Projections.Consumers;
+using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
@@ -20,6 +21,7 @@ public static class ReadModels
         .Rows<AuditTrail, AuditRow>()
         .Documents<ApiKeyList, ApiKeyRow>()
         .Documents<ConsumerList, ConsumerRow>()
+        .Documents<DataExportList, DataExportRow>()
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()

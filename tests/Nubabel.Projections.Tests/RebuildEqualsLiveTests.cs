@@ -3,6 +3,7 @@ using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Consumers;
+using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -102,6 +103,7 @@ public sealed class RebuildEqualsLiveTests
             for (var i = 0; i < 8; i++) await Member(journal, i);
             await ApiKeys(journal, 0);
             await Jobs(journal);
+            await DataExports(journal, user);
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
@@ -227,6 +229,18 @@ public sealed class RebuildEqualsLiveTests
                         ConsumerDescription.Parse("changed")),
                 ];
                 foreach (var command in i == 2 ? [.. commands, new EndConsumerOverlap(), new RemoveConsumer()] : commands) await journal.Handle(consumer, command, ct);
+            }
+        }
+
+        private static async Task DataExports(Journal journal, Id<User> owner)
+        {
+            await journal.Handle(New<DataExport>(), new ReadDataExport(ExportScope.User, 7), CancellationToken.None);
+            foreach (var deleted in new[] { false, true })
+            {
+                var export = New<DataExport>();
+                await journal.Handle(export, new MakeDataExport(ExportScope.Organization, owner, Guid.CreateVersion7(), 7, "ab", 7, journal.Now().AddDays(7)), CancellationToken.None);
+                await journal.Handle(export, new DownloadDataExport(), CancellationToken.None);
+                if (deleted) await journal.Handle(export, new DeleteDataExport(), CancellationToken.None);
             }
         }
 
