@@ -119,8 +119,10 @@ public sealed class Replay(NpgsqlDataSource source, string target, ProjectionSet
             else if (TimeProvider.System.GetElapsedTime(sound) > LongestFailure) throw new ReplayRefused($"{failing.Name} cannot be written: {failing.LastError}. The events are there; run it again to go on.");
             // What has stopped goes no further, however long one waits.
             var open = status.Projections.Where(p => p.State != ProjectionState.Stopped && p.Position < last).ToArray();
-            var least = open.Length == 0 ? last : open.Min(p => p.Position);
-            progress(new TransferProgress(least, last));
+            // Of a long log the tables are built one after another, each beside; so it is the share of all of them that grows evenly.
+            var share = (double)(status.Projections.Count - open.Length);
+            foreach (var p in open) share += p.Position > 0 ? (double)p.Position / last : (await daemon.Rebuilds.Status(p.Name, ct))?.Done ?? 0;
+            progress(new TransferProgress((long)(last * share / status.Projections.Count), last));
             if (open.Length == 0) return [.. status.Projections.Where(p => p.ParkedKeys > 0).Select(p => $"{p.Name}: {p.ParkedKeys} parked, {p.LastError}")];
             await Task.Delay(Look, ct);
         }
