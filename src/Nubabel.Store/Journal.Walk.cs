@@ -14,7 +14,7 @@ public sealed partial class Journal
     {
         for (var from = 1L; ;)
         {
-            var page = await SecondTry.Of(() => ReadStream.Page(database.Api, types, tenant, stream, from, WalkedAtOnce, ct));
+            var page = await Again.Ask(() => ReadStream.Page(database.Api, types, tenant, stream, from, WalkedAtOnce, ct));
             foreach (var e in page)
             {
                 if (!until.Reaches(e)) yield break;
