@@ -5,6 +5,7 @@ using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
+using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
@@ -143,7 +144,8 @@ public static class Server
         services.AddSingleton<RunningJobs>();
         services.AddSingleton<JobRunner>();
         // What each kind of job does.
-        services.TryAddSingleton(new JobHandlers());
+        services.AddSingleton<ExportBundles>();
+        services.TryAddSingleton(sp => JobCatalog.Handlers(sp));
         // Here a product names who handles which provider's webhooks.
         services.TryAddSingleton(new WebhookHandlers());
         services.AddSingleton<Inbox>();
@@ -175,6 +177,7 @@ public static class Server
         services.AddHostedService<Background>();
         Run<Closures>();
         Run<LastUses>();
+        Run<ExportExpiry>();
         Run<EvaluationFlush>();
         Run<RefusedAttempts>();
 
@@ -194,6 +197,7 @@ public static class Server
         app.MapMembers();
         app.MapInvitations();
         app.MapSessions();
+        app.MapDataExports();
         app.MapDevices();
         app.MapApiKeys();
         app.MapWebhooks();

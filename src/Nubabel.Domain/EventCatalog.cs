@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -104,6 +105,12 @@ public static class EventCatalog
         new("job_failed", typeof(JobFailed)),
         new("job_requeued", typeof(JobRequeued)),
         new("job_cancelled", typeof(JobCancelled)),
+
+        // Data exports
+        new("data_export_made", typeof(DataExportMade)),
+        new("data_export_read", typeof(DataExportRead)),
+        new("data_export_downloaded", typeof(DataExportDownloaded)),
+        new("data_export_deleted", typeof(DataExportDeleted)),
 
         // Projections
         new("projection_paused", typeof(ProjectionPaused)),

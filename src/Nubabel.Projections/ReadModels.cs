@@ -1,5 +1,6 @@
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
@@ -18,6 +19,7 @@ public static class ReadModels
     public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
         .Rows<AuditTrail, AuditRow>()
         .Documents<ApiKeyList, ApiKeyRow>()
+        .Documents<DataExportList, DataExportRow>()
         .Documents<DeviceList, DeviceRow>()
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()

@@ -115,7 +115,9 @@ public static class Migrations
             grant insert on nubabel.deferred_messages, nubabel.ready_lanes to {api};
             grant select on nubabel.workers to {api};
             grant select on nubabel.dead_letters to {api};
+            grant select on nubabel.deferred_messages to {api};
             grant select, insert, update on nubabel.message_runs to {api};
+            grant select, insert, update, delete on nubabel.sealed_files, nubabel.sealed_parts to {api}, {daemon};
             grant select, insert, update, delete on nubabel.message_runs to {daemon};
             grant select, insert, update, delete on nubabel.messages, nubabel.deferred_messages, nubabel.ready_lanes, nubabel.lanes, nubabel.workers, nubabel.message_ids,
               nubabel.dead_letters, nubabel.schedules, nubabel.letter_sweeps to {daemon};

@@ -68,6 +68,24 @@ internal static class ReadStream
         return result;
     }
 
+    /// <summary>Some events of a stream from a version on; one that cannot be read comes without its data.</summary>
+    public static async Task<IReadOnlyList<Recorded>> Page(NpgsqlDataSource source, EventTypes types, string tenant, string stream, long from, int limit, CancellationToken ct)
+    {
+        await using var batch = source.CreateBatch();
+        batch.BatchCommands.Add(Append.Tenant(tenant));
+        var command = new NpgsqlBatchCommand($"select {Columns} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version >= $3 order by e.version limit $4");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = stream });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = from });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        batch.BatchCommands.Add(command);
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        var events = new List<Recorded>();
+        while (await reader.ReadAsync(ct)) events.Add(EventPages.Read(reader, types, out _).Event);
+        return events;
+    }
+
     /// <summary>The event without its data, for whoever must go on when the data cannot be read.</summary>
     public static Recorded Envelope(NpgsqlDataReader row) => new()
     {

@@ -27,6 +27,9 @@ public sealed class Reader(Database database, SubjectKeys keys, string tenant)
     /// <summary>Opens the personal values of JSON texts of this tenant, all with one key query; erased ones become null.</summary>
     public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct);
 
+    /// <summary>Opens the values of one person; those of others become null.</summary>
+    public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> OpenOf(string subject, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct, subject);
+
     /// <summary>Opens the personal values of a JSON text of this tenant; erased ones become null.</summary>
     public ValueTask<ReadOnlyMemory<byte>> Open(ReadOnlyMemory<byte> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct);
 }

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
@@ -24,6 +25,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(AuditRow))]
     [InlineData(typeof(FlagRow))]
     [InlineData(typeof(JobRow))]
+    [InlineData(typeof(DataExportRow))]
     [InlineData(typeof(MemberRow))]
     [InlineData(typeof(InvitationRow))]
     [InlineData(typeof(OrganizationRow))]

@@ -2,6 +2,7 @@ using System.Globalization;
 using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -101,6 +102,7 @@ public sealed class RebuildEqualsLiveTests
             for (var i = 0; i < 8; i++) await Member(journal, i);
             await ApiKeys(journal, 0);
             await Jobs(journal);
+            await DataExports(journal, user);
             await Webhooks(journal, await Seal("{}"));
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
@@ -208,6 +210,18 @@ public sealed class RebuildEqualsLiveTests
                 await journal.Create(job, new StartJob(JobKind.Parse("work")), CancellationToken.None);
                 Command<Job>[] commands = end is null ? [new FailJob(error), new RequeueJob()] : [end];
                 foreach (var command in commands) await journal.Handle(job, command, CancellationToken.None);
+            }
+        }
+
+        private static async Task DataExports(Journal journal, Id<User> owner)
+        {
+            await journal.Handle(New<DataExport>(), new ReadDataExport(ExportScope.User, 7), CancellationToken.None);
+            foreach (var deleted in new[] { false, true })
+            {
+                var export = New<DataExport>();
+                await journal.Handle(export, new MakeDataExport(ExportScope.Organization, owner, Guid.CreateVersion7(), 7, "ab", 7, journal.Now().AddDays(7)), CancellationToken.None);
+                await journal.Handle(export, new DownloadDataExport(), CancellationToken.None);
+                if (deleted) await journal.Handle(export, new DeleteDataExport(), CancellationToken.None);
             }
         }
 

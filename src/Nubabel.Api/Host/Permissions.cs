@@ -26,6 +26,8 @@ public static class Permissions
     [
         new("user:read", "see the own account", Everyone, ForKeys: false),
         new("user:write", "change the own account, its password included, and leave", Everyone, ForKeys: false),
+        new("user:export", "take away everything that is held on oneself", Everyone, ForKeys: false),
+        new("organization:export", "take away everything that is held in the organization", Owners, ForKeys: false),
         new("sessions:read", "see the own sessions", Everyone, ForKeys: false),
         new("sessions:write", "end the own sessions", Everyone, ForKeys: false),
         new("organization:read", "see the organization", Everyone, ForKeys: true),

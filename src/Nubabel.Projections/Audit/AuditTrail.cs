@@ -150,6 +150,67 @@ public sealed class AuditTrail : IRows<AuditRow>
          order by a.at desc, a.position desc
         """, row => new Entry(row.GetInt64(0), StoredJson.Read<AuditRow>(row.GetFieldValue<byte[]>(1)), Element(row, 2), Element(row, 3)), ct);
 
+    /// <summary>The streams whose first event is this action, in the order in which they began: by this actor, or by anybody.</summary>
+    /// <param name="upTo">As the trail stood at this position.</param>
+    /// <param name="after">The place of the last one of the page before.</param>
+    public static Task<IReadOnlyList<(string Stream, IReadOnlyList<string> Place)>> Begun(
+        Reader db, string action, string? actor, long upTo, IReadOnlyList<string>? after, int limit, CancellationToken ct)
+    {
+        var by = actor is null ? Sql.None : Sql.Of($"and actor = {actor}");
+        return db.Query($"""
+            select object, at, position from read.audit_v1
+             where tenant_id = {db.Tenant} and action = {action} and version = 1 and position <= {upTo} {by} {Behind(after)} order by at, position limit {limit}
+            """, row => (row.GetString(0), PlaceOf(row.GetDateTime(1), row.GetInt64(2))), ct);
+    }
+
+    /// <summary>A stretch of the trail, oldest first.</summary>
+    /// <param name="Entries">Those that were asked for.</param>
+    /// <param name="Place">What the next stretch starts after; null at the end.</param>
+    public sealed record Stretch(IReadOnlyList<Entry> Entries, IReadOnlyList<string>? Place);
+
+    /// <summary>
+    /// Everything about a person, or of everybody, as it stood at a position: what the person did, what mentions the person anywhere, and what became of streams that the person began by
+    /// one of <paramref name="own"/>. A stretch looks at a bounded number of entries, whatever it finds.
+    /// </summary>
+    /// <param name="person">A user's id; null for the whole tenant.</param>
+    /// <param name="own">Actions that begin streams which belong to who did them.</param>
+    public static async Task<Stretch> Held(Reader db, Guid? person, IReadOnlyCollection<string> own, long upTo, IReadOnlyList<string>? after, CancellationToken ct)
+    {
+        var rows = await db.Query($"""
+            with looked as materialized (
+              select at, position, actor, object, version, doc from read.audit_v1 where tenant_id = {db.Tenant} and position <= {upTo} {Behind(after)} order by at, position limit {LookedAt}),
+            found as (
+              select l.at, l.position, l.doc, case when jsonb_typeof(e.data) = 'object' then e.data - {Hidden.ToArray()} else e.data end as data
+                from looked l join events.mt_events e on e.tenant_id = {db.Tenant} and e.stream_id = l.object and e.version = l.version
+               {About(db, person, own)} order by l.at, l.position limit {FoundAtOnce})
+            select position, at, doc, data from found
+            union all (select position, at, null, null from looked order by at desc, position desc limit 1)
+            """, row => (Position: row.GetInt64(0), At: row.GetDateTime(1), Doc: row.IsDBNull(2) ? null : row.GetFieldValue<byte[]>(2), Data: Element(row, 3)), ct);
+        var found = rows.Where(r => r.Doc is not null).OrderBy(r => r.At).ThenBy(r => r.Position).Select(r => new Entry(r.Position, StoredJson.Read<AuditRow>(r.Doc), r.Data, null)).ToArray();
+        if (rows.Count == 0) return new Stretch(found, null);
+        // The row without a document says how far was looked; where as many were found as are wanted, there may be more before that.
+        var end = rows.Single(r => r.Doc is null);
+        return new Stretch(found, found.Length == FoundAtOnce ? found[^1].Place : PlaceOf(end.At, end.Position));
+    }
+
+    private const int LookedAt = 1_000, FoundAtOnce = 50;
+
+    private static Sql About(Reader db, Guid? person, IReadOnlyCollection<string> own)
+    {
+        if (person is not { } id) return Sql.None;
+        var (text, actor) = (id.ToString("D"), Domain.Actor.User(id).ToString());
+        return Sql.Of($"""
+            where l.actor = {actor} or strpos(l.object, {text}) > 0 or strpos(e.data::text, {text}) > 0 or strpos(coalesce(e.headers::text, ''), {text}) > 0
+               or exists (select from read.audit_v1 b where b.tenant_id = {db.Tenant} and b.object = l.object and b.version = 1 and b.actor = {actor} and b.action = any({own.ToArray()}))
+            """);
+    }
+
+    private static IReadOnlyList<string> PlaceOf(DateTime at, long position) => [at.ToString("O", CultureInfo.InvariantCulture), position.ToString(CultureInfo.InvariantCulture)];
+
+    private static Sql Behind(IReadOnlyList<string>? place) => place is [var at, var position]
+        ? Sql.Of($"and (at, position) > ({DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)}, {long.Parse(position, CultureInfo.InvariantCulture)})")
+        : Sql.None;
+
     /// <summary>
     /// The rows that are asked for. An outcome is a few actions, and each of them is looked up by itself in the index on actions, as many as a page holds: one
     /// look at the tenant's whole trail would grow with everything that succeeded.

@@ -23,7 +23,9 @@ public static class Unsealing
         (await Open(keys, tenant, [json], ct))[0];
 
     /// <summary>The texts with their personal values opened, all with one key query.</summary>
-    public static async ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(SubjectKeys keys, string tenant, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct)
+    /// <param name="of">Whose values are opened; another person's become null. Null opens all.</param>
+    public static async ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(
+        SubjectKeys keys, string tenant, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct, string? of = null)
     {
         if (!json.Any(j => Needed(j.Span))) return json;
         var subjects = new HashSet<string>();
@@ -35,6 +37,7 @@ public static class Unsealing
                 documents[i] = JsonDocument.Parse(json[i], Deep);
                 Subjects(documents[i].RootElement, subjects);
             }
+            if (of is not null) subjects.IntersectWith([of]);
             var known = await keys.Load(tenant, subjects, ct);
             return [.. documents.Select(d => Written(d, tenant, known))];
         }

@@ -17,7 +17,8 @@ internal sealed class NodeProcess : IAsyncDisposable
     /// <summary>Its process id, which is part of the name it has in the list of nodes.</summary>
     public int Id => process.Id;
 
-    public static async Task<NodeProcess> Start(TestDatabase database)
+    /// <param name="environment">Settings of the test's own.</param>
+    public static async Task<NodeProcess> Start(TestDatabase database, IReadOnlyDictionary<string, string>? environment = null)
     {
         var data = Directory.CreateTempSubdirectory("nubabel-node-").FullName;
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "nubabel.dll"), "serve"])
@@ -39,6 +40,7 @@ internal sealed class NodeProcess : IAsyncDisposable
                 ["Limits__AddressRequestsPerMinute"] = "0",
             },
         };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         // Of the tests alone: the server refuses what is no setting of its own.
         start.Environment.Remove("NUBABEL_STRESS_SECONDS");
         var address = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -3,7 +3,9 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
+using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.Users;
 using Nubabel.Projections;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -24,6 +26,12 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["PUT /api/devices/{id}/key"] = new(Device, new { publicKey = "AAAA" }),
         ["PUT /api/devices/{id}/revocation"] = new(Device, new { reason = "lost" }),
         ["DELETE /api/sessions/{id}"] = new(Session),
+        ["GET /api/user/data-exports/{id}"] = new(Export),
+        ["GET /api/user/data-exports/{id}/content"] = new(Export),
+        ["DELETE /api/user/data-exports/{id}"] = new(Export),
+        ["GET /api/organization/data-exports/{id}"] = new(OrganizationExport),
+        ["GET /api/organization/data-exports/{id}/content"] = new(OrganizationExport),
+        ["DELETE /api/organization/data-exports/{id}"] = new(OrganizationExport),
         ["GET /api/jobs/{id}"] = new(Job),
         ["DELETE /api/jobs/{id}"] = new(Job),
         ["GET /api/members/{userId}"] = new(Member, Personal: false),
@@ -126,6 +134,19 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         using var answer = await owner.Client.PostAsJsonAsync("/api/webhook-sources", new { provider = "github" });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static Task<string> Export(TestTenant owner) => Export(owner, ExportScope.User);
+    private static Task<string> OrganizationExport(TestTenant owner) => Export(owner, ExportScope.Organization);
+
+    /// <summary>One that its job has just made.</summary>
+    private static async Task<string> Export(TestTenant owner, ExportScope scope)
+    {
+        var (export, generation, node) = (new Id<DataExport>(Guid.CreateVersion7()), Guid.CreateVersion7(), owner.Api.Services.GetRequiredService<Node>());
+        var expires = node.Time.GetUtcNow().AddDays(1);
+        await using (var file = await new SealedFiles(node.Database, node.Subjects, owner.Id).Create(export.Value, generation, $"user-{owner.User}", false, expires, CancellationToken.None)) await file.Complete();
+        await node.Journal(owner.Id, new Origin($"user:{owner.User}")).Create(export, new MakeDataExport(scope, Id<User>.Parse(owner.User), generation, 0, new string('0', 64), 1, expires), CancellationToken.None);
+        return export.ToString();
     }
 
     private static async Task<string> Session(TestTenant owner) => (await owner.SignIn()).Session;

@@ -1,0 +1,11 @@
+using Nubabel.Api.DataExports;
+
+namespace Nubabel.Api.Jobs;
+
+/// <summary>Every kind of job of the product, with what is done. Each is declared in the slice that owns it.</summary>
+public static class JobCatalog
+{
+    public static JobHandlers Handlers(IServiceProvider services) => new JobHandlers()
+        .On(ExportBundles.OfUser, services.GetRequiredService<ExportBundles>().Make)
+        .On(ExportBundles.OfOrganization, services.GetRequiredService<ExportBundles>().Make);
+}
