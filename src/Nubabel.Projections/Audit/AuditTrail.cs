@@ -174,26 +174,25 @@ public sealed class AuditTrail : IRows<AuditRow>
     /// </summary>
     /// <param name="person">A user's id; null for the whole tenant.</param>
     /// <param name="own">Actions that begin streams which belong to who did them.</param>
-    public static async Task<Stretch> Held(Reader db, Guid? person, IReadOnlyCollection<string> own, long upTo, IReadOnlyList<string>? after, CancellationToken ct)
+    /// <param name="look">At how many entries it looks.</param>
+    public static async Task<Stretch> Held(Reader db, Guid? person, IReadOnlyCollection<string> own, long upTo, IReadOnlyList<string>? after, int look, CancellationToken ct)
     {
         var rows = await db.Query($"""
             with looked as materialized (
-              select at, position, actor, object, version, doc from read.audit_v1 where tenant_id = {db.Tenant} and position <= {upTo} {Behind(after)} order by at, position limit {LookedAt}),
+              select at, position, actor, object, version, doc from read.audit_v1 where tenant_id = {db.Tenant} and position <= {upTo} {Behind(after)} order by at, position limit {look}),
             found as (
               select l.at, l.position, l.doc, case when jsonb_typeof(e.data) = 'object' then e.data - {Hidden.ToArray()} else e.data end as data
                 from looked l join events.mt_events e on e.tenant_id = {db.Tenant} and e.stream_id = l.object and e.version = l.version
-               {About(db, person, own)} order by l.at, l.position limit {FoundAtOnce})
+               {About(db, person, own)})
             select position, at, doc, data from found
             union all (select position, at, null, null from looked order by at desc, position desc limit 1)
             """, row => (Position: row.GetInt64(0), At: row.GetDateTime(1), Doc: row.IsDBNull(2) ? null : row.GetFieldValue<byte[]>(2), Data: Element(row, 3)), ct);
         var found = rows.Where(r => r.Doc is not null).OrderBy(r => r.At).ThenBy(r => r.Position).Select(r => new Entry(r.Position, StoredJson.Read<AuditRow>(r.Doc), r.Data, null)).ToArray();
         if (rows.Count == 0) return new Stretch(found, null);
-        // The row without a document says how far was looked; where as many were found as are wanted, there may be more before that.
+        // The row without a document says how far was looked.
         var end = rows.Single(r => r.Doc is null);
-        return new Stretch(found, found.Length == FoundAtOnce ? found[^1].Place : PlaceOf(end.At, end.Position));
+        return new Stretch(found, PlaceOf(end.At, end.Position));
     }
-
-    private const int LookedAt = 1_000, FoundAtOnce = 50;
 
     private static Sql About(Reader db, Guid? person, IReadOnlyCollection<string> own)
     {

@@ -32,7 +32,10 @@ public sealed record HeldSection(string Name, string Title, IReadOnlyList<string
 /// <param name="upTo">A position that the audit trail has reached.</param>
 public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long upTo)
 {
-    private const int StreamsAtOnce = 20, MessagesAtOnce = 200;
+    private const int StreamsAtOnce = 20, MessagesAtOnce = 200, MostLookedAt = 500;
+
+    /// <summary>About so much of the trail is in memory, in bytes.</summary>
+    private const int StretchBytes = 1 << 20;
 
     /// <summary>The kinds of streams that belong to who began them, with the actions that begin them: all that becomes of these is about that person.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Own { get; } = new Dictionary<string, IReadOnlyList<string>>
@@ -127,12 +130,16 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
     private async IAsyncEnumerable<ReadOnlyMemory<byte>> Trail([EnumeratorCancellation] CancellationToken ct)
     {
         string[] own = [.. Own.Values.SelectMany(actions => actions)];
+        var look = MostLookedAt / 5;
         for (IReadOnlyList<string>? after = null; ;)
         {
-            var stretch = await AuditTrail.Held(db, person?.Value, own, upTo, after, ct);
-            foreach (var opened in await Opened([.. stretch.Entries.Select(HeldEntry.Of)], ct)) yield return opened;
+            var stretch = await AuditTrail.Held(db, person?.Value, own, upTo, after, look, ct);
+            var rows = await Opened([.. stretch.Entries.Select(HeldEntry.Of)], ct);
+            foreach (var row in rows) yield return row;
             if (stretch.Place is null) yield break;
             after = stretch.Place;
+            // The next stretch is as long as this one says that entries are short.
+            if (rows.Count > 0) look = (int)Math.Clamp(StretchBytes / Math.Max(1, rows.Sum(r => (long)r.Length) / rows.Count), 10, MostLookedAt);
         }
     }
 

@@ -9,7 +9,7 @@ namespace Nubabel.Api.Tests.DataExports;
 /// <summary>Fifty megabytes of history, in a process whose heap has no room for them, and which is killed on the way.</summary>
 public sealed class LargeExportTests
 {
-    private const int Events = 25_000;
+    private const int Events = 5_000;
 
     /// <summary>The managed heap may not grow beyond 100 MiB: a process ends rather than take more.</summary>
     private static readonly Dictionary<string, string> Small = new() { ["DOTNET_GCHeapHardLimit"] = "0x6400000", ["DOTNET_gcServer"] = "0" };
@@ -52,15 +52,15 @@ public sealed class LargeExportTests
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("access_token").GetString());
     }
 
-    /// <summary>A device whose key was changed very often.</summary>
+    /// <summary>A device of which another program, too, has written very much.</summary>
     private static async Task Fill(TestDatabase database, HttpClient client)
     {
         var device = await Reply.To(client, "POST", "/api/devices", new { name = "phone", type = "mobile" });
         Assert.Equal(201, device.Status);
         await database.Run($"""
             insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, user_name, is_archived)
-            select nextval('events.mt_events_sequence'), gen_random_uuid(), e.stream_id, 1 + n, jsonb_build_object('publicKey', (select string_agg(md5(n::text || m), '') from generate_series(1, 16) m) || repeat('k', 1500)),
-                   'device_key_changed', e.timestamp + n * interval '1 millisecond', e.tenant_id, e.mt_dotnet_type, e.user_name, false
+            select nextval('events.mt_events_sequence'), gen_random_uuid(), e.stream_id, 1 + n, jsonb_build_object('note', (select string_agg(md5(n::text || m), '') from generate_series(1, 16) m) || repeat('k', 10000)),
+                   'device_noted', e.timestamp + n * interval '1 millisecond', e.tenant_id, e.mt_dotnet_type, e.user_name, false
               from events.mt_events e, generate_series(1, {Events}) n where e.type = 'device_registered' order by n;
             update events.mt_streams set version = {Events + 1} where id = 'device-{device.Text("id")}';
             """);
