@@ -154,6 +154,7 @@ public static class Server
         services.AddSingleton<Inbox>();
         services.AddSingleton(sp => new MessageHandlers(node.Outbox.Types)
             .On<Mailing>(sp.GetRequiredService<Post>().Deliver)
+            .On<ResetWish>(sp.GetRequiredService<PasswordResets>().Handle)
             .On<LetterOrder>(sp.GetRequiredService<LetterActs>().Handle)
             .On<SweepOrder>(sp.GetRequiredService<LetterActs>().Handle)
             .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)

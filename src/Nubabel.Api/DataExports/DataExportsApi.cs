@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
@@ -22,8 +23,7 @@ namespace Nubabel.Api.DataExports;
 /// </summary>
 public static class DataExportsApi
 {
-    /// <summary>Bundles of a caller that can be downloaded at the same time.</summary>
-    private const int MostKept = 5;
+    private static readonly ConcurrentDictionary<Guid, bool> reading = new();
 
     private const string Example = """
         {"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","bytes":18211,"owner":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","scope":"user","madeAt":"2026-11-21T08:15:33.4Z",
@@ -61,6 +61,9 @@ public static class DataExportsApi
 
     private static async Task<IResult> Read(HttpContext http, Caller caller, Node node, Store.Positions positions, Evaluation evaluation, Journal journal, Freshness fresh, Ids ids, CancellationToken ct)
     {
+        // It looks at the whole trail: one at a time for each user and process.
+        if (!reading.TryAdd(caller.Id, true)) throw Problem.RetryLater("data_export.busy", "The last export is still being read.", 5);
+        http.Response.OnCompleted(() => Task.FromResult(reading.TryRemove(caller.Id, out _)));
         await fresh.Of(AuditTrail.Name, ct);
         var content = await ExportContent.Open(node, positions, evaluation, journal, caller.User, ct);
         if (!HttpMethods.IsHead(http.Request.Method)) await journal.Create(ids.New<DataExport>(), new ReadDataExport(ExportScope.User, content.UpTo), ct);
@@ -70,10 +73,10 @@ public static class DataExportsApi
     private static async Task<IResult> Start(
         ExportScope scope, JobDefinition<BundleRequest> definition, Caller caller, Reader db, JobStarts jobs, RequestScope request, TimeProvider time, CancellationToken ct)
     {
-        // A bound on what is kept, not a promise: those that are just being made are not counted. A repeated request is answered as it was.
-        if (request.Replay is null && (await DataExportList.Of(db, caller.User, scope, time.GetUtcNow(), null, MostKept, ct)).Rows.Count >= MostKept)
-            throw new Problem("data_export.too_many", $"There are {MostKept} exports that can still be downloaded.");
-        return await jobs.Start(definition, new BundleRequest(scope, caller.User), ct);
+        var wish = new BundleRequest(scope, caller.User);
+        // A repeated request is answered as it was.
+        if (request.Replay is null && await ExportBundles.IsFull(db, wish, time.GetUtcNow(), ct)) throw ExportBundles.TooMany();
+        return await jobs.Start(definition, wish, ct);
     }
 
     private static async Task<IResult> List(ExportScope scope, Paging page, Caller caller, Reader db, Freshness fresh, TimeProvider time, CancellationToken ct)

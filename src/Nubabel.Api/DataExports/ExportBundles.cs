@@ -9,6 +9,7 @@ using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Jobs;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
+using Nubabel.Projections.DataExports;
 using Nubabel.Store;
 
 namespace Nubabel.Api.DataExports;
@@ -28,6 +29,9 @@ public sealed class ExportBundles(Node node, Store.Positions positions, Evaluati
     /// <summary>How long a bundle can be downloaded.</summary>
     public const int Days = 7;
 
+    /// <summary>Bundles of an owner and scope that can be downloaded at the same time.</summary>
+    public const int MostKept = 5;
+
     public static JobDefinition<BundleRequest> OfUser { get; } = new("data-export", "user:export") { IsLong = true };
     public static JobDefinition<BundleRequest> OfOrganization { get; } = new("organization-export", "organization:export") { IsLong = true };
 
@@ -37,6 +41,8 @@ public sealed class ExportBundles(Node node, Store.Positions positions, Evaluati
     public async Task<JobEnd> Make(BundleRequest request, JobContext context)
     {
         var ct = context.Cancellation;
+        // Once more: any number may have been started before the first was made.
+        if (await IsFull(node.Reader(context.Tenant), request, node.Time.GetUtcNow(), ct)) throw TooMany();
         var (export, generation) = (context.Job.Value, Guid.CreateVersion7());
         var content = await ExportContent.Open(node, positions, evaluation, context.Beside(), request.Scope == ExportScope.User ? request.Owner : null, ct);
         var expires = content.Head.MadeAt.AddDays(Days);
@@ -55,6 +61,12 @@ public sealed class ExportBundles(Node node, Store.Positions positions, Evaluati
             throw new Refused(RefusalKind.Conflict, "data_export.erased", "The data was erased before the export was made.");
         }
     }
+
+    /// <summary>Whether the owner has as many as are kept, as far as the list has read.</summary>
+    public static async Task<bool> IsFull(Reader db, BundleRequest request, DateTimeOffset now, CancellationToken ct) =>
+        (await DataExportList.Of(db, request.Owner, request.Scope, now, null, MostKept, ct)).Rows.Count >= MostKept;
+
+    public static Refused TooMany() => new(RefusalKind.Conflict, "data_export.too_many", $"There are {MostKept} exports that can still be downloaded.");
 
     private static async Task Write(Hashed archive, ExportContent content, JobContext context, CancellationToken ct)
     {

@@ -5,8 +5,8 @@ namespace Nubabel.Api.Host;
 
 /// <summary>
 /// What is done after an answer, because the answer must not tell by its time whether there was anything to do, or need not wait for it. In memory and bounded:
-/// a full list refuses, and what is not done when the process ends, after a bounded drain, is lost. So only what may be lost is put here: a mail that can be
-/// asked for again, a hash that the next sign-in makes anew.
+/// a full list refuses, and what is not done when the process ends, after a bounded drain, is lost. So only what may be lost is put here: a hash that
+/// the next sign-in makes anew.
 /// </summary>
 public sealed partial class Chores(ILogger<Chores> log) : BackgroundService
 {

@@ -2,6 +2,7 @@ using Nubabel.Api.Consumers;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Jobs;
 using Nubabel.Api.Messages;
+using Nubabel.Api.Users;
 using Nubabel.Api.Webhooks;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -56,6 +57,7 @@ public static class MessageCatalog
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
+            new MessageType("reset-wish", typeof(ResetWish), "mail"),
             new MessageType("letter-order", typeof(LetterOrder), "operations"),
             new MessageType("sweep-order", typeof(SweepOrder), "operations"),
             new MessageType("job", typeof(JobMessage), "jobs"),

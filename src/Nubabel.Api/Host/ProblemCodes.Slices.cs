@@ -141,6 +141,7 @@ public static partial class ProblemCodes
         new("data_export.gone", 410, "Export gone", "The export has expired, was deleted, or its data has been erased; make another."),
         new("data_export.owner_required", 403, "A person's export", "Only users ask for what is held."),
         new("data_export.too_many", 409, "Too many exports", "There are five exports that can still be downloaded; delete one, or wait until one expires."),
+        new("data_export.busy", 429, "Still being read", "An export of the same user is still being read; retry after `Retry-After`."),
         new("data_export.erased", 409, "Data erased", "As a job's error: the data was erased before the export was made."),
         new("data_export.scope_invalid", 422, "Scope refused", "There is no such scope of an export."),
         new("data_export.status_invalid", 422, "Status refused", "There is no such status of an export."),

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Host.Tokens;
@@ -9,9 +10,12 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Users;
 
+/// <summary>A wish for a new password, as it waits: sealed by the nodes' own key, since whose it is nobody has looked up yet.</summary>
+public sealed record ResetWish(string Sealed);
+
 /// <summary>
-/// What happens behind the answer to a wish for a new password: the account is looked for, and if there is one, a link is mailed. A crash before
-/// that is committed loses the wish; whoever gets no mail asks again.
+/// Wishes for a new password. Whoever is named, the wish is written down, a message of the platform, and answered: nothing is looked up before that, so the
+/// answer tells nothing by its content or its time. Behind it the account is looked for, and if there is one, a link is mailed, once for each wish.
 /// </summary>
 public sealed partial class PasswordResets(Node node, Settings settings, SignIns signIns, Standings standings, Post post, ILogger<PasswordResets> log)
 {
@@ -24,8 +28,31 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
 
     private const int Attempts = 3;
 
+    private const string Use = "password-reset-wish";
+
+    /// <summary>Writes the wish down.</summary>
+    /// <param name="origin">Of the request.</param>
+    public async Task Keep(string organization, string address, Origin origin, CancellationToken ct)
+    {
+        var journal = node.Journal(Node.Platform, origin);
+        var wish = JsonSerializer.SerializeToUtf8Bytes(new Wish(organization, address, origin.Ip, origin.UserAgent, journal.Now()), StoredJson.Options);
+        journal.Enqueue(new Message(new ResetWish(Convert.ToBase64String(node.Master.Wrap(Use, "", wish)))));
+        await journal.Send(ct);
+    }
+
+    /// <summary>Handles a wish. One that is older than its link would be is nobody's any more.</summary>
+    public async Task Handle(ResetWish message, MessageContext context)
+    {
+        var wish = StoredJson.Read<Wish>(node.Master.Unwrap(Use, "", Convert.FromBase64String(message.Sealed)));
+        if (wish.At + Life < context.Journal.Now()) return;
+        // The message's id is the cause of what follows, so that a wish that is handled again is seen to be done.
+        await Send(wish.Organization, wish.Email, context.Journal.Origin with { Ip = wish.Ip, UserAgent = wish.Agent }, context.Cancellation);
+    }
+
+    private sealed record Wish(string Organization, string Email, string? Ip, string? Agent, DateTimeOffset At);
+
     /// <param name="origin">Of the request; the subject is filled in here.</param>
-    public async Task Send(string organization, string address, Origin origin, CancellationToken ct)
+    private async Task Send(string organization, string address, Origin origin, CancellationToken ct)
     {
         if (await node.Directory.Find(organization, ct) is not { } entry || !Email.TryParse(address, out var email)) return;
         var tenant = entry.Organization;
@@ -37,7 +64,7 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
         {
             var account = await reader.Load(user, ct);
             var since = reader.Now() - Within;
-            if (account.State.Status != UserStatus.Active) return;
+            if (account.State.Status != UserStatus.Active || account.History.Any(e => e.Data is UserPasswordResetRequested && e.CausationId == origin.CausationId)) return;
             if (account.History.Count(e => e.Data is UserPasswordResetRequested && e.At > since) >= Most)
             {
                 TooMany(log);

@@ -46,13 +46,13 @@ public static class PasswordsApi
             .WithExample("""{"current":"correct horse battery","new":"another battery of horses"}""");
     }
 
-    /// <summary>One answer at once, whoever is named: what is found out is found out after it.</summary>
-    private static IResult Ask(Body<AskForReset> body, RequestScope scope, PasswordResets resets, Chores chores)
+    /// <summary>One answer, whoever is named: what is found out is found out after it.</summary>
+    private static async Task<IResult> Ask(Body<AskForReset> body, RequestScope scope, PasswordResets resets, CancellationToken ct)
     {
         var wish = body.Value;
         var origin = scope.Origin(Actor.System("password-reset"), "");
         if (wish.Organization.Length <= LongestName && wish.Email.Length <= LongestName)
-            chores.Add("password reset", later => resets.Send(wish.Organization, wish.Email, origin, later));
+            await resets.Keep(wish.Organization, wish.Email, origin, ct);
         return Results.StatusCode(StatusCodes.Status202Accepted);
     }
 

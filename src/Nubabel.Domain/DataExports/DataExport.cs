@@ -71,5 +71,5 @@ public sealed record DataExport(ExportStatus Status, ExportScope Scope, Id<User>
     }
 
     /// <summary>One answer for what never was and what is somebody else's.</summary>
-    public static Refused Missing() => new(RefusalKind.Missing, "data_export.missing", "There is no such export.");
+    public static Refused Missing() => new(RefusalKind.Missing, "data_export.missing", "There is no such data export.");
 }

@@ -27,11 +27,21 @@ alter table nubabel.sealed_parts alter column bytes set storage external;
 alter table nubabel.sealed_files enable row level security;
 alter table nubabel.sealed_files force row level security;
 create policy tenant on nubabel.sealed_files
-  using (tenant_id = any ((select string_to_array(current_setting('app.current_organization_id', true), ','))::text[]))
-  with check (tenant_id = any ((select string_to_array(current_setting('app.current_organization_id', true), ','))::text[]));
+  using (tenant_id = current_setting('app.current_organization_id', true))
+  with check (tenant_id = current_setting('app.current_organization_id', true));
 
 alter table nubabel.sealed_parts enable row level security;
 alter table nubabel.sealed_parts force row level security;
 create policy tenant on nubabel.sealed_parts
-  using (tenant_id = any ((select string_to_array(current_setting('app.current_organization_id', true), ','))::text[]))
-  with check (tenant_id = any ((select string_to_array(current_setting('app.current_organization_id', true), ','))::text[]));
+  using (tenant_id = current_setting('app.current_organization_id', true))
+  with check (tenant_id = current_setting('app.current_organization_id', true));
+
+-- The api login reads these now, and no append writes them: a list of tenants is nobody there.
+drop policy tenant on nubabel.message_runs;
+create policy tenant on nubabel.message_runs
+  using (tenant_id = current_setting('app.current_organization_id', true))
+  with check (tenant_id = current_setting('app.current_organization_id', true));
+drop policy tenant on nubabel.dead_letters;
+create policy tenant on nubabel.dead_letters
+  using (tenant_id = current_setting('app.current_organization_id', true))
+  with check (tenant_id = current_setting('app.current_organization_id', true));

@@ -68,6 +68,31 @@ public sealed class PasswordsTests
     }
 
     [Fact]
+    public async Task A_wish_outlives_the_process_that_took_it_and_is_mailed_once()
+    {
+        await using var database = await TestDatabase.New();
+        TestTenant acme;
+        await using (var asked = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false"))
+        {
+            acme = await asked.SignUp();
+            await asked.Client.Post(Ask, new { organization = acme.Slug, email = acme.Email }).Json(HttpStatusCode.Accepted);
+            await asked.Client.Post(Ask, new { organization = acme.Slug, email = "nobody@example.org" }).Json(HttpStatusCode.Accepted);
+        }
+        // Whether there is such an account cannot be told from what waits either: one message each, and nothing to read in it.
+        Assert.Equal(2, await database.Scalar<long>("select count(*) from nubabel.messages where tenant_id = '*DEFAULT*' and type = 'reset-wish'"));
+        Assert.Equal(0, await database.Scalar<long>($"select count(*) from nubabel.messages m where m::text ilike '%{acme.Slug}%' or m::text ilike '%nobody%'"));
+        // As after a crash between what a wish led to and the end of its message: it is handled once more.
+        await database.Run("create table public.again as select * from nubabel.messages");
+        await using var api = await TestApi.Start(database);
+        await Burst.Until("the letter is sent", TimeSpan.FromSeconds(30), () => Task.FromResult(api.LettersTo(acme.Email).Count == 1));
+        await database.Run("insert into nubabel.messages select * from public.again; insert into nubabel.ready_lanes (queue, tenant_id, lane) select queue, tenant_id, lane from public.again");
+        await Burst.Until("it is handled again", TimeSpan.FromSeconds(30), async () => await database.Scalar<long>("select count(*) from nubabel.messages") == 0);
+        Assert.Single(api.LettersTo(acme.Email));
+        Assert.Equal(1, await database.Scalar<long>("select count(*) from events.mt_events where type = 'user_password_reset_requested'"));
+        await api.Client.Post(Confirm, new { token = (await (acme with { Api = api }).Api.LetterTo(acme.Email)).Token, password = New }).Json(HttpStatusCode.NoContent);
+    }
+
+    [Fact]
     public async Task A_link_that_does_not_count_is_refused_in_one_way()
     {
         var time = new MovableTime();

@@ -70,7 +70,7 @@ public sealed class BehaviourTests(TwoTenants world) : IClassFixture<TwoTenants>
             await using var api = await Api($"{TwoTenants.Acme},{TwoTenants.Rival}");
             if (await CountOrDenied(api, table, "true") is > 0) shown.Add(table.ToString());
         }
-        Assert.Equal(["events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.idempotency", "nubabel.lanes", "nubabel.message_ids", "nubabel.messages"], shown.Order());
+        Assert.Equal(["events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.deferred_messages", "nubabel.idempotency", "nubabel.lanes", "nubabel.message_ids", "nubabel.messages"], shown.Order());
     }
 
     [Fact]
