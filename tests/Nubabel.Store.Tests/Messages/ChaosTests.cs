@@ -1,80 +1,64 @@
 using System.Diagnostics;
 using System.Globalization;
 using Nubabel.Testing;
+using Xunit.Abstractions;
 
 namespace Nubabel.Store.Tests.Messages;
 
 /// <summary>
-/// Workers that are killed and frozen at random. The effect of a message is an event that commits with the end of the message, so each must be there exactly
-/// once, and those of a key in their order. A few seconds here; <c>NUBABEL_STRESS_SECONDS</c> makes it long.
+/// Workers that are killed and frozen at random, and a database that is restarted. A few seconds here; <c>NUBABEL_STRESS_SECONDS</c> makes it long, and
+/// <c>NUBABEL_CHAOS_DEEDS=200 NUBABEL_CHAOS_MESSAGES=20000</c> says how much is to happen whatever time it takes.
 /// </summary>
-public sealed class ChaosTests
+public sealed class ChaosTests(ITestOutputHelper output)
 {
-    private const int Tenants = 4;
-    private const int KeysOfTenant = 10;
-
-    private static readonly int Seconds = int.Parse(Environment.GetEnvironmentVariable("NUBABEL_STRESS_SECONDS") ?? "4", CultureInfo.InvariantCulture);
+    private static readonly int Seconds = Number("NUBABEL_STRESS_SECONDS", 4), Deeds = Number("NUBABEL_CHAOS_DEEDS", 2), Messages = Number("NUBABEL_CHAOS_MESSAGES", 1_000);
 
     [Fact]
     public async Task Each_effect_happens_once_and_in_order_though_workers_are_killed_and_frozen()
     {
-        var database = await TestDatabase.Shared;
-        var queue = MessageNode.Queue();
-        await using var sender = await MessageNode.Create(WorkerProcess.Options(queue), (_, _) => Task.CompletedTask);
-        var tenants = Enumerable.Range(0, Tenants).Select(_ => Tally.Tenant()).ToArray();
-        var workers = new WorkerProcess[3];
-        for (var i = 0; i < workers.Length; i++) workers[i] = WorkerProcess.Start(database, queue, $"w{i}");
-        await Task.WhenAll(workers.Select(w => w.Ready));
-
-        var (clock, kills, freezes) = (Stopwatch.StartNew(), 0, 0);
-        using var enough = new CancellationTokenSource();
-        var feed = Feed(sender, tenants, enough.Token);
-        while (clock.Elapsed.TotalSeconds < Seconds || kills == 0 || freezes == 0)
+        await using var turmoil = await Turmoil.Begin(await TestDatabase.Shared, workers: 3, Messages);
+        var clock = Stopwatch.StartNew();
+        // Each of them by itself, so that two may be gone at the same time, and all three now and then.
+        await Task.WhenAll(Enumerable.Range(0, turmoil.Workers).Select(async place =>
         {
-            var victim = Random.Shared.Next(workers.Length);
-            await workers[victim].Ready;
-            if (kills < freezes)
+            for (var kill = place == 0; clock.Elapsed.TotalSeconds < Seconds || turmoil.Kills == 0 || turmoil.Freezes == 0 || turmoil.Kills + turmoil.Freezes < Deeds; kill = Random.Shared.Next(2) == 0)
             {
-                await workers[victim].DisposeAsync();
-                workers[victim] = WorkerProcess.Start(database, queue, $"w{victim}-{++kills}");
+                if (kill) await turmoil.Kill(place);
+                else await turmoil.Freeze(place);
             }
-            else
-            {
-                // Long enough, most of the time, for its lease to run out, so that it comes back as a zombie with work in hand.
-                workers[victim].Freeze();
-                await Task.Delay(WorkerProcess.Options(queue).Lease * (0.5 + 1.5 * Random.Shared.NextDouble()));
-                workers[victim].Thaw();
-                freezes++;
-            }
-        }
-        await enough.CancelAsync();
-        var sent = await feed;
-        await sender.Done(TimeSpan.FromSeconds(120));
-        foreach (var worker in workers) await worker.DisposeAsync();
-
-        foreach (var tenant in tenants)
-        {
-            for (var k = 0; k < KeysOfTenant; k++)
-            {
-                var events = await sender.Journal(tenant).Read($"tally-{tenant}-{k}", Until.End, default);
-                Assert.Equal(Enumerable.Range(0, sent).Where(n => n % KeysOfTenant == k && n % 4 != 3), events.Select(e => ((Counted)e.Data!).By));
-            }
-            Assert.Equal(sent, await database.Scalar<long>($"select count(*) from events.mt_events where tenant_id = '{tenant}'"));
-            Assert.Equal(sent, await database.Scalar<long>($"select count(distinct (data ->> 'by')::int) from events.mt_events where tenant_id = '{tenant}'"));
-        }
-        Assert.Equal(0, await sender.Letters());
-        Console.WriteLine($"{sent * Tenants} messages, {kills} kills, {freezes} freezes, {clock.Elapsed.TotalSeconds:0} s");
+        }));
+        var messages = await turmoil.EachEffectIsThereOnceAndInOrder();
+        output.WriteLine($"{messages} messages, {turmoil.Kills} kills, {turmoil.Freezes} freezes, {clock.Elapsed.TotalSeconds:0} s");
     }
 
-    /// <summary>Keeps the workers busy without a mountain to come down from afterwards. Returns how many messages each tenant has sent.</summary>
-    private static async Task<int> Feed(MessageNode sender, string[] tenants, CancellationToken enough)
+    /// <summary>Stopped in order, and as if it had crashed: what was not yet written to the log file, takes above all, is then lost.</summary>
+    [Fact]
+    public async Task Each_effect_happens_once_and_in_order_though_PostgreSQL_is_restarted()
     {
-        for (var sent = 0; ; sent += 100)
+        var server = await TestServer.StartOwn();
+        try
         {
-            if (enough.IsCancellationRequested && sent > 0) return sent;
-            foreach (var tenant in tenants)
-                await sender.Send(tenant, [.. Enumerable.Range(sent, 100).Select(n => new Message(new Note("", n)) { Key = n % 4 == 3 ? null : $"{tenant}-{n % KeysOfTenant}" })]);
-            if (!enough.IsCancellationRequested) await MessageNode.Until(async () => enough.IsCancellationRequested || await sender.Left() < 1_000, () => "the workers do nothing", TimeSpan.FromMinutes(1));
+            await using var database = await TestDatabase.New(server);
+            await using var turmoil = await Turmoil.Begin(database, workers: 2, Messages);
+            var (clock, restarts) = (Stopwatch.StartNew(), 0);
+            do
+            {
+                foreach (var mode in (string[])["fast", "immediate"])
+                {
+                    await turmoil.More(200);
+                    await server.Stop(mode);
+                    await server.Resume();
+                    restarts++;
+                }
+            }
+            while (clock.Elapsed.TotalSeconds < Seconds || restarts < Deeds / 10);
+            await turmoil.More(200);
+            var messages = await turmoil.EachEffectIsThereOnceAndInOrder();
+            output.WriteLine($"{messages} messages, {restarts} restarts of PostgreSQL, {clock.Elapsed.TotalSeconds:0} s");
+        }
+        finally
+        {
+            await server.Stop("immediate");
         }
     }
 
@@ -100,4 +84,6 @@ public sealed class ChaosTests
         Assert.True(clock.Elapsed < options.Lease * 2, $"{clock.Elapsed}");
         await other.Done();
     }
+
+    private static int Number(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var number) ? number : otherwise;
 }

@@ -9,8 +9,16 @@ namespace Nubabel.Store.Tests.Messages;
 /// </summary>
 public sealed class WorkerProcess : IAsyncDisposable
 {
+    /// <summary>The streams of messages without a key, and of those that others have enqueued.</summary>
+    public const string Loose = "loose", Further = "further";
+
+    /// <summary>So many messages enqueue a further one.</summary>
+    public const int Every = 10;
+
     private readonly Process process;
     private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private bool isGone;
 
     private WorkerProcess(Process process) => this.process = process;
 
@@ -28,6 +36,7 @@ public sealed class WorkerProcess : IAsyncDisposable
     {
         var start = new ProcessStartInfo("dotnet", [typeof(WorkerProcess).Assembly.Location, "worker", database.ApiString, database.DaemonString, queue, name])
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
@@ -65,6 +74,8 @@ public sealed class WorkerProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (isGone) return;
+        isGone = true;
         _ = ready.Task.Exception;
         if (!process.HasExited) await Kill();
         process.Dispose();
@@ -83,7 +94,8 @@ public sealed class WorkerProcess : IAsyncDisposable
             new MessageOptions { Node = name, Poll = TimeSpan.FromMilliseconds(200), Tick = TimeSpan.FromMilliseconds(50), Reap = TimeSpan.FromMilliseconds(200) });
         messages.Start();
         Console.WriteLine("ready");
-        await Task.Delay(Timeout.Infinite);
+        // Nobody writes; when it ends, its parent has gone.
+        await Console.In.ReadLineAsync();
         return 0;
     }
 
@@ -92,7 +104,8 @@ public sealed class WorkerProcess : IAsyncDisposable
         // Long enough that there is always something in hand when it is killed.
         await Task.Delay(Random.Shared.Next(2, 30), context.Cancellation);
         if (note.Text == "hang" && context.Delivery.Losses == 0) await Task.Delay(Timeout.Infinite, context.Cancellation);
-        var stream = $"tally-{context.Delivery.Key ?? context.Delivery.Id.ToString()}";
+        if (note.Text.Length == 0 && note.Number % Every == 0) context.Journal.Enqueue(new Message(new Note(Further, note.Number)));
+        var stream = $"tally-{context.Delivery.Key ?? $"{(note.Text.Length == 0 ? Loose : note.Text)}-{context.Delivery.Id}"}";
         await context.Journal.Append(context.Journal.Now(), [Tally.On(stream, StreamAppend.Any, new Counted(note.Number))], context.Cancellation);
     }
 
