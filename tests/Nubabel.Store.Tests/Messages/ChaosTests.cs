@@ -25,6 +25,7 @@ public sealed class ChaosTests(ITestOutputHelper output)
             {
                 if (kill) await turmoil.Kill(place);
                 else await turmoil.Freeze(place);
+                await turmoil.More(20);
             }
         }));
         var messages = await turmoil.EachEffectIsThereOnceAndInOrder();

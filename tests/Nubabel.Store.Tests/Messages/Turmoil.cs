@@ -17,6 +17,8 @@ internal sealed class Turmoil : IAsyncDisposable
     /// <summary>Of what the workers may have before them at a time: enough that there is always something in hand, and no mountain to come down from.</summary>
     private const int Waiting = 1_000;
 
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
+
     private readonly TestDatabase database;
     private readonly string queue;
     private readonly MessageNode sender;
@@ -26,6 +28,7 @@ internal sealed class Turmoil : IAsyncDisposable
     private readonly Task<int> feed;
     private int started;
     private int kills, freezes;
+    private volatile bool over;
 
     private Turmoil(TestDatabase database, string queue, MessageNode sender, int workers, int least)
     {
@@ -67,11 +70,17 @@ internal sealed class Turmoil : IAsyncDisposable
         Interlocked.Increment(ref freezes);
     }
 
-    /// <summary>Waits until so many messages have had their effect since now.</summary>
+    /// <summary>Waits until so many messages have had their effect since now: whoever comes back has work in hand before something is done to it again.</summary>
     public async Task More(int effects)
     {
-        var before = await Effects();
-        await MessageNode.Until(async () => await Effects() >= before + effects, () => $"nothing happens: {string.Join("; ", sender.Daemon.Errors)}", TimeSpan.FromMinutes(1));
+        var (before, began) = (await Effects(), TimeProvider.System.GetTimestamp());
+        // No quicker: counting is work for the database that the workers need.
+        while (await Effects() < before + effects && !feed.IsFaulted)
+        {
+            var elapsed = TimeProvider.System.GetElapsedTime(began);
+            Assert.True(elapsed < Longest, $"After {elapsed} not {effects} effects more than {before}: {await sender.Left()} messages wait");
+            await Task.Delay(100);
+        }
     }
 
     /// <summary>Lets everything end, and looks whether each effect is there once, and those of a key in their order. Returns how many messages there were.</summary>
@@ -97,6 +106,7 @@ internal sealed class Turmoil : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        over = true;
         await enough.CancelAsync();
         await ((Task)feed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var worker in workers) await worker.DisposeAsync();
@@ -122,21 +132,26 @@ internal sealed class Turmoil : IAsyncDisposable
                 var messages = Enumerable.Range(sent, Together).Select(n => new Message(new Note("", n)) { Key = n % 4 == 3 ? null : $"{tenant}-{n % KeysOfTenant}", Once = n.ToString(CultureInfo.InvariantCulture) }).ToArray();
                 await Retried(() => sender.Send(tenant, messages));
             }
-            if (!enough.IsCancellationRequested || sent * Tenants < least)
-                await MessageNode.Until(async () => await Retried(sender.Left) < Waiting, () => "the workers do nothing", TimeSpan.FromMinutes(1));
+            var began = TimeProvider.System.GetTimestamp();
+            while (await Retried(sender.Left) >= Waiting && !(enough.IsCancellationRequested && sent * Tenants >= least))
+            {
+                var elapsed = TimeProvider.System.GetElapsedTime(began);
+                Assert.True(elapsed < 5 * Longest && !over, $"After {elapsed} the workers have not come down to {Waiting} messages.");
+                await Task.Delay(20, CancellationToken.None);
+            }
         }
     }
 
     /// <summary>Again while the database is away.</summary>
     private static async Task<T> Retried<T>(Func<Task<T>> act)
     {
-        for (var deadline = TimeProvider.System.GetTimestamp(); ; await Task.Delay(100))
+        for (var began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(100))
         {
             try
             {
                 return await act();
             }
-            catch (NpgsqlException) when (TimeProvider.System.GetElapsedTime(deadline) < TimeSpan.FromMinutes(1))
+            catch (NpgsqlException) when (TimeProvider.System.GetElapsedTime(began) < Longest)
             {
             }
         }
