@@ -55,7 +55,7 @@ public static class DataExportsApi
             .Needs(permission).Answers200<DataExportRow>().WithName($"Get{name}Export").WithExample(response: Example);
         exports.MapGet("/{id}/content", (Id<DataExport> id, HttpContext http, Caller caller, Node node, Journal journal, CancellationToken ct) => Download(scope, id, http, caller, node, journal, ct))
             .Needs(permission).Produces(StatusCodes.Status200OK, contentType: "application/zip").WithName($"Download{name}Export").DisableRequestTimeout();
-        exports.MapDelete("/{id}", (Id<DataExport> id, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct) => Delete(scope, id, caller, node, journal, answers, ct))
+        exports.MapDelete("/{id}", (Id<DataExport> id, HttpRequest request, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct) => Delete(scope, id, request, caller, node, journal, answers, ct))
             .Needs(permission).Answers204().WithName($"Delete{name}Export");
     }
 
@@ -101,10 +101,10 @@ public static class DataExportsApi
         return new Zip(export, parts, $"nubabel-{(scope == ExportScope.User ? "data" : "organization")}-{id.Value:N}.zip");
     }
 
-    private static async Task<IResult> Delete(ExportScope scope, Id<DataExport> id, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Delete(ExportScope scope, Id<DataExport> id, HttpRequest request, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct)
     {
         Own(await journal.Load(id, ct), scope, caller);
-        var deleted = await journal.Handle(id, new DeleteDataExport(), ct);
+        var deleted = await journal.Handle(id, new DeleteDataExport(), ct, ETags.IfMatch(request));
         // Behind the event: what a crash leaves is no more to be had, and is deleted when it expires.
         await new SealedFiles(node.Database, node.Subjects, caller.Tenant).Delete(id.Value, ct);
         return answers.Gone(deleted);
