@@ -56,7 +56,8 @@ public sealed class EndpointClient : IDisposable
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
             ActivityHeadersPropagator = null,
             ConnectCallback = Connect,
-        }) { Timeout = Timeout.InfiniteTimeSpan };
+        })
+        { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     /// <summary>One attempt. It throws only when it is given up.</summary>

@@ -65,7 +65,13 @@ public sealed class CatalogueTests
         var golden = GoldenEvents.All.Where(g => g.Alias == e.Alias && g.Variant is null).MaxBy(g => g.Shape)!;
         return new Recorded
         {
-            Position = 42, Tenant = "acme", Stream = "kind-01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55", Version = 1, Type = e.Alias, At = default, Id = Guid.Empty,
+            Position = 42,
+            Tenant = "acme",
+            Stream = "kind-01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55",
+            Version = 1,
+            Type = e.Alias,
+            At = default,
+            Id = Guid.Empty,
             Data = Events.Types.Read(e.Alias, Encoding.UTF8.GetBytes(golden.Json), golden.Shape),
         };
     }

@@ -50,7 +50,9 @@ public sealed class WebhookLimitTests
             var at = time.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
             var reply = await Send(api.Client, source.Text("path"), body, new Dictionary<string, string>
             {
-                ["x-webhook-event-id"] = "e", ["x-webhook-timestamp"] = at, ["x-webhook-signature"] = Hex(secret ?? source.Text("secret"), $"{at}.{body}"),
+                ["x-webhook-event-id"] = "e",
+                ["x-webhook-timestamp"] = at,
+                ["x-webhook-signature"] = Hex(secret ?? source.Text("secret"), $"{at}.{body}"),
             });
             return (reply.Status, reply.Code);
         }

@@ -93,7 +93,9 @@ public sealed class WebhooksTests(WebhookNodes nodes)
         body = Body();
         Assert.Equal(200, (await Send(nodes.Api.Client, Acme, body, new Dictionary<string, string>
         {
-            ["x-webhook-event-id"] = "e", ["x-webhook-timestamp"] = time, ["x-webhook-signature"] = Hex(Secret, $"{time}.{body}"),
+            ["x-webhook-event-id"] = "e",
+            ["x-webhook-timestamp"] = time,
+            ["x-webhook-signature"] = Hex(Secret, $"{time}.{body}"),
         })).Status);
     }
 
