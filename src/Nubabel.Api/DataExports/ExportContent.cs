@@ -41,7 +41,7 @@ public sealed class ExportContent
         // As far as it is, where it does not get there in time: the document says up to where.
         var (reached, have) = await positions.Reached(AuditTrail.Name, written, LongestWait, ct);
         var upTo = reached ? written : have;
-        var head = new ExportHead(person is null ? ExportScope.Organization : ExportScope.User, journal.Tenant, person?.ToString(), node.Time.GetUtcNow(), Host.Positions.Format(node.Database.Shard, upTo));
+        var head = new ExportHead(person is null ? ExportScope.Organization : ExportScope.User, journal.Tenant, person?.ToString(), journal.Now(), Host.Positions.Format(node.Database.Shard, upTo));
         var sections = new HeldData(journal, node.Reader(journal.Tenant), person, upTo).Sections().ToList();
         // Before the trail, which is the longest.
         sections.Insert(sections.Count - 1, new HeldSection("flags", "Feature flags", ["key", "enabled", "reason"], ct => Flags(evaluation, Guid.Parse(journal.Tenant))));

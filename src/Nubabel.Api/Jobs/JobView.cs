@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
 using Nubabel.Domain.Jobs;
@@ -36,6 +37,7 @@ public sealed record JobView(
         "queuedAt":"2026-11-21T08:15:30.123456Z","startedAt":"2026-11-21T08:15:30.201733Z","progress":{"done":1200,"total":4800,"percent":25,"text":"reading the log"}}
         """;
 
+    [JsonIgnore]
     public bool IsOpen => State is JobState.Queued or JobState.Running;
 
     private static JobProgressView? ProgressOf(MessageRun? run) =>

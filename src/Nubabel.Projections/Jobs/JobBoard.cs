@@ -26,6 +26,7 @@ public sealed class JobBoard : IDocument<JobBoardRow>
         .Add("given_up", row => row.Job.Error is { IsGivenUp: true })
         .Index("All jobs, newest first.", "queued_at desc", "key desc")
         .Index("An organization's jobs, newest first.", "owner", "queued_at desc", "key desc")
+        .Index("The jobs of a kind.", "kind", "queued_at desc", "key desc")
         .Index("The jobs in a state, the few open ones above all.", "state", "queued_at desc", "key desc")
         .Index("Whose a job is.", "message");
 

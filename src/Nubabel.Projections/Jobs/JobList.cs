@@ -46,6 +46,7 @@ public sealed class JobList : IDocument<JobRow>
         .Add("given_up", row => row.Error is { IsGivenUp: true })
         .Index("The tenant's jobs, newest first.", "queued_at desc", "key desc")
         .Index("Somebody's jobs, newest first.", "starter", "queued_at desc", "key desc")
+        .Index("The jobs of a kind.", "kind", "queued_at desc", "key desc")
         .Index("The jobs in a state, the few open ones above all.", "state", "queued_at desc", "key desc");
 
     public static JobRow? Evolve(JobRow? row, Recorded e) => (row, e.Data) switch

@@ -29,6 +29,7 @@ public sealed class JobsTests(JobNodes nodes)
         Reply running = null!;
         await Burst.Until("its progress is told", JobNodes.Bound, async () => (running = await Reply.To(tenant.Client, "GET", started.Location!)).Json.TryGetProperty("progress", out _));
         Assert.Equal(("running", "1", """{"done":1,"total":4,"percent":25,"text":"a quarter"}"""), (running.Text("state"), running.RetryAfter, running.Json.GetProperty("progress").GetRawText()));
+        Assert.Equal(["id", "kind", "state", "starter", "attempts", "queuedAt", "startedAt", "progress"], running.Json.EnumerateObject().Select(m => m.Name));
         Assert.NotEqual(started.ETag, running.ETag);
         var same = await Reply.To(tenant.Client, "GET", started.Location!, ifNoneMatch: running.ETag);
         Assert.Equal((304, running.ETag, "1"), (same.Status, same.ETag, same.RetryAfter));
