@@ -4,7 +4,7 @@
 work=''    # temporary directory: cluster, results, coverage
 passed=0 failed=0 skipped=0
 
-test_settings='max_connections = 600
+test_settings='max_connections = 1000
 max_prepared_transactions = 20
 max_locks_per_transaction = 256
 shared_buffers = 256MB

@@ -131,6 +131,8 @@ public sealed class EngineDatabase : IAsyncDisposable
         Username = login,
         Password = Password,
         MaxPoolSize = 100,
+        ConnectionIdleLifetime = 5,
+        ConnectionPruningInterval = 1,
         IncludeErrorDetail = true,
     }.ConnectionString;
 }

@@ -21,7 +21,7 @@ public sealed class TestDatabase : IAsyncDisposable
         DaemonString = server.As("nubabel_daemon", "daemon", name);
         Database = Database.Open(shard, ApiString, DaemonString);
         Owner = NpgsqlDataSource.Create(OwnerString);
-        Superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server.Superuser) { Database = name, MaxPoolSize = 20 }.ConnectionString);
+        Superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server.Superuser) { Database = name, MaxPoolSize = 20, ConnectionIdleLifetime = 5, ConnectionPruningInterval = 1 }.ConnectionString);
     }
 
     /// <summary>Where the letters of all nodes on this database go.</summary>

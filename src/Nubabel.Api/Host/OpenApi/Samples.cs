@@ -26,6 +26,8 @@ internal static class Samples
         ["Slug"] = "acme",
         ["DeviceName"] = "Ada's phone",
         ["PublicKey"] = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+        ["EndpointUrl"] = "https://hooks.example.com/nubabel",
+        ["PublicType"] = "nubabel.device.registered.v1",
         ["ApiKeyName"] = "nightly export",
         ["Scope"] = "members:read",
         ["Reason"] = "Lost on a train",
