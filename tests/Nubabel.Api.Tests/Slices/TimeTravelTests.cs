@@ -170,7 +170,10 @@ public sealed class TimeTravelTests
         var endpoints = (await TestApi.Shared).Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>();
         var travelled = endpoints.Where(e => e.Metadata.OfType<AtMetadata>().Any()).Select(e => e.RoutePattern.RawText!.TrimEnd('/')).Order(StringComparer.Ordinal);
         Assert.Equal(
-            ["/admin/feature-flags/{key}", "/api/admin/api-keys/{id}", "/api/admin/tenants/{id}", "/api/api-keys/{id}", "/api/consumers/{id}", "/api/devices/{id}", "/api/invitations/{id}", "/api/members/{userId}", "/api/organization", "/api/user"],
+            [
+                "/admin/feature-flags/{key}", "/api/admin/api-keys/{id}", "/api/admin/tenants/{id}", "/api/api-keys/{id}", "/api/consumers/{id}", "/api/devices/{id}", "/api/invitations/{id}",
+                "/api/members/{userId}", "/api/organization", "/api/user", "/api/webhook-sources/{id}",
+            ],
             travelled);
     }
 
