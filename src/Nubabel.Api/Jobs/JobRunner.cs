@@ -30,7 +30,7 @@ public sealed class JobRunner(Node node, JobHandlers handlers, RunningJobs runni
     private async Task Run(JobKind kind, JsonElement body, MessageContext context)
     {
         var id = new Id<Job>(context.Delivery.Id);
-        using var stay = running.Enter(id.Value, context.Cancellation);
+        using var stay = running.Enter(context.Tenant, id.Value, context.Cancellation);
         try
         {
             await End(id, kind, body, context, stay);

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
 using Nubabel.Api.Host;
+using Nubabel.Domain;
+using Nubabel.Domain.Jobs;
+using Nubabel.Projections;
 using Nubabel.Projections.Jobs;
 using Nubabel.Store;
 
@@ -11,14 +14,16 @@ namespace Nubabel.Api.Jobs;
 /// </summary>
 public sealed class RunningJobs(Node node) : ITailSubscriber
 {
-    private readonly ConcurrentDictionary<Guid, CancellationTokenSource> running = new();
+    private readonly ConcurrentDictionary<Guid, (string Tenant, CancellationTokenSource Source)> running = new();
 
     public IReadOnlyCollection<string> Aliases { get; } = ["job_cancelled"];
 
     public async Task<long> Load(CancellationToken ct)
     {
-        var (cancelled, position) = await JobList.CancelledOf(node.Everyones, [.. running.Keys], ct);
-        foreach (var job in cancelled) Cancel(job);
+        // The position is read first: what the log gains meanwhile is then heard twice, not missed. At a start nothing runs yet.
+        var position = await JobList.SettledUpTo(node.Everyones, ct);
+        foreach (var (job, (tenant, _)) in running)
+            if ((await node.Journal(tenant, new Origin("system:jobs")).Load(new Id<Job>(job), ct)).State.State == JobState.Cancelled) Cancel(job);
         return position;
     }
 
@@ -26,20 +31,20 @@ public sealed class RunningJobs(Node node) : ITailSubscriber
 
     /// <summary>From here on a cancel of the job is heard. To be called before the job's stream is read, or one in between is missed.</summary>
     /// <param name="also">What else ends the job.</param>
-    public Stay Enter(Guid job, CancellationToken also)
+    public Stay Enter(string tenant, Guid job, CancellationToken also)
     {
         var source = CancellationTokenSource.CreateLinkedTokenSource(also);
-        running[job] = source;
+        running[job] = (tenant, source);
         return new Stay(this, job, source, also);
     }
 
     private void Cancel(Guid job)
     {
-        if (!running.TryGetValue(job, out var source)) return;
+        if (!running.TryGetValue(job, out var found)) return;
         try
         {
             // Not here: what handlers have registered with it is theirs, and may take its time.
-            _ = source.CancelAsync();
+            _ = found.Source.CancelAsync();
         }
         catch (ObjectDisposedException)
         {
@@ -57,7 +62,8 @@ public sealed class RunningJobs(Node node) : ITailSubscriber
 
         public void Dispose()
         {
-            jobs.running.TryRemove(KeyValuePair.Create(job, source));
+            // Another attempt of the job may have come meanwhile.
+            if (jobs.running.TryGetValue(job, out var own) && own.Source == source) jobs.running.TryRemove(KeyValuePair.Create(job, own));
             source.Dispose();
         }
     }

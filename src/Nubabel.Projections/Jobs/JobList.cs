@@ -80,17 +80,11 @@ public sealed class JobList : IDocument<JobRow>
         """, row => StandingAt(row, 0), ct))[0];
 
     /// <summary>
-    /// For the processes that jobs run in: which of these jobs, of any tenant, were cancelled as far as this list has read, and the position from which on to
-    /// follow the log.
+    /// For the processes that jobs run in: from which position on to follow the log for cancels. Everything up to there is settled, and seen by who reads a job's stream; no
+    /// table has to be whole for it.
     /// </summary>
-    public static async Task<(IReadOnlyList<Guid> Jobs, long Position)> CancelledOf(PlatformReader db, Guid[] jobs, CancellationToken ct)
-    {
-        // The position is read first: what the list gains meanwhile is then seen twice, not missed.
-        var position = (await db.Query<long>([$"select nubabel.checkpoint('jobs:All')"], row => row.GetInt64(0), ct))[0][0];
-        if (jobs.Length == 0) return ([], position);
-        var cancelled = await db.Query([$"select message from read.jobs_v1 where message = any({jobs}) and state = 'cancelled'"], row => row.GetGuid(0), ct);
-        return (cancelled[0], position);
-    }
+    public static async Task<long> SettledUpTo(PlatformReader db, CancellationToken ct) =>
+        (await db.Query<long>([$"select coalesce(max(last_seq_id), 0) from events.mt_event_progression where name = 'HighWaterMark'"], row => row.GetInt64(0), ct))[0][0];
 
     /// <summary>Whether a job that ended then is shown no more.</summary>
     public static bool IsGone(DateTimeOffset? endedAt, DateTimeOffset now) => endedAt <= now.AddDays(-KeptDays);
