@@ -60,6 +60,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["projection"] = "the platform's",
         ["dead-letter"] = "the platform's",
         ["letter-sweep"] = "the platform's",
+        ["consumer"] = "the organization's",
         ["webhook-source"] = "the organization's",
         ["webhook"] = "the organization's: what a provider sent",
     };
