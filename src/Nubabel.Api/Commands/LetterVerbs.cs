@@ -144,7 +144,7 @@ internal static class LetterVerbs
         {
             var s = await acts.Letters.Statistics(wanted.Filter(parsed), 30, ct);
             Console.WriteLine($"{s.Dead} dead, {s.Replayed} replayed, {s.Discarded} discarded; the oldest open one is {ProgressBar.Span(TimeSpan.FromSeconds(s.OldestSeconds))} old.");
-            foreach (var (title, counts) in new[] { ("queue", s.ByQueue), ("type", s.ByType), ("cause", s.ByCause), ("younger than", s.ByAge) })
+            foreach (var (title, counts) in new[] { ("queue", s.ByQueue), ("type", s.ByType), ("cause", s.ByCause), ("age", s.ByAge) })
                 foreach (var c in counts) Console.WriteLine($"{title,-12} {c.Name,-32} {c.Letters,10}");
             foreach (var d in s.PerDay) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{d.Day:yyyy-MM-dd}   died {d.Died,8}  replayed {d.Replayed,8}  discarded {d.Discarded,8}"));
             return 0;

@@ -102,7 +102,8 @@ internal static class ParkVerbs
             await using var node = await Opened.Open(ct);
             try
             {
-                return await act(parsed, new ProjectionActs(node.Node), node.Node.Journal(Node.Platform, AtTheMachine), ProjectionActs.Named(parsed.GetValue(name)!), ct);
+                var acts = new ProjectionActs(node.Node);
+                return await act(parsed, acts, node.Node.Journal(Node.Platform, AtTheMachine), acts.Named(parsed.GetValue(name)!), ct);
             }
             catch (Exception e) when (e is Problem or Refused)
             {

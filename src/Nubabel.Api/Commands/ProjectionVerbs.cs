@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Nubabel.Api.Projections;
 using Nubabel.Projections;
 using Nubabel.Store;
 
@@ -20,7 +21,7 @@ internal static class ProjectionVerbs
         list.SetAction((_, ct) => Verbs.Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
-            var status = await DaemonStatus.Read(node.Node.Database.Daemon, ReadModels.All, ct);
+            var status = await DaemonStatus.Read(node.Node.Database.Daemon, ProjectionActs.AllOf(node.Node), ct);
             await using var rebuilds = Rebuilding.Of(node);
             Console.WriteLine($"{"name",-16} {"version",7} {"state",-8} {"position",12} {"lag",8} {"parked",7}  owner");
             foreach (var p in status.Projections)

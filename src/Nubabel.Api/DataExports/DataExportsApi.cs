@@ -66,7 +66,7 @@ public static class DataExportsApi
         http.Response.OnCompleted(() => Task.FromResult(reading.TryRemove(caller.Id, out _)));
         await fresh.Of(AuditTrail.Name, ct);
         var content = await ExportContent.Open(node, positions, evaluation, journal, caller.User, ct);
-        if (!HttpMethods.IsHead(http.Request.Method)) await journal.Create(ids.New<DataExport>(), new ReadDataExport(ExportScope.User, content.UpTo), ct);
+        if (!Edge.IsHead(http)) await journal.Create(ids.New<DataExport>(), new ReadDataExport(ExportScope.User, content.UpTo), ct);
         return new JsonDocumentAnswer(content);
     }
 
@@ -97,7 +97,7 @@ public static class DataExportsApi
         var export = Own(await journal.Load(id, ct), scope, caller).State;
         if (!export.IsReady(journal.Now())) throw Gone();
         var parts = await new SealedFiles(node.Database, node.Subjects, caller.Tenant).Open(id.Value, export.Generation, journal.Now(), ct) ?? throw Gone();
-        if (!HttpMethods.IsHead(http.Request.Method)) await journal.Handle(id, new DownloadDataExport(), ct);
+        if (!Edge.IsHead(http)) await journal.Handle(id, new DownloadDataExport(), ct);
         return new Zip(export, parts, $"nubabel-{(scope == ExportScope.User ? "data" : "organization")}-{id.Value:N}.zip");
     }
 
@@ -137,7 +137,7 @@ public static class DataExportsApi
             response.Headers.CacheControl = "no-store";
             response.Headers.ContentDisposition = string.Create(CultureInfo.InvariantCulture, $"attachment; filename=\"{name}\"");
             response.Headers["Repr-Digest"] = $"sha-256=:{Convert.ToBase64String(Convert.FromHexString(export.Sha256))}:";
-            if (HttpMethods.IsHead(httpContext.Request.Method)) return;
+            if (Edge.IsHead(httpContext)) return;
             await foreach (var part in parts.WithCancellation(httpContext.RequestAborted)) await response.Body.WriteAsync(part, httpContext.RequestAborted);
         }
     }

@@ -40,13 +40,21 @@ internal static class ExportTables
 
     /// <summary>
     /// A cell. A spreadsheet takes what begins with one of a few signs for a formula, which may send the rest of the table away, so such a text gets an apostrophe
-    /// in front.
+    /// in front. Many take a semicolon or a tab for the end of a cell, so one may begin behind those too.
     /// </summary>
     public static string Cell(string text)
     {
-        var safe = text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '\t' or '\r' or '\n' or '＝' or '＋' or '－' or '＠' ? "'" + text : text;
-        return safe.AsSpan().IndexOfAny(",\"\r\n;") >= 0 || safe.StartsWith(' ') || safe.EndsWith(' ') ? $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : safe;
+        var safe = new StringBuilder(text.Length + 1);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (IsFormulaSign(text[i]) && (i == 0 || text[i - 1] is ';' or '\t' or '\r' or '\n')) safe.Append('\'');
+            safe.Append(text[i]);
+        }
+        var cell = safe.ToString();
+        return cell.AsSpan().IndexOfAny(",\"\r\n;") >= 0 || cell.StartsWith(' ') || cell.EndsWith(' ') ? $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : cell;
     }
+
+    private static bool IsFormulaSign(char c) => c is '=' or '+' or '-' or '@' or '\t' or '\r' or '\n' or '＝' or '＋' or '－' or '＠';
 
     /// <summary>Writes the page: no script, nothing from elsewhere, and every text escaped.</summary>
     public static async Task WriteHtml(Stream stream, ExportHead head, IReadOnlyList<ExportGlance> glances, CancellationToken ct)

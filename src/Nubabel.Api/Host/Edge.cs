@@ -39,6 +39,11 @@ public static class Edge
         return app;
     }
 
+    private static readonly object Headed = new();
+
+    /// <summary>Nobody gets a body: what counts reads, or is dear to make, need not be done. The method itself says GET behind the edge.</summary>
+    public static bool IsHead(HttpContext context) => context.Items.ContainsKey(Headed);
+
     // Whatever answers GET answers HEAD (RFC 9110 §9.3.2). The server itself still knows the method and sends no body.
     private static async Task HeadLikeGet(HttpContext context, RequestDelegate next)
     {
@@ -48,6 +53,7 @@ public static class Edge
             return;
         }
         context.Request.Method = HttpMethods.Get;
+        context.Items[Headed] = true;
         try
         {
             await next(context);

@@ -51,7 +51,8 @@ public static class Permissions
         new("webhooks:read", "see the sources of webhooks, with their addresses", Admins, ForKeys: true),
         new("webhooks:write", "add and remove sources of webhooks, replace their secrets", Admins, ForKeys: true),
         new("consumers:read", "see the organization's consumers and their deliveries", Admins, ForKeys: true),
-        new("consumers:write", "make, change, test and remove consumers, and have events sent again", Admins, ForKeys: true),
+        // An endpoint is told names and addresses that a key's other scopes may not reach.
+        new("consumers:write", "make, change, test and remove consumers, and have events sent again", Admins, ForKeys: false),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 

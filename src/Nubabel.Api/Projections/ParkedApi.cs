@@ -42,13 +42,13 @@ public static class ParkedApi
     private static async Task<IResult> List(string name, Paging page, ProjectionActs acts, CancellationToken ct)
     {
         var after = page.After is [var position] ? long.Parse(position, CultureInfo.InvariantCulture) : 0;
-        var keys = await acts.Parked(ProjectionActs.Named(name), after, page.Limit + 1, ct);
+        var keys = await acts.Parked(acts.Named(name), after, page.Limit + 1, ct);
         return page.Answer(Page.Cut(keys, page.Limit, key => JsonSerializer.SerializeToUtf8Bytes(key, Json.Options), key => [key.Position.ToString(CultureInfo.InvariantCulture)]));
     }
 
     private static async Task<IResult> Retry(string name, Body<ParkedRetry> body, Journal journal, ProjectionActs acts, CancellationToken ct)
     {
-        var (projection, wish) = (ProjectionActs.Named(name), body.Value);
+        var (projection, wish) = (acts.Named(name), body.Value);
         if (wish.All ? wish.Tenant is not null || wish.Key is not null : wish.Tenant is null || wish.Key is null)
             throw Problem.At(wish.All ? "all" : "key", "projection.retry_invalid", "Either tenant and key, or all.");
         return await Answer(projection, await acts.Retry(projection, journal, wish.Tenant, wish.Key, ct), acts, ct);
@@ -56,7 +56,7 @@ public static class ParkedApi
 
     private static async Task<IResult> Skip(string name, Body<ParkedSkip> body, RequestScope scope, ProjectionActs acts, CancellationToken ct)
     {
-        var (projection, wish) = (ProjectionActs.Named(name), body.Value);
+        var (projection, wish) = (acts.Named(name), body.Value);
         var skip = new SkipEvent(projection.Version, wish.Tenant, wish.Key, wish.Position, wish.Reason);
         return await Answer(projection, await acts.Skip(projection, scope.JournalFor(Node.Platform, scope.Caller.Actor, wish.Reason), skip, ct), acts, ct);
     }

@@ -20,14 +20,19 @@ public sealed class ProjectionActs(Node node)
     /// <summary>A stopped projection tries its event at the next heartbeat of the node that runs it.</summary>
     private static readonly TimeSpan LongestHeartbeat = TimeSpan.FromSeconds(2);
 
-    private readonly OrderBook orders = new(node.Database.Daemon, ReadModels.All);
+    // Reactions too: they are paused, retried and made to skip like read models.
+    private readonly ProjectionSet all = AllOf(node);
+    private readonly OrderBook orders = new(node.Database.Daemon, AllOf(node));
+
+    /// <summary>The read models and the reactions of the product.</summary>
+    public static ProjectionSet AllOf(Node node) => ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
 
     /// <exception cref="Problem">There is no such projection.</exception>
-    public static Projection Named(string name) => ReadModels.All.Find(name) ?? throw new Problem("projection.missing", "There is no such projection.");
+    public Projection Named(string name) => all.Find(name) ?? throw new Problem("projection.missing", "There is no such projection.");
 
     /// <summary>How it stands in the database, without what a process alone knows.</summary>
     public async Task<ProjectionStatus> Status(Projection projection, CancellationToken ct) =>
-        (await DaemonStatus.Read(node.Database.Daemon, ReadModels.All, ct)).Projections.Single(p => p.Name == projection.Name);
+        (await DaemonStatus.Read(node.Database.Daemon, all, ct)).Projections.Single(p => p.Name == projection.Name);
 
     public Task<IReadOnlyList<ParkedKey>> Parked(Projection projection, long after, int limit, CancellationToken ct) =>
         ParkedKeys.Of(node.Database.Daemon, projection, after, limit, ct);

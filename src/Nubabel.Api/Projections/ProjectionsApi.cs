@@ -31,23 +31,23 @@ public static class ProjectionsApi
 
     private static async Task<IResult> All(ProjectionDaemon daemon, CancellationToken ct) => Results.Json(await daemon.Status(ct), Json.Options);
 
-    private static async Task<IResult> One(string name, ProjectionDaemon daemon, CancellationToken ct)
+    private static async Task<IResult> One(string name, ProjectionActs acts, ProjectionDaemon daemon, CancellationToken ct)
     {
-        var projection = ProjectionActs.Named(name);
+        var projection = acts.Named(name);
         return Results.Json((await daemon.Status(ct)).Projections.Single(p => p.Name == projection.Name), Json.Options);
     }
 
     /// <summary>It stops within a second on whichever node it runs, and stays so until it is resumed.</summary>
     private static async Task<IResult> Pause(string name, Body<PauseReason>? body, RequestScope scope, ProjectionActs acts, ProjectionDaemon daemon, Answers answers, CancellationToken ct)
     {
-        var (projection, reason) = (ProjectionActs.Named(name), body?.Value.Reason);
+        var (projection, reason) = (acts.Named(name), body?.Value.Reason);
         var paused = await acts.Run(projection, scope.JournalFor(Node.Platform, scope.Caller.Actor, reason), new PauseProjection(projection.Version, reason), ct);
         return answers.Told((await daemon.Status(ct)).Projections.Single(p => p.Name == projection.Name), paused.Position);
     }
 
     private static async Task<IResult> Resume(string name, Journal journal, ProjectionActs acts, Answers answers, CancellationToken ct)
     {
-        var projection = ProjectionActs.Named(name);
+        var projection = acts.Named(name);
         return answers.Gone(await acts.Run(projection, journal, new ResumeProjection(projection.Version), ct));
     }
 }

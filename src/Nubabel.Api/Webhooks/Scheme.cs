@@ -81,15 +81,15 @@ internal abstract class Scheme
 
     private static string? Find(JsonElement from, string[] path)
     {
-        foreach (var member in path)
-            if (from.ValueKind != JsonValueKind.Object || !from.TryGetProperty(member, out from)) return null;
         try
         {
+            foreach (var member in path)
+                if (from.ValueKind != JsonValueKind.Object || !from.TryGetProperty(member, out from)) return null;
             return from.ValueKind == JsonValueKind.String ? from.GetString() : null;
         }
         catch (InvalidOperationException)
         {
-            // Half a surrogate pair.
+            // Half a surrogate pair, in the text or in the name of any member beside it.
             return null;
         }
     }

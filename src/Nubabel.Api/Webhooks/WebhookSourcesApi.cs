@@ -28,6 +28,9 @@ public sealed record RotatedWebhookSource(int OverlapSeconds, string? Secret = n
 /// <summary>The providers from which an organization takes webhooks, each with an address and a secret of its own.</summary>
 public static class WebhookSourcesApi
 {
+    /// <summary>For so long another request for a new secret is the same one.</summary>
+    private static readonly TimeSpan Repeatable = TimeSpan.FromSeconds(30);
+
     private const string Members = """
         "id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","name":"acme/shop","path":"/api/webhooks/github/AZNtXloPehGOKwxNXm9wgQGTbV58KnsenT8vahwLTlVub3QtYS1yZWFsLW1hYw","preset":"github","addedAt":"2026-11-21T08:15:30.123456Z","addedBy":"user:01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","provider":"github","generation":0
         """;
@@ -67,16 +70,24 @@ public static class WebhookSourcesApi
     private static async Task<IResult> Rotate(Id<WebhookSource> id, Body<RotatedWebhookSource> body, HttpContext http, RequestScope scope, WebhookKeys keys, Answers answers, CancellationToken ct)
     {
         var (wish, tenant, journal) = (body.Value, scope.Caller.Tenant, scope.Journal);
-        var before = (await journal.Load(id, ct)).State;
+        var loaded = await journal.Load(id, ct);
+        var before = loaded.State;
         if (before.Status == WebhookSourceStatus.None) throw Missing();
-        // A repeated request shows the successor that it made, not another one.
-        var next = scope.Replay is { } replay ? (await journal.Load(id, ct, new Until(Version: replay.Versions.GetValueOrDefault(Streams.Of(id))))).State.Generation : before.Generation + 1;
+        // A repeated request shows the successor that it made, not another one. So does one that comes soon after, since its answer may have been lost: a second
+        // successor would end the overlap of the secret that the provider still signs with.
+        var next = scope.Replay is { } replay ? (await journal.Load(id, ct, new Until(Version: replay.Versions.GetValueOrDefault(Streams.Of(id))))).State.Generation
+            : wish.Secret is null && WasJustMade(loaded, before, journal.Now(), keys, tenant, id) ? before.Generation
+            : before.Generation + 1;
         var secret = Secret(Scheme.Of(before.Preset), wish.Secret, keys, tenant, id, next);
         var rotated = await journal.Handle(
             id, new RotateWebhookSource(before.Generation, keys.Seal(tenant, id, secret), keys.Print(tenant, id, secret), wish.OverlapSeconds), ct, ETags.IfMatch(http.Request));
         NeverKept(http);
         return await answers.Changed(rotated, Row(rotated, scope.Caller, keys, wish.Secret is null ? secret : null), ct);
     }
+
+    private static bool WasJustMade(Outcome<WebhookSource> loaded, WebhookSource source, DateTimeOffset now, WebhookKeys keys, string tenant, Id<WebhookSource> id) =>
+        loaded.History.LastOrDefault(e => e.Data is WebhookSourceRotated) is { } last && last.At > now - Repeatable
+        && keys.Print(tenant, id, keys.Make(Scheme.Of(source.Preset), tenant, id, source.Generation)) == source.SecretHash;
 
     private static async Task<IResult> Remove(Id<WebhookSource> id, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
         answers.Gone(await journal.Handle(id, new RemoveWebhookSource(), ct, ETags.IfMatch(request)));

@@ -68,6 +68,8 @@ public sealed partial class DataExportTests
         Assert.DoesNotContain("PK", Encoding.Latin1.GetString(stored, 0, 64), StringComparison.Ordinal);
         Assert.Equal(-1, stored.AsSpan().IndexOf("data.json"u8));
 
+        // Whoever only looks at its size has not downloaded it.
+        using (var head = await tenant.Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, $"{export}/content"))) Assert.True(head.IsSuccessStatusCode);
         await Burst.Until("the download is counted", TimeSpan.FromSeconds(20), async () => (await tenant.Client.Items("/api/user/data-exports")) is [var only] && only.GetProperty("downloads").GetInt64() == 1);
         Assert.Equal(204, (await Reply.To(tenant.Client, "DELETE", export)).Status);
         Assert.Equal((410, "data_export.gone"), ((await Reply.To(tenant.Client, "GET", $"{export}/content")).Status, (await Reply.To(tenant.Client, "GET", export)).Code));
@@ -143,7 +145,8 @@ public sealed partial class DataExportTests
     [Theory]
     [InlineData("plain", "plain")]
     [InlineData("=1", "'=1")]
-    [InlineData("\t=1", "'\t=1")]
+    [InlineData("\t=1", "'\t'=1")]
+    [InlineData(";=1+1;x", "\";'=1+1;x\"")]
     [InlineData("-1", "'-1")]
     [InlineData("＝1", "'＝1")]
     [InlineData("a,b", "\"a,b\"")]

@@ -59,6 +59,9 @@ public sealed class WebhookSourcesTests(WebhookNodes nodes)
         var rotated = await Reply.To(tenant.Client, "POST", added.Location + "/rotation", new { overlapSeconds = 3600 });
         Assert.Equal((200, 1), (rotated.Status, rotated.Json.GetProperty("generation").GetInt32()));
         var (path, first, second) = (added.Text("path"), added.Text("secret"), rotated.Text("secret"));
+        // Asked for again, because the answer was lost: the same successor, and the first still counts.
+        var repeated = await Burst.Of(10, _ => Reply.To(tenant.Client, "POST", added.Location + "/rotation", new { overlapSeconds = 3600 }));
+        Assert.All(repeated, reply => Assert.Equal((200, second), (reply.Status, reply.Text("secret"))));
         Assert.NotEqual(first, second);
         await Counts(path, second, 200);
         await Counts(path, first, 200);

@@ -40,6 +40,17 @@ public sealed class WebhooksTests(WebhookNodes nodes)
         }
     }
 
+    /// <summary>What was signed is taken as it is, also where no reader can make a text of it.</summary>
+    [Fact]
+    public async Task A_body_with_half_a_character_is_taken_once()
+    {
+        var body = $$"""{"\ud800":1,"id":"\udfff","key":"{{Guid.NewGuid():N}}"}""";
+        var headers = nodes.Signed(Secret, body, "e");
+        var first = await Send(nodes.Api.Client, Acme, body, headers);
+        Assert.Equal(200, first.Status);
+        Assert.Equal(first, await Send(nodes.Api.Client, Acme, body, headers));
+    }
+
     [Fact]
     public async Task A_header_that_is_missing_is_400_and_named()
     {
