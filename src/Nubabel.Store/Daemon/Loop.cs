@@ -41,6 +41,14 @@ internal sealed class Loop(string name, Func<CancellationToken, Task> body, ILog
         : lastError is { } error && Stopwatch.GetElapsedTime(Interlocked.Read(ref went)) > Patience ? $"the loop {name} fails: {error}"
         : null;
 
+    /// <summary>A body whose round has no end says that it works: what went wrong before is over.</summary>
+    public void Goes()
+    {
+        if (lastError is null) return;
+        Interlocked.Exchange(ref went, Stopwatch.GetTimestamp());
+        lastError = null;
+    }
+
     public void Start()
     {
         if (running is not null) return;

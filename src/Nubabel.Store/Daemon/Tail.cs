@@ -120,6 +120,7 @@ public sealed class Tail : IAsyncDisposable
             pace.Begin();
             var before = Interlocked.Read(ref position);
             var full = await Look(connection, ct);
+            loop.Goes();
             if (!full && !hasCaughtUp) CaughtUp();
             if (gaps.Ranges > MostRanges)
             {

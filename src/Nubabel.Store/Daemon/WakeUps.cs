@@ -45,6 +45,7 @@ internal sealed class WakeUps : IAsyncDisposable
         // A hint need not survive a crash, so its commit need not wait for the disk.
         await Run(connection, "set synchronous_commit = off", ct);
         notifierPid = connection.ProcessID;
+        Loops[0].Goes();
         var appended = signal.NextOwn;
         while (true)
         {
@@ -64,6 +65,7 @@ internal sealed class WakeUps : IAsyncDisposable
             if (hint.PID != Volatile.Read(ref notifierPid)) signal.Heard();
         };
         await Run(connection, $"listen {Channel}", ct);
+        Loops[1].Goes();
         // Hints given while nobody listened are gone: look once.
         signal.Heard();
         while (true) await connection.WaitAsync(ct);

@@ -55,6 +55,7 @@ internal sealed class QueueHints : IAsyncDisposable
         await using var connection = await direct.OpenConnectionAsync(ct);
         await using (var off = new NpgsqlCommand("set synchronous_commit = off", connection)) await off.ExecuteNonQueryAsync(ct);
         notifierPid = connection.ProcessID;
+        Loops[0].Goes();
         while (true)
         {
             // Taken before the hints go out: what is enqueued from here on gets one of its own.
@@ -81,6 +82,7 @@ internal sealed class QueueHints : IAsyncDisposable
             if (hint.PID != Volatile.Read(ref notifierPid)) outbox.Of(hint.Payload).Heard();
         };
         await using (var listen = new NpgsqlCommand($"listen {Channel}", connection)) await listen.ExecuteNonQueryAsync(ct);
+        Loops[1].Goes();
         // Hints given while nobody listened are gone: look once.
         foreach (var queue in outbox.Types.Queues) outbox.Of(queue.Name).Heard();
         while (true) await connection.WaitAsync(ct);
