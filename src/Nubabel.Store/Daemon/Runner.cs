@@ -124,5 +124,7 @@ internal sealed class Runner(Projection projection)
         State = shown.State == ProjectionState.Paused ? shown.State
             : stoppedBy is not null ? ProjectionState.Stopped : error is not null && held ? ProjectionState.Failing : shown.State,
         LastError = Error ?? shown.LastError,
+        // What was read may be older than what this process has stored since: a stop is not shown with the place before it.
+        Position = held ? Math.Max(shown.Position, Checkpoint) : shown.Position,
     };
 }
