@@ -54,7 +54,7 @@ public static class ChainFile
                 return new ChainVerdict(tenant, 0, 0, 0, new ChainFinding(ChainFault.Checkpoint, checkpoints.LastOrDefault()?.Entries ?? 0, checkpoints.LastOrDefault()?.Position ?? 0, null, "behind this entry stands a checkpoint that none of the keys has signed for this tenant"));
             checkpoints.Add(checkpoint);
         }
-        checkpoints.AddRange(kept.Select(k => Checkpoint.Read(k, keys)).OfType<Checkpoint>().Where(c => c.Tenant == tenant));
+        if (ChainVerifier.AddKept(checkpoints, tenant, kept, keys) is { } unsigned) return new ChainVerdict(tenant, 0, 0, 0, unsigned);
         return await new ChainVerifier(tenant, checkpoints, Find).Verify(Events(path, tenant, ct), Record(path, ct), ct);
 
         async ValueTask<long?> Find(Guid id, CancellationToken token)

@@ -39,7 +39,7 @@ public sealed class ChainStore(NpgsqlDataSource daemon)
             found = Math.Max(found, read.Entries);
         }
         if (found < signed) return new ChainVerdict(tenant, 0, 0, 0, new ChainFinding(ChainFault.Checkpoint, signed, last, null, $"{signed} entries were signed, and the youngest checkpoint speaks of {found}"));
-        checkpoints.AddRange(kept.Select(k => Checkpoint.Read(k, verifying)).OfType<Checkpoint>().Where(c => c.Tenant == tenant));
+        if (ChainVerifier.AddKept(checkpoints, tenant, kept, verifying) is { } unsigned) return new ChainVerdict(tenant, 0, 0, 0, unsigned);
         return await new ChainVerifier(tenant, checkpoints, Find).Verify(Log(tenant, last, progress, ct), Record(tenant, last, ct), ct);
     }
 

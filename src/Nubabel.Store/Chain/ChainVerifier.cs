@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace Nubabel.Store;
 
 /// <summary>What is wrong with a chain.</summary>
@@ -60,6 +62,20 @@ public sealed class ChainVerifier(string tenant, IReadOnlyList<Checkpoint> check
     private long proven;
     private long at;
     private ChainFinding? suspect;
+
+    /// <summary>
+    /// Adds the statements about the tenant that were kept elsewhere. One that no key opens is a finding and is not passed over: whoever exchanges the keys and signs
+    /// everything anew is known by just that.
+    /// </summary>
+    internal static ChainFinding? AddKept(List<Checkpoint> checkpoints, string tenant, IReadOnlyList<string> kept, Func<string, ECDsa?> keys)
+    {
+        foreach (var statement in kept)
+        {
+            if (Checkpoint.Read(statement, keys) is not { } read) return new ChainFinding(ChainFault.Checkpoint, 0, 0, null, "none of the keys has signed a checkpoint that was kept elsewhere");
+            if (read.Tenant == tenant) checkpoints.Add(read);
+        }
+        return null;
+    }
 
     /// <param name="log">The tenant's events as they are stored now, by position.</param>
     /// <param name="record">What the chain says of them, by number.</param>

@@ -134,6 +134,24 @@ public sealed class ChainKeeperTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_exchanges_the_keys_and_signs_everything_anew_is_found_by_a_statement_that_was_kept()
+    {
+        var kept = new List<string>();
+        await using (var keeper = Keeper(new ChainOptions { Entries = 10, Published = kept.Add }))
+        {
+            await Append(10);
+            await Kept(keeper);
+        }
+        await Tamper("update events.mt_events set data = '{\"by\": 666}' where seq_id = 3; delete from nubabel.audit_checkpoints; delete from nubabel.audit_keys");
+        await ChainKeeper.Rebuild(database.Daemon, default);
+        await using var forger = Keeper(new ChainOptions { Entries = 10 });
+        await Kept(forger);
+
+        Assert.True((await Verify()).IsValid, "the database alone cannot tell");
+        Assert.Equal(ChainFault.Checkpoint, (await Store.Verify(TallyLog.Tenant, kept, null, default)).Finding?.Fault);
+    }
+
+    [Fact]
     public async Task A_key_that_was_replaced_still_verifies_what_it_signed()
     {
         var keys = new ChainKeys(database.Daemon, Master);
