@@ -123,6 +123,7 @@ public static class DataExportsApi
             httpContext.Response.ContentType = "application/json";
             httpContext.Response.Headers.CacheControl = "no-store";
             httpContext.Response.Headers.ContentDisposition = "attachment; filename=\"nubabel-data.json\"";
+            if (Edge.IsHead(httpContext)) return;
             await content.WriteJson(httpContext.Response.Body, () => { }, httpContext.RequestAborted);
         }
     }

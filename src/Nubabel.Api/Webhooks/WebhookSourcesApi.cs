@@ -76,7 +76,7 @@ public static class WebhookSourcesApi
         // A repeated request shows the successor that it made, not another one. So does one that comes soon after, since its answer may have been lost: a second
         // successor would end the overlap of the secret that the provider still signs with.
         var next = scope.Replay is { } replay ? (await journal.Load(id, ct, new Until(Version: replay.Versions.GetValueOrDefault(Streams.Of(id))))).State.Generation
-            : wish.Secret is null && WasJustMade(loaded, before, journal.Now(), keys, tenant, id) ? before.Generation
+            : wish.Secret is null && WasJustMade(loaded, wish.OverlapSeconds, journal.Now(), keys, tenant, id) ? before.Generation
             : before.Generation + 1;
         var secret = Secret(Scheme.Of(before.Preset), wish.Secret, keys, tenant, id, next);
         var rotated = await journal.Handle(
@@ -85,9 +85,14 @@ public static class WebhookSourcesApi
         return await answers.Changed(rotated, Row(rotated, scope.Caller, keys, wish.Secret is null ? secret : null), ct);
     }
 
-    private static bool WasJustMade(Outcome<WebhookSource> loaded, WebhookSource source, DateTimeOffset now, WebhookKeys keys, string tenant, Id<WebhookSource> id) =>
-        loaded.History.LastOrDefault(e => e.Data is WebhookSourceRotated) is { } last && last.At > now - Repeatable
-        && keys.Print(tenant, id, keys.Make(Scheme.Of(source.Preset), tenant, id, source.Generation)) == source.SecretHash;
+    // With another overlap it is another wish: whoever ends a secret that leaked must not be shown the rotation before.
+    private static bool WasJustMade(Outcome<WebhookSource> loaded, int overlapSeconds, DateTimeOffset now, WebhookKeys keys, string tenant, Id<WebhookSource> id)
+    {
+        var (source, last) = (loaded.State, loaded.History.LastOrDefault(e => e.Data is WebhookSourceRotated));
+        return last is { Data: WebhookSourceRotated rotated } && last.At > now - Repeatable
+            && Math.Abs((rotated.OldValidUntil - last.At).TotalSeconds - overlapSeconds) < 1
+            && keys.Print(tenant, id, keys.Make(Scheme.Of(source.Preset), tenant, id, source.Generation)) == source.SecretHash;
+    }
 
     private static async Task<IResult> Remove(Id<WebhookSource> id, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
         answers.Gone(await journal.Handle(id, new RemoveWebhookSource(), ct, ETags.IfMatch(request)));

@@ -74,6 +74,19 @@ public sealed class WebhookSourcesTests(WebhookNodes nodes)
     }
 
     [Fact]
+    public async Task A_secret_that_leaked_is_over_at_once_however_soon_after_a_rotation()
+    {
+        var tenant = await nodes.Api.SignUp();
+        var added = await Reply.To(tenant.Client, "POST", Sources, new { provider = "acme" });
+        var leaked = (await Reply.To(tenant.Client, "POST", added.Location + "/rotation", new { overlapSeconds = 3600 })).Text("secret");
+        var last = (await Reply.To(tenant.Client, "POST", added.Location + "/rotation", new { overlapSeconds = 0 })).Text("secret");
+        Assert.NotEqual(leaked, last);
+        await Counts(added.Text("path"), leaked, 401);
+        await Counts(added.Text("path"), added.Text("secret"), 401);
+        await Counts(added.Text("path"), last, 200);
+    }
+
+    [Fact]
     public async Task The_predecessor_is_over_when_its_time_has_come()
     {
         var tenant = await nodes.Api.SignUp();
