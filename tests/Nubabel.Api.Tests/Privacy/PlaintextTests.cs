@@ -36,7 +36,7 @@ public sealed class PlaintextTests
         }
         // The search would have found them: what is not personal is there, in the log and in the read models as well.
         Assert.NotEmpty(Traces.Of("Canary Works", rows.Where(row => row.StartsWith("events.mt_events", StringComparison.Ordinal))));
-        Assert.NotEmpty(Traces.Of("canary-phone", rows.Where(row => row.StartsWith("read.devices_v1", StringComparison.Ordinal))));
+        Assert.NotEmpty(Traces.Of("canary-phone", rows.Where(row => row.StartsWith("read.devices_v2", StringComparison.Ordinal))));
         Assert.Contains(rows, row => row.StartsWith("read.audit_v1", StringComparison.Ordinal));
         Assert.NotEmpty(Traces.Of("/api/signup", log.Lines));
     }
