@@ -14,7 +14,7 @@ public sealed class DeviceSpecs : Spec<Device>
 
     [Fact]
     public void A_device_belongs_to_who_registers_it() =>
-        Given().When(Named.Device("phone", DeviceType.Mobile, Key)).Then(new DeviceRegistered(Ann, Named.Text("phone"), Named.Key("phone"), DeviceType.Mobile, Key));
+        Given().When(new RegisterDevice(Named.Text("phone"), Named.Key("phone"), DeviceType.Mobile, Key)).Then(new DeviceRegistered(Ann, Named.Text("phone"), Named.Key("phone"), DeviceType.Mobile, Key));
 
     [Fact]
     public void A_device_needs_no_key() =>
@@ -44,7 +44,7 @@ public sealed class DeviceSpecs : Spec<Device>
         Given(Registered("phone"), new DeviceDeleted()).When(Named.Device("phone", DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
 
     [Fact]
-    public void A_device_is_renamed() => Given(Registered("phone")).When(Named.Renamed("pocket")).Then(new DeviceRenamed(Named.Text("pocket"), Named.Key("pocket")));
+    public void A_device_is_renamed() => Given(Registered("phone")).When(new RenameDevice(Named.Text("pocket"), Named.Key("pocket"))).Then(new DeviceRenamed(Named.Text("pocket"), Named.Key("pocket")));
 
     [Fact]
     public void A_change_of_case_is_a_change() => Given(Registered("phone")).When(Named.Renamed("Phone")).Then(new DeviceRenamed(Named.Text("Phone"), Named.Key("Phone")));
