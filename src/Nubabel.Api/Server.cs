@@ -136,6 +136,7 @@ public static class Server
         var projections = ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
         services.AddSingleton(projections);
         services.AddSingleton(new Store.Positions(node.Database.Api, projections));
+        services.AddSingleton(sp => new KeyWatch(settings.DaemonLogin!, node.Subjects, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Keys")));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
             new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
