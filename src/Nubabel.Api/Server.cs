@@ -96,6 +96,7 @@ public static class Server
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
         services.AddSingleton<Consents.Consents>();
+        services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
         Beside(services, node, settings);
