@@ -6,6 +6,7 @@ using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
+using Nubabel.Api.Consents;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
@@ -94,6 +95,7 @@ public static class Server
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
+        services.AddSingleton<Consents.Consents>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
@@ -215,6 +217,8 @@ public static class Server
         app.MapApiKeys();
         app.MapWebhooks();
         app.MapWebhookSources();
+        app.MapConsents();
+        app.MapUserConsents();
         app.MapConsumers();
         app.MapDeliveries();
         app.MapFlags();

@@ -106,6 +106,7 @@ public sealed partial class RebuildEqualsLiveTests
             await DataExports(journal, user);
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
+            await Consents(journal, user);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, Named.Device($"d-{device}", DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),

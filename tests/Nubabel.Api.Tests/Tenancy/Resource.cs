@@ -16,9 +16,11 @@ namespace Nubabel.Api.Tests.Tenancy;
 /// <param name="Make">Makes one that belongs to this user and returns its id.</param>
 /// <param name="Body">What the operation is sent; null for nothing.</param>
 /// <param name="Personal">It is its owner's alone: to other users of the same organization it does not exist either.</param>
-public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body = null, bool Personal = true)
+public sealed partial record Resource(Func<TestTenant, Task<string>> Make, object? Body = null, bool Personal = true)
 {
-    public static IReadOnlyDictionary<string, Resource> ByOperation { get; } = new Dictionary<string, Resource>
+    public static IReadOnlyDictionary<string, Resource> ByOperation { get; } = Slices().Concat(Registers()).ToDictionary();
+
+    private static Dictionary<string, Resource> Slices() => new()
     {
         ["GET /api/devices/{id}"] = new(Device),
         ["DELETE /api/devices/{id}"] = new(Device),
