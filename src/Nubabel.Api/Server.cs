@@ -18,6 +18,7 @@ using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
 using Nubabel.Api.Jobs;
+using Nubabel.Api.LegalHolds;
 using Nubabel.Api.Members;
 using Nubabel.Api.Messages;
 using Nubabel.Api.Operations;
@@ -108,6 +109,7 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
         services.AddScoped<JobStarts>();
+        services.AddScoped<HoldActs>();
         services.AddScoped<Freshness>();
     }
 
@@ -145,6 +147,7 @@ public static class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddSingleton<Holds>();
         services.AddSingleton<ProjectionActs>();
         services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();
@@ -223,6 +226,7 @@ public static class Server
         app.MapDeliveries();
         app.MapFlags();
         app.MapFlagAdmin();
+        app.MapLegalHolds();
         app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
@@ -230,6 +234,7 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapOperatorJobs();
+        app.MapOperatorHolds();
         app.MapAdmin();
         app.MapNodes();
         app.MapCircuitBreakers();
