@@ -6,7 +6,6 @@ public static class ErasureParts
     public static void AddErasures(this IServiceCollection services)
     {
         services.AddSingleton<Ledger>();
-        services.AddSingleton<LegalHolds>();
         services.AddSingleton<Receipts>();
         services.AddSingleton<ErasureSweep>();
         services.AddSingleton<Erasures>();

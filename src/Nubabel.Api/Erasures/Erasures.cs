@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.LegalHolds;
 using Nubabel.Domain;
 using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Organizations;
@@ -18,7 +19,7 @@ public sealed record ErasureOrder(Guid Person, bool Again = false);
 /// commit, after which nobody gets in with the account; <see cref="Run"/> is everything else, in steps that may each be cut off and done again. Whoever begins
 /// runs it; a message carries it on where that process dies.
 /// </summary>
-public sealed class Erasures(Node node, Settings settings, Ledger ledger, ErasureSweep sweep, LegalHolds holds, Receipts receipts)
+public sealed class Erasures(Node node, Settings settings, Ledger ledger, ErasureSweep sweep, Holds holds, Receipts receipts)
 {
     public const string System = "system:erasure";
 
@@ -28,7 +29,7 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
     /// <summary>When the message looks after what the one who began has not ended.</summary>
     private static readonly TimeSpan LookAfter = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long the message waits where the ledger cannot be written, or somebody has put a hold on the person.</summary>
+    /// <summary>How long the message waits where the ledger cannot be written.</summary>
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
 
     /// <summary>Closes the account and writes down that the person is to be erased, and by which message, together or not at all.</summary>
@@ -42,14 +43,14 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
             if (known.State.Status != ErasureStatus.None) return known;
             var account = await journal.Load(person, ct);
             if (account.State.Status == UserStatus.None) throw new Refused(RefusalKind.Missing, "user.missing", "There is no such user.");
-            // What the ledger has was done before anybody put a hold on it.
-            if (wish != ErasureWish.Ledger && await holds.IsOn(journal.Tenant, person, ct)) throw Held();
             var request = new Step<Erasure>(Of(person), new RequestErasure(person, wish, receipts.CodeOf(journal.Tenant, person).Hash, account.State.Status != UserStatus.Removed));
             journal.TakeBack();
             journal.Enqueue(new Message(new ErasureOrder(person.Value)) { After = LookAfter });
             try
             {
-                await journal.Commit([.. await Closing(journal, person, account, wish, ct), request], ct);
+                // What the ledger has was done when nothing held it; a hold of the time of the backup is no hold any more.
+                IReadOnlyList<Step> admitted = wish == ErasureWish.Ledger ? [] : [Holds.Admission(journal.Tenant, person)];
+                await journal.Commit([.. admitted, .. await Closing(journal, person, account, wish, ct), request], ct);
                 return request.Outcome;
             }
             catch (VersionMismatch) when (attempt < Attempts)
@@ -61,7 +62,7 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
 
     /// <summary>Carries out what was begun, up to its end. Any number may do so at once.</summary>
     /// <param name="also">Subjects beside those that are found: what the ledger has of a time that this database does not know.</param>
-    /// <exception cref="Refused">Nothing was begun, or somebody has put a hold on the person since.</exception>
+    /// <exception cref="Refused">Nothing was begun.</exception>
     /// <exception cref="LedgerFault">The ledger cannot be written; no key was destroyed.</exception>
     public async Task<Outcome<Erasure>> Run(string tenant, Id<User> person, CancellationToken ct, IReadOnlyList<string>? also = null)
     {
@@ -73,13 +74,12 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
             await ErasureRows.Done(node.EveryonesWriter, tenant, person.Value, ct);
             return begun;
         }
-        if (begun.State.Wish != ErasureWish.Ledger && await holds.IsOn(tenant, person, ct)) throw Held();
         var account = (await journal.Load(person, ct)).State;
-        var all = await Belongings.Of(node.Everyones, tenant, person, account.EmailKey, ct);
+        var all = await All(tenant, person, account, ct);
         string[] subjects = [.. all.Subjects.Union(also ?? [])];
         // On disk before a key is destroyed: a backup from before this moment must not bring back what is about to go.
         await ledger.Enter(tenant, person.Value, subjects, ct);
-        await Destroy(tenant, subjects, ct);
+        await node.Subjects.Destroy(tenant, subjects, ct);
         var counts = await sweep.Run(tenant, person, account, all, ct) with { Keys = subjects.Length };
         var statement = await receipts.Sign(tenant, person, begun.History[0].At, journal.Now(), counts, ct);
         // Whoever was let in before the account was closed may write a last time; nobody is at it for longer than a request may take.
@@ -100,10 +100,7 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
         }
         catch (LedgerFault)
         {
-            throw new NotYet(LookAgain);
-        }
-        catch (Refused held) when (held.Code == "legal_hold.active")
-        {
+            // An operator has to see to it, and health says so: no attempt of the message is lost by it.
             throw new NotYet(LookAgain);
         }
     }
@@ -115,7 +112,7 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
         var journal = node.Journal(tenant, new Origin(System));
         // Whatever the log says: a backup of the keys alone may be older than it.
         await ErasureRows.Entered(node.EveryonesWriter, entry, ct);
-        await Destroy(tenant, entry.Subjects, ct);
+        await node.Subjects.Destroy(tenant, entry.Subjects, ct);
         if ((await journal.Load(person, ct)).State.Status == UserStatus.None)
         {
             // The backup is older than the account.
@@ -128,15 +125,20 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
 
     internal static Id<Erasure> Of(Id<User> person) => new(person.Value);
 
-    private static Refused Held() => new(RefusalKind.Conflict, "legal_hold.active", "There is a legal hold on this person's data; nothing of it may be erased until it is released.");
-
     private async Task Again(string tenant, Id<User> person, CancellationToken ct)
     {
         var account = (await node.Journal(tenant, new Origin(System)).Load(person, ct)).State;
-        var all = await Belongings.Of(node.Everyones, tenant, person, account.EmailKey, ct);
+        var all = await All(tenant, person, account, ct);
         await ledger.Enter(tenant, person.Value, all.Subjects, ct);
-        await Destroy(tenant, all.Subjects, ct);
+        await node.Subjects.Destroy(tenant, all.Subjects, ct);
         await sweep.Run(tenant, person, account, all, ct);
+    }
+
+    /// <summary>What is the person's. Holds that count no more have reasons about the person, and go with the person.</summary>
+    private async Task<Belongings> All(string tenant, Id<User> person, User account, CancellationToken ct)
+    {
+        var past = (await holds.Of(tenant, ct)).Past(person).Select(Streams.Of).ToArray();
+        return await Belongings.Of(node.Everyones, tenant, person, account.EmailKey, past, ct);
     }
 
     /// <summary>What closes the account, on exactly the version that it was loaded in.</summary>
@@ -151,10 +153,4 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
         var isOver = organization.Status is OrganizationStatus.None or OrganizationStatus.Closed || organization.ClosesAt <= journal.Now();
         return isOver || (wish == ErasureWish.Ledger && organization.Owners.SetEquals([person])) ? [close] : [new Step<Organization>(id, new RemoveOwner(person)), close];
     }
-
-    // Until the keys do it themselves.
-    private Task<int> Destroy(string tenant, IReadOnlyList<string> subjects, CancellationToken ct) => node.EveryonesWriter.Run([Sql.Of($"""
-        insert into nubabel.subject_keys as k (tenant_id, subject, wrapped, destroyed) select {tenant}, s, null, now() from unnest({subjects.ToArray()}) s order by s
-        on conflict (tenant_id, subject) do update set wrapped = null, destroyed = coalesce(k.destroyed, now())
-        """)], ct);
 }

@@ -28,6 +28,7 @@ public static class Permissions
         new("user:write", "change the own account, its password included, and leave", Everyone, ForKeys: false),
         new("user:erase", "have the own account and all that is held on oneself erased", Everyone, ForKeys: false),
         new("user:export", "take away everything that is held on oneself", Everyone, ForKeys: false),
+        new("user:consents", "see, give and withdraw the own consents", Everyone, ForKeys: false),
         new("organization:export", "take away everything that is held in the organization", Owners, ForKeys: false),
         new("sessions:read", "see the own sessions", Everyone, ForKeys: false),
         new("sessions:write", "end the own sessions", Everyone, ForKeys: false),
@@ -54,6 +55,10 @@ public static class Permissions
         new("consumers:read", "see the organization's consumers and their deliveries", Admins, ForKeys: true),
         // An endpoint is told names and addresses that a key's other scopes may not reach.
         new("consumers:write", "make, change, test and remove consumers, and have events sent again", Admins, ForKeys: false),
+        new("consents:read", "see what personal data are used for, and who has agreed", Admins, ForKeys: true),
+        new("consents:write", "declare, change and retire what personal data are used for", Admins, ForKeys: true),
+        new("legal-holds:read", "see the organization's legal holds", Owners, ForKeys: false),
+        new("legal-holds:write", "place legal holds, and release those that no operator has placed", Owners, ForKeys: false),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
@@ -63,6 +68,8 @@ public static class Permissions
         new("platform:tenants-write", "suspend, reactivate and close organizations, set their plan and limits", Operators, ForKeys: true),
         new("platform:erasures", "see erasures", Operators, ForKeys: true),
         new("platform:erasures-write", "erase a person who asked by other means", Operators, ForKeys: false),
+        new("platform:legal-holds", "see the legal holds of all organizations", Operators, ForKeys: false),
+        new("platform:legal-holds-write", "place and release legal holds in any organization", Operators, ForKeys: false),
         new("platform:flags-read", "see feature flags", Operators, ForKeys: true),
         new("platform:flags-write", "change feature flags", Operators, ForKeys: true),
         new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),

@@ -12,19 +12,21 @@ namespace Nubabel.Projections.Erasures;
 /// </summary>
 /// <param name="Account">The name of the account's stream, which is the person's own subject.</param>
 /// <param name="Invitations">Ended ones to the person's address, and the one that the account came of: the address is sealed in them under keys of their own.</param>
+/// <param name="Holds">Legal holds on the person that were lifted.</param>
 /// <param name="Others">Exports, and failed sign-ins that name the account.</param>
 public sealed record Belongings(
-    string Account, IReadOnlyList<Id<Session>> Sessions, IReadOnlyList<Id<Device>> Devices, IReadOnlyList<Id<Job>> Jobs, IReadOnlyList<string> Invitations, IReadOnlyList<string> Others)
+    string Account, IReadOnlyList<Id<Session>> Sessions, IReadOnlyList<Id<Device>> Devices, IReadOnlyList<Id<Job>> Jobs, IReadOnlyList<string> Invitations, IReadOnlyList<string> Holds,
+    IReadOnlyList<string> Others)
 {
     /// <summary>Whose keys open what is the person's.</summary>
-    public IReadOnlyList<string> Subjects => [Account, .. Invitations];
+    public IReadOnlyList<string> Subjects => [Account, .. Invitations, .. Holds];
 
     /// <summary>Every stream that is the person's.</summary>
     public IReadOnlyList<string> Everything =>
-        [Account, .. Sessions.Select(Streams.Of), .. Devices.Select(Streams.Of), .. Jobs.Select(Streams.Of), .. Invitations, .. Others, $"attempt-{Account}"];
+        [Account, .. Sessions.Select(Streams.Of), .. Devices.Select(Streams.Of), .. Jobs.Select(Streams.Of), .. Invitations, .. Holds, .. Others, $"attempt-{Account}"];
 
     /// <param name="emailKey">The keyed hash of the account's address; empty where the account is not in this log.</param>
-    public static async Task<Belongings> Of(PlatformReader db, string tenant, Id<User> person, string emailKey, CancellationToken ct)
+    public static async Task<Belongings> Of(PlatformReader db, string tenant, Id<User> person, string emailKey, IReadOnlyList<string> holds, CancellationToken ct)
     {
         var (account, id, actor) = (Streams.Of(person), person.ToString(), Actor.User(person.Value).ToString());
         var found = (await db.Query([Sql.Of($"""
@@ -44,6 +46,7 @@ public sealed record Belongings(
             [.. Named("job_started").Select(s => Id<Job>.Parse(s.AsSpan("job-".Length), null))],
             // One that is open invites somebody who comes anew, and one that another account came of is that account's.
             Named("invitation_withdrawn", "invitation_expired", "invitation_accepted"),
+            holds,
             Named("sign_in_failed", "data_export_made", "data_export_read"));
 
         string[] Named(params string[] types) => [.. found.Where(f => types.Contains(f.Type)).Select(f => f.Stream).Distinct()];
