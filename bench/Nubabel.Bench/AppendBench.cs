@@ -20,13 +20,13 @@ internal sealed partial class AppendBench : IBench
     private static readonly TimeSpan Each = TimeSpan.FromSeconds(2);
 
     /// <summary>What pgbench does per transaction: a stream row and an event row, as the append writes them.</summary>
-    private const string Script = """
+    private const string Script = $$"""
         begin;
         select set_config('app.current_organization_id', '{tenant}', true);
         with s as (insert into events.mt_streams (tenant_id, id, type, version, timestamp, created) values ('{tenant}', 'device-' || gen_random_uuid(), 'device', 1, now(), now()) returning tenant_id, id)
         insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, user_name, headers)
-          select nextval('events.mt_events_sequence'), gen_random_uuid(), id, 1, '{"name": "phone", "type": "mobile", "owner": "019a2b3c-4d5e-7f60-8123-456789abcdef"}', 'device_registered', now(), tenant_id,
-                 'Nubabel.Domain.Devices.DeviceRegistered, Nubabel.Domain', 'bench', 'user:019a2b3c-4d5e-7f60-8123-456789abcdef', '{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}' from s;
+          select nextval('events.mt_events_sequence'), gen_random_uuid(), id, 1, '{{{Seed.SealedName}}, "type": "mobile", "owner": "019a2b3c-4d5e-7f60-8123-456789abcdef"}', 'device_registered', now(), tenant_id,
+                 'Nubabel.Domain.Devices.DeviceRegistered, Nubabel.Domain', 'bench', 'user:019a2b3c-4d5e-7f60-8123-456789abcdef', '{"$v": 2, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}' from s;
         commit;
         """;
 
@@ -34,7 +34,7 @@ internal sealed partial class AppendBench : IBench
     public string What => "appends through the engine, beside pgbench writing the same two rows of one event per transaction";
 
     private const string Tenant = "019a0000-0000-7000-8000-000000000001";
-    private static readonly DeviceRegistered Registered = new(new(Guid.CreateVersion7()), DeviceName.Parse("phone"), DeviceType.Mobile, null);
+    private static readonly DeviceRegistered Registered = new(new(Guid.CreateVersion7()), Seed.Name, Seed.NameKey, DeviceType.Mobile, null);
 
     private ProcessorTime processor = null!;
     private readonly List<string[]> rows = [];

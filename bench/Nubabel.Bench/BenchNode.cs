@@ -39,7 +39,7 @@ internal sealed class BenchNode : IAsyncDisposable
     {
         var id = new Id<Device>(Guid.CreateVersion7());
         var journal = Node.Journal(Seed.Tenant, new Origin($"user:{Seed.Owner}", null, "bench", null, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        await journal.Create((StreamName<Device>)id, new RegisterDevice(DeviceName.Parse($"d {id}"), DeviceType.Web), ct);
+        await journal.Create((StreamName<Device>)id, Named.Device($"d {id}", DeviceType.Web), ct);
         return id.Value;
     }
 

@@ -86,7 +86,7 @@ internal sealed class HttpBench(Options options) : IBench
     {
         await Settled(server, ct);
         var logged = await server.Database.Scalar<long>("select count(*) from events.mt_events where type = 'device_registered'");
-        var shown = await server.Database.Scalar<long>("select count(*) from read.devices_v1");
+        var shown = await server.Database.Scalar<long>("select count(*) from read.devices_v2");
         if (logged != sent || shown != sent) throw new InvalidOperationException($"{sent} devices were registered; the log has {logged} and the read model {shown}.");
     }
 

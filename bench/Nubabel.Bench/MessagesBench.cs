@@ -212,7 +212,7 @@ internal sealed class MessagesBench(Options options) : IBench
 
         private static async Task AppendEvent(Journal journal, CancellationToken ct)
         {
-            var registered = new DeviceRegistered(new(Guid.CreateVersion7()), DeviceName.Parse("phone"), DeviceType.Mobile, null);
+            var registered = new DeviceRegistered(new(Guid.CreateVersion7()), Seed.Name, Seed.NameKey, DeviceType.Mobile, null);
             var result = await journal.Append(journal.Now(), [new StreamAppend($"device-{Guid.CreateVersion7()}", "device", StreamAppend.None, [registered], [], [])], ct);
             if (result is not Appended.Done) throw new InvalidOperationException($"Refused: {result}");
         }

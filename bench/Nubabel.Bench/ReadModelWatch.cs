@@ -15,7 +15,7 @@ internal sealed class ReadModelWatch : IAsyncDisposable
     private ReadModelWatch(NpgsqlConnection connection)
     {
         this.connection = connection;
-        look = new NpgsqlCommand($"select 1 from read.devices_v1 where tenant_id = '{Seed.Tenant}' and key = $1", connection) { Parameters = { key } };
+        look = new NpgsqlCommand($"select 1 from read.devices_v2 where tenant_id = '{Seed.Tenant}' and key = $1", connection) { Parameters = { key } };
     }
 
     public static async Task<ReadModelWatch> Open(TestDatabase database, CancellationToken ct)

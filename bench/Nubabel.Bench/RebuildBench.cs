@@ -74,10 +74,10 @@ internal sealed class RebuildBench : IBench
     private static Task Versions(TestDatabase database, int v) => database.Run($$"""
         insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, headers, user_name)
         select nextval('events.mt_events_sequence'), gen_random_uuid(), 'device-019a1111-0000-7000-8000-' || lpad(i::text, 12, '0'), v,
-          case when v = 1 then jsonb_build_object('owner', '019a2222-0000-7000-8000-' || lpad((i % {{Actors}})::text, 12, '0'), 'name', 'phone ' || i, 'type', 'mobile')
-               else jsonb_build_object('name', 'phone ' || i || ' the ' || v) end,
+          case when v = 1 then jsonb_build_object('owner', '019a2222-0000-7000-8000-' || lpad((i % {{Actors}})::text, 12, '0'), 'type', 'mobile') || '{{{Seed.SealedName}}}'::jsonb
+               else '{{{Seed.SealedName}}}'::jsonb end,
           case when v = 1 then 'device_registered' else 'device_renamed' end, now(), '019a0000-0000-7000-8000-' || lpad((i % 100)::text, 12, '0'), 'Nubabel.Domain.Devices.DeviceRenamed, Nubabel.Domain',
-          md5(v::text || i), jsonb_build_object('traceparent', '00-' || md5(i::text || v) || '-01'), 'user:019a2222-0000-7000-8000-' || lpad((i % {{Actors}})::text, 12, '0')
+          md5(v::text || i), jsonb_build_object('$v', 2, 'traceparent', '00-' || md5(i::text || v) || '-01'), 'user:019a2222-0000-7000-8000-' || lpad((i % {{Actors}})::text, 12, '0')
         from generate_series({{v}}, {{v}}) v, generate_series(1, {{Total / EventsOfStream}}) i order by i
         """);
 
@@ -112,8 +112,8 @@ internal sealed class RebuildBench : IBench
 
         public static Doing? Evolve(Doing? row, Recorded e) => new((row?.Events ?? 0) + 1, e.At, e.Data switch
         {
-            Domain.Devices.DeviceRegistered r => r.Name.Value,
-            Domain.Devices.DeviceRenamed r => r.Name.Value,
+            Domain.Devices.DeviceRegistered r => r.Name.Cipher,
+            Domain.Devices.DeviceRenamed r => r.Name.Cipher,
             _ => row?.Name ?? "",
         });
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Nubabel.Domain;
 using Nubabel.Testing;
 
 namespace Nubabel.Bench;
@@ -12,6 +13,16 @@ internal static class Seed
 
     /// <summary>The id of the n-th device, from 1 on.</summary>
     public static Guid Device(int n) => Guid.Parse(StreamPrefix + n.ToString("x12", CultureInfo.InvariantCulture));
+
+    /// <summary>A sealed value as long as that of a short name, and what it is unique by, as members of a JSON text. Nothing in a bench opens it.</summary>
+    public const string SealedName = $$"""
+        "name": {"$p": 1, "s": "user-{{Owner}}", "c": "{{Cipher}}"}, "nameKey": "{{NameKey}}"
+        """;
+
+    public const string NameKey = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    private const string Cipher = "bWFjLW9mLW5hbWUxY2lwaGVyLXRleHQtYW5kLWl0cy10YWctMTIzNDU2";
+
+    public static Personal Name { get; } = new($"user-{Owner}", Cipher);
 
     /// <summary>As an SQL expression of <c>n</c>.</summary>
     public const string DeviceOfN = $"'device-{StreamPrefix}' || lpad(to_hex(n), 12, '0')";
@@ -28,11 +39,11 @@ internal static class Seed
               select {{tenant}}, {{DeviceOfN}}, 'device', {{each}}, now(), now() from generate_series(1, {{streams}}) n;
             insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, user_name, headers)
               select nextval('events.mt_events_sequence'), gen_random_uuid(), x.stream, x.v,
-                     case when x.v = 1 then jsonb_build_object('owner', '{{Owner}}', 'name', 'phone ' || x.n, 'type', 'mobile') else jsonb_build_object('publicKey', 'MCowBQYDK2VwAyEA' || x.v) end,
+                     case when x.v = 1 then '{"owner": "{{Owner}}", {{SealedName}}, "type": "mobile"}'::jsonb else jsonb_build_object('publicKey', 'MCowBQYDK2VwAyEA' || x.v) end,
                      case when x.v = 1 then 'device_registered' else 'device_key_changed' end,
                      timestamptz '2026-01-01' + make_interval(secs => x.n + x.v), x.tenant,
                      case when x.v = 1 then 'Nubabel.Domain.Devices.DeviceRegistered, Nubabel.Domain' else 'Nubabel.Domain.Devices.DeviceKeyChanged, Nubabel.Domain' end,
-                     'bench', 'user:{{Owner}}', '{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'
+                     'bench', 'user:{{Owner}}', '{"$v": 2, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'
                 from (select n, v, {{DeviceOfN}} as stream, {{tenant}} as tenant from generate_series(1, {{streams}}) n, generate_series(1, {{each}}) v order by n / 1000, v, n) x;
             set session_replication_role = origin;
             """);

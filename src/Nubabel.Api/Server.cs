@@ -95,6 +95,7 @@ public static class Server
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
+        services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
         Beside(services, node, settings);

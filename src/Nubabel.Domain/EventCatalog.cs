@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
@@ -47,10 +48,10 @@ public static class EventCatalog
         new("user_registered", typeof(UserRegistered)),
         new("user_renamed", typeof(UserRenamed)),
         new("user_role_changed", typeof(UserRoleChanged)),
-        new("user_suspended", typeof(UserSuspended)),
+        new("user_suspended", typeof(UserSuspended), SealedLater("reason")),
         new("user_reinstated", typeof(UserReinstated)),
         new("user_left", typeof(UserLeft)),
-        new("user_removed", typeof(UserRemoved)),
+        new("user_removed", typeof(UserRemoved), SealedLater("reason")),
         new("user_password_changed", typeof(UserPasswordChanged)),
         new("user_password_rehashed", typeof(UserPasswordRehashed)),
         new("user_password_reset_requested", typeof(UserPasswordResetRequested)),
@@ -74,10 +75,10 @@ public static class EventCatalog
         new("sign_in_cleared", typeof(SignInCleared)),
 
         // Devices
-        new("device_registered", typeof(DeviceRegistered)),
-        new("device_renamed", typeof(DeviceRenamed)),
+        new("device_registered", typeof(DeviceRegistered), SealedLater("name", "nameKey")),
+        new("device_renamed", typeof(DeviceRenamed), SealedLater("name", "nameKey")),
         new("device_key_changed", typeof(DeviceKeyChanged)),
-        new("device_revoked", typeof(DeviceRevoked)),
+        new("device_revoked", typeof(DeviceRevoked), SealedLater("reason")),
         new("device_deleted", typeof(DeviceDeleted)),
 
         // Flags
@@ -160,4 +161,14 @@ public static class EventCatalog
         new("webhook_source_rotated", typeof(WebhookSourceRotated)),
         new("webhook_source_removed", typeof(WebhookSourceRemoved)),
     ];
+
+    /// <summary>The step to a shape in which a text that was stored in the clear is sealed: an event from before stays readable, and stays in the clear.</summary>
+    /// <param name="key">Where today's shape has the keyed hash of the text; of an old one it is the folded text itself, which its claim was taken by.</param>
+    private static Func<JsonObject, JsonObject> SealedLater(string member, string? key = null) => data =>
+    {
+        if (data[member] is not JsonValue value || !value.TryGetValue<string>(out var text)) return data;
+        data[member] = JsonSerializer.SerializeToNode(Personal.Unsealed(text));
+        if (key is not null) data[key] = Text.Fold(text);
+        return data;
+    };
 }

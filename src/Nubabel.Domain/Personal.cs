@@ -1,3 +1,5 @@
+using System.Buffers.Text;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -8,10 +10,17 @@ namespace Nubabel.Domain;
 /// read, so neither events, states, read models nor dumps ever hold it. Sealing the same text under the same key gives the same
 /// <see cref="Cipher"/>, so a decision can still see that nothing changes.
 /// </summary>
-/// <param name="Subject">Whose key opens it: a stream id such as <c>user-0198…</c>. Destroying that key erases the value everywhere.</param>
+/// <param name="Subject">Whose key opens it: a stream id such as <c>user-0198…</c>. Destroying that key erases the value everywhere. Empty for <see cref="Unsealed"/>.</param>
 /// <param name="Cipher">base64url of nonce, ciphertext and tag, AES-256-GCM.</param>
 [JsonConverter(typeof(PersonalConverter))]
-public sealed record Personal(string Subject, string Cipher);
+public sealed record Personal(string Subject, string Cipher)
+{
+    /// <summary>
+    /// What was stored in the clear before its kind of value became personal: without a subject, the text as base64url. Only upcasts make it; it shows that no
+    /// key seals it, so no erasure reaches it.
+    /// </summary>
+    public static Personal Unsealed(string text) => new("", Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text)));
+}
 
 /// <summary>The wire form <c>{"$p":1,"s":"…","c":"…"}</c>, recognised wherever it stands in a JSON text.</summary>
 internal sealed class PersonalConverter : JsonConverter<Personal>

@@ -82,7 +82,7 @@ public sealed class LargeTables : IAsyncLifetime
     private async Task Fill()
     {
         var (now, nobody) = (TimeProvider.System.GetUtcNow(), new Id<User>(Guid.Empty));
-        var device = new DeviceRow(default, DeviceName.Parse("phone"), DeviceType.Mobile, nobody, DeviceStatus.Active, null, null, now, null);
+        var device = new DeviceRow(default, Named.Text("phone"), DeviceType.Mobile, nobody, DeviceStatus.Active, null, null, now, null);
         var session = new SessionRow(default, null, now, "user:x", null, now, now, null, null, now);
         var flag = new FlagRow(FlagKey.Parse("a"), [], FlagStatus.Active, true, now, now, [], null, null);
         var entry = new AuditRow(now, default, null, "user:x", "device.renamed", "device-x", null, "succeeded", null, 1, null, null);
@@ -107,7 +107,7 @@ public sealed class LargeTables : IAsyncLifetime
             """, organization);
         // A user has every fortieth row of a tenant; sessions end after a while, so most of a list is over.
         await Insert($"""
-            insert into read.devices_v1 (tenant_id, key, version, position, doc, owner, registered_at)
+            insert into read.devices_v2 (tenant_id, key, version, position, doc, owner, registered_at)
             select tenant, 'device-' || gen_random_uuid(), 1, n, $1, ('00000000-0000-7000-8000-' || lpad((n % {Users})::text, 12, '0'))::uuid, now() - n * interval '1 minute' from rows
             """, device);
         await Insert($"""
@@ -244,7 +244,7 @@ public sealed class PlanTests(LargeTables tables) : IClassFixture<LargeTables>
     }
 
     [Theory]
-    [InlineData("select count(*) from read.devices_v1 where tenant_id = $1 and doc->>'name' = 'x'")]
+    [InlineData("select count(*) from read.devices_v2 where tenant_id = $1 and doc->>'name' = 'x'")]
     [InlineData("select key from read.sessions_v1 where tenant_id = $1 and expires_at > now() limit 51")]
     [InlineData("select position from read.audit_v1 where tenant_id = $1 and version = 3 order by at desc limit 51")]
     public async Task A_filter_over_a_whole_tenant_is_found(string sql)

@@ -108,7 +108,7 @@ public sealed partial class RebuildEqualsLiveTests
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
-            foreach (var device in devices) await journal.Create(device, new RegisterDevice(DeviceName.Parse($"d-{device}"), DeviceType.Web), ct);
+            foreach (var device in devices) await journal.Create(device, Named.Device($"d-{device}", DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
                 [new RecordDenied("POST /api/devices", "devices:write", 1), new RecordRefused("PUT /api/devices/{id}/name", "device.revoked", 7), new RecordOverflow(2)], ct);
             await journal.Record(Streams.Named<PersonalData>(subject), [new RecordRead("GET /api/members", [subject], 1), new RecordExport("GET /api/audit-logs.csv", 7, [])], ct);
@@ -124,9 +124,9 @@ public sealed partial class RebuildEqualsLiveTests
             // One journal is not for concurrent use.
             var journal = JournalOf(tenant, new Origin($"user:{owner}"));
             var ct = CancellationToken.None;
-            await journal.Handle(device, new RenameDevice(DeviceName.Parse($"n-{device}")), ct);
+            await journal.Handle(device, Named.Renamed($"n-{device}"), ct);
             await journal.Handle(device, new ChangeDeviceKey(PublicKey.Parse("AAAA")), ct);
-            if (number % 2 == 0) await journal.Handle(device, new RevokeDevice(Reason.Parse("lost")), ct);
+            if (number % 2 == 0) await journal.Handle(device, new RevokeDevice(Named.Text("lost")), ct);
             if (number % 3 == 0) await journal.Handle(device, new DeleteDevice(), ct);
         }
 
@@ -144,7 +144,7 @@ public sealed partial class RebuildEqualsLiveTests
             await journal.Commit([new Step<Invitation>(invitation, new AcceptInvitation("h", user)), new Step<User>(user, new RegisterUser(name, $"key-{user}", name, "p0", Role.Member), fresh: true)], ct);
             Command<User>[] commands =
             [
-                new ChangeRole(Role.Admin), new SuspendUser(Reason.Parse("on leave")), new ReinstateUser(), new SuspendUser(), number % 2 == 0 ? new LeaveOrganization() : new RemoveUser(),
+                new ChangeRole(Role.Admin), new SuspendUser(Named.Text("on leave")), new ReinstateUser(), new SuspendUser(), number % 2 == 0 ? new LeaveOrganization() : new RemoveUser(),
             ];
             foreach (var command in commands.Take(number == 3 ? commands.Length : random.Next(commands.Length + 1))) await journal.Handle(user, command, ct);
             if (number == 4) await journal.Handle(user, new LeaveOrganization(), ct);

@@ -43,10 +43,10 @@ public static class IntegrationEvents
         Of("user_registered", "member.joined.v1", "Somebody has an account in the organization.", (Recorded e, UserRegistered d) => new MemberJoinedV1(e.StreamGuid, Permissions.Name(d.Role), d.Email, d.Name)),
         Of("user_renamed", "member.renamed.v1", "A member has another name.", (Recorded e, UserRenamed d) => new MemberRenamedV1(e.StreamGuid, d.Name)),
         Of("user_role_changed", "member.role_changed.v1", "A member has another role.", (Recorded e, UserRoleChanged d) => new MemberRoleChangedV1(e.StreamGuid, Permissions.Name(d.Role))),
-        Of("user_suspended", "member.suspended.v1", "A member's account was taken out of use for a while.", (Recorded e, UserSuspended d) => new MemberReasonV1(e.StreamGuid, d.Reason?.Value)),
+        Of("user_suspended", "member.suspended.v1", "A member's account was taken out of use for a while.", (Recorded e, UserSuspended d) => new MemberReasonV1(e.StreamGuid, d.Reason)),
         Of("user_reinstated", "member.reinstated.v1", "A suspended account is in use again.", (Recorded e, UserReinstated _) => new MemberV1(e.StreamGuid)),
         Of("user_left", "member.left.v1", "A member has left the organization.", (Recorded e, UserLeft _) => new MemberV1(e.StreamGuid)),
-        Of("user_removed", "member.removed.v1", "Somebody has ended a membership.", (Recorded e, UserRemoved d) => new MemberReasonV1(e.StreamGuid, d.Reason?.Value)),
+        Of("user_removed", "member.removed.v1", "Somebody has ended a membership.", (Recorded e, UserRemoved d) => new MemberReasonV1(e.StreamGuid, d.Reason)),
 
         Of("invitation_issued", "invitation.issued.v1", "Somebody was invited.", (Recorded e, InvitationIssued d) => new InvitationIssuedV1(e.StreamGuid, Permissions.Name(d.Role), d.Email, d.ExpiresAt)),
         Of("invitation_withdrawn", "invitation.withdrawn.v1", "An invitation was withdrawn.", (Recorded e, InvitationWithdrawn _) => new InvitationV1(e.StreamGuid)),
@@ -55,10 +55,10 @@ public static class IntegrationEvents
         Of("session_opened", "session.opened.v1", "Somebody signed in.", (Recorded e, SessionOpened d) => new SessionOpenedV1(e.StreamGuid, d.Holder, d.EndsAt)),
         Of("session_revoked", "session.revoked.v1", "A session was ended.", (Recorded e, SessionRevoked d) => new SessionRevokedV1(e.StreamGuid, Word(d.Reason))),
 
-        Of("device_registered", "device.registered.v1", "A member has registered a device.", (Recorded e, DeviceRegistered d) => new DeviceRegisteredV1(e.StreamGuid, d.Owner.Value, d.Name.Value, Word(d.Type))),
-        Of("device_renamed", "device.renamed.v1", "A device has another name.", (Recorded e, DeviceRenamed d) => new DeviceRenamedV1(e.StreamGuid, d.Name.Value)),
+        Of("device_registered", "device.registered.v1", "A member has registered a device.", (Recorded e, DeviceRegistered d) => new DeviceRegisteredV1(e.StreamGuid, d.Owner.Value, d.Name, Word(d.Type))),
+        Of("device_renamed", "device.renamed.v1", "A device has another name.", (Recorded e, DeviceRenamed d) => new DeviceRenamedV1(e.StreamGuid, d.Name)),
         Of("device_key_changed", "device.key_changed.v1", "A device has another public key.", (Recorded e, DeviceKeyChanged d) => new DeviceKeyChangedV1(e.StreamGuid, d.PublicKey.Value)),
-        Of("device_revoked", "device.revoked.v1", "A device may do nothing any more.", (Recorded e, DeviceRevoked d) => new DeviceRevokedV1(e.StreamGuid, d.Reason?.Value)),
+        Of("device_revoked", "device.revoked.v1", "A device may do nothing any more.", (Recorded e, DeviceRevoked d) => new DeviceRevokedV1(e.StreamGuid, d.Reason)),
         Of("device_deleted", "device.deleted.v1", "A device is gone.", (Recorded e, DeviceDeleted _) => new DeviceV1(e.StreamGuid)),
 
         Of("api_key_made", "api_key.made.v1", "An API key was made.", (Recorded e, ApiKeyMade d) => new ApiKeyMadeV1(e.StreamGuid, d.Name.Value, [.. d.Scopes.Select(s => s.Value)], d.ExpiresAt)),

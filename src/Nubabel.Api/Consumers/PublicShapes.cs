@@ -10,7 +10,7 @@ internal sealed record OrganizationPlanChangedV1(string Plan);
 internal sealed record OrganizationClosureScheduledV1(DateTimeOffset ClosesAt);
 
 internal sealed record MemberV1(Guid UserId);
-internal sealed record MemberReasonV1(Guid UserId, string? Reason);
+internal sealed record MemberReasonV1(Guid UserId, Personal? Reason);
 internal sealed record MemberJoinedV1(Guid UserId, string Role, Personal? Email, Personal? Name);
 internal sealed record MemberRenamedV1(Guid UserId, Personal? Name);
 internal sealed record MemberRoleChangedV1(Guid UserId, string Role);
@@ -23,10 +23,10 @@ internal sealed record SessionOpenedV1(Guid SessionId, string Holder, DateTimeOf
 internal sealed record SessionRevokedV1(Guid SessionId, string Reason);
 
 internal sealed record DeviceV1(Guid DeviceId);
-internal sealed record DeviceRegisteredV1(Guid DeviceId, Guid OwnerId, string Name, string Type);
-internal sealed record DeviceRenamedV1(Guid DeviceId, string Name);
+internal sealed record DeviceRegisteredV1(Guid DeviceId, Guid OwnerId, Personal? Name, string Type);
+internal sealed record DeviceRenamedV1(Guid DeviceId, Personal? Name);
 internal sealed record DeviceKeyChangedV1(Guid DeviceId, string PublicKey);
-internal sealed record DeviceRevokedV1(Guid DeviceId, string? Reason);
+internal sealed record DeviceRevokedV1(Guid DeviceId, Personal? Reason);
 
 internal sealed record ApiKeyV1(Guid KeyId);
 internal sealed record ApiKeyMadeV1(Guid KeyId, string Name, IReadOnlyList<string> Scopes, DateTimeOffset? ExpiresAt);

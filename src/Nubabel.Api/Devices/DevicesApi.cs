@@ -8,6 +8,15 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Devices;
 
+/// <summary>A device to be registered; its owner is who calls.</summary>
+public sealed record DeviceRegistration(DeviceName Name, DeviceType Type, PublicKey? PublicKey = null);
+
+/// <summary>What a device is called from now on.</summary>
+public sealed record DeviceRenaming(DeviceName Name);
+
+/// <summary>Why a device is revoked.</summary>
+public sealed record DeviceRevocation(Reason? Reason = null);
+
 /// <summary>The devices of the user who calls.</summary>
 public static class DevicesApi
 {
@@ -33,9 +42,10 @@ public static class DevicesApi
         return page.Answer(await DeviceList.OfUser(db, caller.User, page.After, page.Limit, ct));
     }
 
-    private static async Task<IResult> Register(Body<RegisterDevice> body, Journal journal, Ids ids, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Register(Body<DeviceRegistration> body, Caller caller, DeviceNames names, Journal journal, Ids ids, Answers answers, CancellationToken ct)
     {
-        var device = await journal.Create(ids.New<Device>(), body.Value, ct);
+        var (name, key) = await names.Of(caller.Tenant, caller.User, body.Value.Name, ct);
+        var device = await journal.Create(ids.New<Device>(), new RegisterDevice(name, key, body.Value.Type, body.Value.PublicKey), ct);
         return await answers.Created(device, Row(device), $"/api/devices/{device.Id}", ct);
     }
 
@@ -46,14 +56,22 @@ public static class DevicesApi
         return await answers.Found(http, device, at, Row, Missing(), ct);
     }
 
-    private static async Task<IResult> Rename(Id<Device> id, Body<RenameDevice> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
-        await Changed(await journal.Handle(id, body.Value, ct, ETags.IfMatch(request)), answers, ct);
+    private static async Task<IResult> Rename(
+        Id<Device> id, Body<DeviceRenaming> body, HttpRequest request, Caller caller, DeviceNames names, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var (name, key) = await names.Of(caller.Tenant, caller.User, body.Value.Name, ct);
+        return await Changed(await journal.Handle(id, new RenameDevice(name, key), ct, ETags.IfMatch(request)), answers, ct);
+    }
 
     private static async Task<IResult> ChangeKey(Id<Device> id, Body<ChangeDeviceKey> body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
         await Changed(await journal.Handle(id, body.Value, ct, ETags.IfMatch(request)), answers, ct);
 
-    private static async Task<IResult> Revoke(Id<Device> id, Body<RevokeDevice>? body, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
-        await Changed(await journal.Handle(id, body?.Value ?? new RevokeDevice(), ct, ETags.IfMatch(request)), answers, ct);
+    private static async Task<IResult> Revoke(
+        Id<Device> id, Body<DeviceRevocation>? body, HttpRequest request, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct)
+    {
+        var reason = body?.Value.Reason is { } why ? await node.Seal(caller.Tenant, Streams.Of(caller.User), why.Value, ct) : null;
+        return await Changed(await journal.Handle(id, new RevokeDevice(reason), ct, ETags.IfMatch(request)), answers, ct);
+    }
 
     private static async Task<IResult> Delete(Id<Device> id, HttpRequest request, Journal journal, Answers answers, CancellationToken ct) =>
         answers.Gone(await journal.Handle(id, new DeleteDevice(), ct, ETags.IfMatch(request)));

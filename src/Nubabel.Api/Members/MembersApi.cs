@@ -10,6 +10,9 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Members;
 
+/// <summary>Why an account is taken out of use.</summary>
+public sealed record MemberSuspension(Reason? Reason = null);
+
 /// <summary>The accounts of the caller's organization: who they are, what they may do, and how a membership ends.</summary>
 public static class MembersApi
 {
@@ -56,35 +59,39 @@ public static class MembersApi
     {
         var role = body.Value.Role;
         if (role == Role.Admin && !scope.Caller.May(Admins)) throw PermissionDenied.Of(Admins);
-        var user = await Commit(userId, request, scope, member => new Change(body.Value, member.Role == Role.Owner || role == Role.Owner,
+        var user = await Commit(userId, request, scope, member => new(new Change(body.Value, member.Role == Role.Owner || role == Role.Owner,
             member.Role != Role.Owner && role == Role.Owner && member.Status == UserStatus.Active ? new AddOwner(userId)
             : member.Role == Role.Owner && role != Role.Owner ? new RemoveOwner(userId)
-            : null), ct);
+            : null)), ct);
         return await answers.Changed(user, Row(user), ct);
     }
 
     private static async Task<IResult> Suspend(
-        Id<User> userId, Body<SuspendUser>? body, HttpRequest request, RequestScope scope, Answers answers, CancellationToken ct)
+        Id<User> userId, Body<MemberSuspension>? body, HttpRequest request, RequestScope scope, Node node, Answers answers, CancellationToken ct)
     {
         // Nobody could take it back but others, and it is never what was meant.
         if (IsOneself(userId, scope.Caller)) throw new Refused(RefusalKind.Conflict, "user.own_suspension", "Nobody suspends the own account.");
-        var user = await Commit(userId, request, scope, member => new Change(
-            body?.Value ?? new SuspendUser(), member.Role == Role.Owner, member.Role == Role.Owner ? new RemoveOwner(userId) : null), ct);
+        var user = await Commit(userId, request, scope, async member => new Change(
+            new SuspendUser(await Why(node, scope, userId, body?.Value.Reason, ct)), member.Role == Role.Owner, member.Role == Role.Owner ? new RemoveOwner(userId) : null), ct);
         return await answers.Changed(user, Row(user), ct);
     }
 
     private static async Task<IResult> Reinstate(Id<User> userId, HttpRequest request, RequestScope scope, Answers answers, CancellationToken ct) =>
-        answers.Gone(await Commit(userId, request, scope, member => new Change(
-            new ReinstateUser(), member.Role == Role.Owner, member.Role == Role.Owner ? new AddOwner(userId) : null), ct));
+        answers.Gone(await Commit(userId, request, scope, member => new(new Change(
+            new ReinstateUser(), member.Role == Role.Owner, member.Role == Role.Owner ? new AddOwner(userId) : null)), ct));
 
     /// <summary>On oneself this is leaving, which everybody may; on others it is removal.</summary>
-    private static async Task<IResult> End(Id<User> userId, string? reason, HttpRequest request, RequestScope scope, Answers answers, CancellationToken ct)
+    private static async Task<IResult> End(Id<User> userId, string? reason, HttpRequest request, RequestScope scope, Node node, Answers answers, CancellationToken ct)
     {
         var why = reason is null ? null : Reason.Parse(reason);
         var leaves = IsOneself(userId, scope.Caller);
-        return answers.Gone(await Commit(userId, request, scope, member => new Change(
-            leaves ? new LeaveOrganization() : new RemoveUser(why), !leaves && member.Role == Role.Owner, member.Role == Role.Owner ? new RemoveOwner(userId) : null), ct));
+        return answers.Gone(await Commit(userId, request, scope, async member => new Change(
+            leaves ? new LeaveOrganization() : new RemoveUser(await Why(node, scope, userId, why, ct)), !leaves && member.Role == Role.Owner, member.Role == Role.Owner ? new RemoveOwner(userId) : null), ct));
     }
+
+    /// <summary>A reason about a person is the person's: sealed under the account's key. Asked for once the account is known to be there, so that no key is made for nobody.</summary>
+    private static async ValueTask<Personal?> Why(Node node, RequestScope scope, Id<User> user, Reason? reason, CancellationToken ct) =>
+        reason is null ? null : await node.Seal(scope.Caller.Tenant, Streams.Of(user), reason.Value, ct);
 
     /// <summary>What is to happen to an account.</summary>
     /// <param name="TouchesOwner">Whether it makes, demotes, stops or removes an owner.</param>
@@ -95,17 +102,17 @@ public static class MembersApi
     /// Carries out a change that depends on what the account is now: on exactly the version that it was decided on, so that nobody is made an owner or
     /// ceases to be one in between. The organization's own rule, never to be without an owner, is decided in the same commit.
     /// </summary>
-    private static async Task<Outcome<User>> Commit(Id<User> id, HttpRequest request, RequestScope scope, Func<User, Change> decide, CancellationToken ct)
+    private static async Task<Outcome<User>> Commit(Id<User> id, HttpRequest request, RequestScope scope, Func<User, ValueTask<Change>> decide, CancellationToken ct)
     {
         var (caller, journal) = (scope.Caller, scope.Journal);
         // A repeated request is answered from its record, whatever the account has become since.
-        if (scope.Replay is not null) return await journal.Handle(id, decide(User.Initial).OfUser, ct);
+        if (scope.Replay is not null) return await journal.Handle(id, (await decide(User.Initial)).OfUser, ct);
         var condition = ETags.IfMatch(request);
         for (var attempt = 1; ; attempt++)
         {
             var member = await journal.Load(id, ct);
             if (member.State.Status is not (UserStatus.Active or UserStatus.Suspended)) throw Missing();
-            var change = decide(member.State);
+            var change = await decide(member.State);
             if (change.TouchesOwner && !caller.May(Owners)) throw PermissionDenied.Of(Owners);
             if (condition?.Invoke(member.Version) == false) throw new VersionMismatch(member.Version);
             var ofUser = new Step<User>(id, change.OfUser, matches: version => version == member.Version);

@@ -3,17 +3,19 @@ using Nubabel.Domain.Users;
 
 namespace Nubabel.Domain.Devices;
 
-public sealed record DeviceRegistered(Id<User> Owner, DeviceName Name, DeviceType Type, PublicKey? PublicKey = null) : Event<Device>;
-public sealed record DeviceRenamed(DeviceName Name) : Event<Device>;
+/// <param name="Name">What its owner calls it, sealed under the owner's key: people name a device after themselves.</param>
+/// <param name="NameKey">The keyed hash of the folded name: what is unique among the owner's active devices.</param>
+public sealed record DeviceRegistered(Id<User> Owner, Personal Name, string NameKey, DeviceType Type, PublicKey? PublicKey = null) : Event<Device>;
+public sealed record DeviceRenamed(Personal Name, string NameKey) : Event<Device>;
 public sealed record DeviceKeyChanged(PublicKey PublicKey) : Event<Device>;
-public sealed record DeviceRevoked(Reason? Reason = null) : Event<Device>;
+public sealed record DeviceRevoked(Personal? Reason = null) : Event<Device>;
 public sealed record DeviceDeleted : Event<Device>;
 
 /// <summary>The owner is the actor.</summary>
-public sealed record RegisterDevice(DeviceName Name, DeviceType Type, PublicKey? PublicKey = null) : Command<Device>;
-public sealed record RenameDevice(DeviceName Name) : Command<Device>;
+public sealed record RegisterDevice(Personal Name, string NameKey, DeviceType Type, PublicKey? PublicKey = null) : Command<Device>;
+public sealed record RenameDevice(Personal Name, string NameKey) : Command<Device>;
 public sealed record ChangeDeviceKey(PublicKey PublicKey) : Command<Device>;
-public sealed record RevokeDevice(Reason? Reason = null) : Command<Device>;
+public sealed record RevokeDevice(Personal? Reason = null) : Command<Device>;
 public sealed record DeleteDevice : Command<Device>;
 
 /// <summary>What kind of client a device runs; told once, at registration.</summary>
@@ -32,15 +34,15 @@ internal sealed class DeviceStatusConverter() : WordConverter<DeviceStatus>("dev
 /// A user's device. Once revoked it never comes back; register a new one. To everybody but its owner it does not exist. Its name is
 /// unique among its owner's active devices, without regard to case, and free again when it is revoked or deleted.
 /// </summary>
-public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Name, DeviceType Type, PublicKey? PublicKey) : IAggregate<Device>
+public sealed record Device(DeviceStatus Status, Id<User> Owner, Personal? Name, string NameKey, DeviceType Type, PublicKey? PublicKey) : IAggregate<Device>
 {
     public static string Kind => "device";
-    public static Device Initial { get; } = new(DeviceStatus.None, default, null, default, null);
+    public static Device Initial { get; } = new(DeviceStatus.None, default, null, "", default, null);
 
     public static Device Evolve(Device state, Event<Device> e) => e switch
     {
-        DeviceRegistered r => new Device(DeviceStatus.Active, r.Owner, r.Name, r.Type, r.PublicKey),
-        DeviceRenamed r => state with { Name = r.Name },
+        DeviceRegistered r => new Device(DeviceStatus.Active, r.Owner, r.Name, r.NameKey, r.Type, r.PublicKey),
+        DeviceRenamed r => state with { Name = r.Name, NameKey = r.NameKey },
         DeviceKeyChanged c => state with { PublicKey = c.PublicKey },
         DeviceRevoked => state with { Status = DeviceStatus.Revoked },
         DeviceDeleted => state with { Status = DeviceStatus.Deleted },
@@ -60,14 +62,14 @@ public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Nam
     };
 
     public static IEnumerable<Claim> Claims(Device state) =>
-        state is { Status: DeviceStatus.Active, Name: { } name } ? [new Claim($"device-name:{state.Owner}", name.Folded, "device.name_taken", "name")] : [];
+        state.Status == DeviceStatus.Active ? [new Claim($"device-name:{state.Owner}", state.NameKey, "device.name_taken", "name")] : [];
 
     private Event<Device>[] Register(RegisterDevice c, Actor actor)
     {
         // A key, an operator or the system acts for many; a device belongs to one person.
         if (!actor.IsUser(out var owner)) throw new Refused(RefusalKind.Denied, "device.owner_required", "A device is registered by the user who owns it.");
-        if (Status == DeviceStatus.None) return [new DeviceRegistered(owner, c.Name, c.Type, c.PublicKey)];
-        return this == new Device(DeviceStatus.Active, owner, c.Name, c.Type, c.PublicKey)
+        if (Status == DeviceStatus.None) return [new DeviceRegistered(owner, c.Name, c.NameKey, c.Type, c.PublicKey)];
+        return this == new Device(DeviceStatus.Active, owner, c.Name, c.NameKey, c.Type, c.PublicKey)
             ? []
             : throw new Refused(RefusalKind.Conflict, "device.exists", "Another device has this id.");
     }
@@ -75,7 +77,7 @@ public sealed record Device(DeviceStatus Status, Id<User> Owner, DeviceName? Nam
     private Event<Device>[] Rename(RenameDevice c) => Status switch
     {
         DeviceStatus.Active when Name == c.Name => [],
-        DeviceStatus.Active => [new DeviceRenamed(c.Name)],
+        DeviceStatus.Active => [new DeviceRenamed(c.Name, c.NameKey)],
         _ => throw Revoked(),
     };
 

@@ -11,14 +11,16 @@ public sealed record UserRenamed(Personal Name) : Event<User>;
 public sealed record UserRoleChanged(Role Role) : Event<User>;
 
 /// <summary>An admin has taken the account out of use for a while; nothing of it is lost.</summary>
-public sealed record UserSuspended(Reason? Reason) : Event<User>;
+/// <param name="Reason">Sealed under the account's key: it speaks of a person.</param>
+public sealed record UserSuspended(Personal? Reason) : Event<User>;
 public sealed record UserReinstated : Event<User>;
 
 /// <summary>The user has left the organization by their own wish.</summary>
 public sealed record UserLeft : Event<User>;
 
 /// <summary>Somebody else has ended the membership.</summary>
-public sealed record UserRemoved(Reason? Reason) : Event<User>;
+/// <param name="Reason">Sealed under the account's key.</param>
+public sealed record UserRemoved(Personal? Reason) : Event<User>;
 
 /// <param name="Keeps">The session that went on, the one that changed it; all others opened with an older password have ended.</param>
 public sealed record UserPasswordChanged(string PasswordHash, Id<Session>? Keeps = null) : Event<User>;
@@ -34,10 +36,10 @@ public sealed record UserPasswordReset(string TokenHash, string PasswordHash) : 
 public sealed record RegisterUser(Personal Email, string EmailKey, Personal Name, string PasswordHash, Role Role) : Command<User>;
 public sealed record RenameUser(Personal Name) : Command<User>;
 public sealed record ChangeRole(Role Role) : Command<User>;
-public sealed record SuspendUser(Reason? Reason = null) : Command<User>;
+public sealed record SuspendUser(Personal? Reason = null) : Command<User>;
 public sealed record ReinstateUser : Command<User>;
 public sealed record LeaveOrganization : Command<User>;
-public sealed record RemoveUser(Reason? Reason = null) : Command<User>;
+public sealed record RemoveUser(Personal? Reason = null) : Command<User>;
 
 /// <param name="Was">The hash that the caller's password was checked against, so that of two changes at once one is refused.</param>
 /// <param name="Keeps">The caller's session.</param>

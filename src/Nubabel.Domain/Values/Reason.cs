@@ -3,7 +3,10 @@ using System.Text.Json.Serialization;
 
 namespace Nubabel.Domain;
 
-/// <summary>Why somebody did something, in their words: a line for the audit trail. It is stored in the clear, so the documents ask for no personal data in it.</summary>
+/// <summary>
+/// Why somebody did something, in their words: a line for the audit trail. About a person it is sealed under that person's key (<see cref="Personal"/>); about anything
+/// else it is stored in the clear, so the documents ask for no personal data in it.
+/// </summary>
 [JsonConverter(typeof(ValueConverter<Reason>))]
 public sealed record Reason : IValue<Reason>
 {

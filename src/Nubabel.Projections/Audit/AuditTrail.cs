@@ -24,7 +24,7 @@ public sealed class AuditTrail : IRows<AuditRow>
     private const int BeforeWithin = 200;
 
     /// <summary>Members of events that the trail does not show: secrets, hashes of them, look-up keys, and what strangers have sent, which may be a megabyte.</summary>
-    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "passwordHash", "payload", "sealedSecret", "secretHash", "tokenHash", "twinHash"];
+    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "nameKey", "passwordHash", "payload", "sealedSecret", "secretHash", "tokenHash", "twinHash"];
 
     // A reason belongs to its event alone: that of another one was not replaced by it.
     private static readonly string[] NotBefore = [.. Hidden, "reason"];

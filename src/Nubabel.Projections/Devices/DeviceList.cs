@@ -8,14 +8,14 @@ namespace Nubabel.Projections.Devices;
 
 /// <summary>A device as its owner sees it. The members stand in the order in which <c>jsonb</c> keeps them.</summary>
 public sealed record DeviceRow(
-    Id<Device> Id, DeviceName Name, DeviceType Type, Id<User> Owner, DeviceStatus Status, PublicKey? PublicKey, DateTimeOffset? RevokedAt,
-    DateTimeOffset RegisteredAt, Reason? RevocationReason);
+    Id<Device> Id, Personal Name, DeviceType Type, Id<User> Owner, DeviceStatus Status, PublicKey? PublicKey, DateTimeOffset? RevokedAt,
+    DateTimeOffset RegisteredAt, Personal? RevocationReason);
 
 /// <summary>The devices of each user, revoked ones included, deleted ones not.</summary>
 public sealed class DeviceList : IDocument<DeviceRow>
 {
     public static string Name => "devices";
-    public static int Version => 1;
+    public static int Version => 2;
     public static IReadOnlyList<string> Types { get; } = ["device_registered", "device_renamed", "device_key_changed", "device_revoked", "device_deleted"];
 
     public static Columns<DeviceRow> Columns { get; } = new Columns<DeviceRow>()
@@ -39,11 +39,12 @@ public sealed class DeviceList : IDocument<DeviceRow>
     public static async Task<Page> OfUser(Reader db, Id<User> user, IReadOnlyList<string>? after, int limit, CancellationToken ct)
     {
         var rows = await db.Query($"""
-            select doc, registered_at, key from read.devices_v1
+            select doc, registered_at, key from read.devices_v2
              where tenant_id = {db.Tenant} and owner = {user.Value} {After(after)}
              order by registered_at desc, key desc limit {limit + 1}
             """, row => (Doc: row.GetFieldValue<byte[]>(0), At: row.GetDateTime(1), Key: row.GetString(2)), ct);
-        return Page.Cut(rows, limit, row => row.Doc, row => [row.At.ToString("O", CultureInfo.InvariantCulture), row.Key]);
+        var page = Page.Cut(rows, limit, row => row.Doc, row => [row.At.ToString("O", CultureInfo.InvariantCulture), row.Key]);
+        return page with { Rows = await db.Open(page.Rows, ct) };
     }
 
     private static Sql After(IReadOnlyList<string>? place) => place is [var at, var key]

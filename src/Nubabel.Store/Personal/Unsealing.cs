@@ -74,7 +74,10 @@ public static class Unsealing
         {
             if (e.ValueKind == JsonValueKind.Array) foreach (var item in e.EnumerateArray()) open.Push(item);
             if (e.ValueKind != JsonValueKind.Object) continue;
-            if (IsSealed(e, out var subject, out _)) subjects.Add(subject);
+            if (IsSealed(e, out var subject, out _))
+            {
+                if (subject.Length > 0) subjects.Add(subject);
+            }
             else foreach (var member in e.EnumerateObject()) open.Push(member.Value);
         }
     }

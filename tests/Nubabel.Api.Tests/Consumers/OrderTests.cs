@@ -108,7 +108,7 @@ public sealed class OrderTests
     {
         var journal = tenant.Api.Services.GetRequiredService<Node>().Journal(tenant.Id, new Origin($"user:{tenant.User}"));
         foreach (var chunk in Enumerable.Range(0, count).Chunk(50))
-            await journal.Commit([.. chunk.Select(_ => new Id<Device>(Guid.CreateVersion7())).Select(id => new Step<Device>(id, new RegisterDevice(DeviceName.Parse($"d{Guid.NewGuid():N}"), DeviceType.Web), fresh: true))], default);
+            await journal.Commit([.. chunk.Select(_ => new Id<Device>(Guid.CreateVersion7())).Select(id => new Step<Device>(id, Named.Device($"d{Guid.NewGuid():N}", DeviceType.Web), fresh: true))], default);
     }
 
     private static void InterlockedMax(ref int most, int value)

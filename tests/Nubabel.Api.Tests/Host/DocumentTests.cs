@@ -52,7 +52,7 @@ public sealed class DocumentTests
     public async Task Requests_are_closed_and_answers_are_open()
     {
         var schemas = (await Served())["components"]!["schemas"]!;
-        Assert.Equal(false, (bool?)schemas["RegisterDevice"]!["additionalProperties"]);
+        Assert.Equal(false, (bool?)schemas["DeviceRegistration"]!["additionalProperties"]);
         Assert.Null(schemas["DeviceRow"]!["additionalProperties"]);
         Assert.DoesNotContain("revokedAt", schemas["DeviceRow"]!["required"]!.AsArray().Select(r => (string)r!));
     }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Devices;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Domain;
@@ -25,7 +26,7 @@ public sealed class OpenApiTests : IAsyncLifetime
             app.MapPost("/api/things", Add).Needs("devices:write").Answers201<DeviceRow>().WithExample("""{"name":"phone","type":"mobile"}""", """{"name":"phone"}""");
             app.MapGet("/api/things/{id}", One).Needs("devices:read").Answers200<DeviceRow>();
             app.MapDelete("/api/things/{id}", (Id<Device> id) => Results.NoContent()).Needs("devices:write").Answers204();
-            app.MapPost("/open", (Body<RenameDevice>? body) => "ok").Anonymous();
+            app.MapPost("/open", (Body<DeviceRenaming>? body) => "ok").Anonymous();
         }, build: b => b.Services.AddSingleton(new Cursors(new byte[32])));
         document = await (await probe.Http.GetAsync("/openapi/v1.json")).Json();
     }
@@ -33,7 +34,7 @@ public sealed class OpenApiTests : IAsyncLifetime
     public async Task DisposeAsync() => await probe.DisposeAsync();
 
     private static IResult List(Paging page, DeviceType? type) => Results.Ok(page.Limit + " " + type);
-    private static IResult Add(Body<RegisterDevice> body) => Results.Ok(body.Value.Name.Value);
+    private static IResult Add(Body<DeviceRegistration> body) => Results.Ok(body.Value.Name.Value);
     private static IResult One(Id<Device> id) => Results.Ok(id.ToString());
 
     private JsonNode Operation(string path, string method) => document["paths"]![path]![method]!;

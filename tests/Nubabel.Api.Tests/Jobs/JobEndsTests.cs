@@ -55,7 +55,7 @@ public sealed class JobEndsTests(JobNodes nodes)
             var work = Work.Of(async (context, _) =>
             {
                 await go.Task.WaitAsync(JobNodes.Bound);
-                return new JobEnd { Steps = [new Step<Device>(new Id<Device>(Guid.CreateVersion7()), new RegisterDevice(DeviceName.Parse(name), DeviceType.Web), fresh: true)] };
+                return new JobEnd { Steps = [new Step<Device>(new Id<Device>(Guid.CreateVersion7()), Named.Device(name, DeviceType.Web), fresh: true)] };
             });
             var job = await JobNodes.Start(tenant.Client, work);
             await Burst.Until("it runs", JobNodes.Bound, () => Task.FromResult(work.Ran.Count == 1));

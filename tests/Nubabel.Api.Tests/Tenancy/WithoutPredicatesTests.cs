@@ -40,7 +40,7 @@ public sealed class WithoutPredicatesTests
         string[] parts =
         [
             "from events.mt_events", "update events.mt_streams", "nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.api_keys_v1", "nubabel.key_uses", "read.audit_v1",
-            "read.devices_v1", "read.flags_v1", "read.organizations_v1", "read.sessions_v1",
+            "read.devices_v2", "read.flags_v1", "read.organizations_v1", "read.sessions_v1",
         ];
         foreach (var part in parts)
             Assert.Contains(predicates.Removed, sql => sql.Contains(part, StringComparison.Ordinal));
@@ -65,10 +65,10 @@ public sealed class WithoutPredicatesTests
         var (victim, thief) = (await api.SignUp(), await api.SignUp());
         var owner = api.Services.GetRequiredService<Node>();
         var device = new Id<Device>(Guid.CreateVersion7());
-        var registered = await owner.Journal(victim.Id, new Origin($"user:{victim.User}")).Create(device, new RegisterDevice(DeviceName.Parse("phone"), DeviceType.Mobile), ct);
+        var registered = await owner.Journal(victim.Id, new Origin($"user:{victim.User}")).Create(device, Named.Device("phone", DeviceType.Mobile), ct);
         var key = FlagKey.Parse($"f{Guid.NewGuid():N}");
         var flag = await owner.Journal(Node.Platform, new Origin("system:test")).Create(Streams.Named<Flag>(key.Value), new CreateFlag(key, true), ct);
-        var claim = new ClaimValue($"device-name:{victim.User}", DeviceName.Parse("phone").Folded);
+        var claim = new ClaimValue($"device-name:{victim.User}", Named.Key("phone"));
         var record = new IdempotencyRecord(victim.Id, "scope", Guid.NewGuid().ToString(), [1], 201);
         await IdempotencyRecord.Keep(api.Database.Database.Api, record, ct);
         var cipher = await owner.Seal(victim.Id, $"user-{victim.User}", "secret", ct);
@@ -112,8 +112,8 @@ public sealed class WithoutPredicatesTests
         var (victim, thief) = (await api.SignUp(), await api.SignUp());
         var owner = api.Services.GetRequiredService<Node>();
         var device = new Id<Device>(Guid.CreateVersion7());
-        await owner.Journal(victim.Id, new Origin($"user:{victim.User}")).Create(device, new RegisterDevice(DeviceName.Parse("phone"), DeviceType.Mobile), default);
-        var (scope, value) = ($"device-name:{victim.User}", DeviceName.Parse("phone").Folded);
+        await owner.Journal(victim.Id, new Origin($"user:{victim.User}")).Create(device, Named.Device("phone", DeviceType.Mobile), default);
+        var (scope, value) = ($"device-name:{victim.User}", Named.Key("phone"));
         Assert.NotNull(await Holder());
         await Release(thief.Id);
         Assert.NotNull(await Holder());

@@ -29,10 +29,11 @@ public sealed class EventSchemaTests
     {
         var device = Schemas()["$defs"]!["device_registered"]!;
         Assert.Equal("uuid", (string?)device["properties"]!["owner"]!["format"]);
-        Assert.Equal("string", (string?)device["properties"]!["name"]!["type"]);
+        Assert.Equal("object", (string?)device["properties"]!["name"]!["type"]);
+        Assert.Equal("string", (string?)device["properties"]!["nameKey"]!["type"]);
         Assert.Equal(["string", "null"], device["properties"]!["publicKey"]!["type"]!.AsArray().Select(n => (string?)n));
         Assert.Equal(["mobile", "desktop", "web"], device["properties"]!["type"]!["enum"]!.AsArray().Select(n => (string?)n));
-        Assert.Equal(["owner", "name", "type"], device["required"]!.AsArray().Select(n => (string?)n));
+        Assert.Equal(["owner", "name", "nameKey", "type"], device["required"]!.AsArray().Select(n => (string?)n));
     }
 
     private static JsonObject Schemas() => new()

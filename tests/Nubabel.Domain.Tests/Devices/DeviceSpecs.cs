@@ -14,43 +14,43 @@ public sealed class DeviceSpecs : Spec<Device>
 
     [Fact]
     public void A_device_belongs_to_who_registers_it() =>
-        Given().When(new RegisterDevice(Name("phone"), DeviceType.Mobile, Key)).Then(new DeviceRegistered(Ann, Name("phone"), DeviceType.Mobile, Key));
+        Given().When(new RegisterDevice(Named.Text("phone"), Named.Key("phone"), DeviceType.Mobile, Key)).Then(new DeviceRegistered(Ann, Named.Text("phone"), Named.Key("phone"), DeviceType.Mobile, Key));
 
     [Fact]
     public void A_device_needs_no_key() =>
-        Given().When(new RegisterDevice(Name("phone"), DeviceType.Web)).Then(new DeviceRegistered(Ann, Name("phone"), DeviceType.Web));
+        Given().When(Named.Device("phone", DeviceType.Web)).Then(new DeviceRegistered(Ann, Named.Text("phone"), Named.Key("phone"), DeviceType.Web));
 
     [Theory]
     [InlineData("operator")]
     [InlineData("key")]
     [InlineData("system")]
     public void Only_a_user_registers_a_device(string kind) =>
-        Given().By(new Actor(kind, Ann.ToString())).When(new RegisterDevice(Name("phone"), DeviceType.Web)).Refused("device.owner_required", RefusalKind.Denied);
+        Given().By(new Actor(kind, Ann.ToString())).When(Named.Device("phone", DeviceType.Web)).Refused("device.owner_required", RefusalKind.Denied);
 
     [Fact]
     public void Registering_it_once_more_in_the_same_way_changes_nothing() =>
-        Given(Registered("phone")).When(new RegisterDevice(Name("phone"), DeviceType.Mobile)).Nothing();
+        Given(Registered("phone")).When(Named.Device("phone", DeviceType.Mobile)).Nothing();
 
     [Fact]
     public void An_id_is_not_used_for_another_device() =>
-        Given(Registered("phone")).When(new RegisterDevice(Name("tablet"), DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
+        Given(Registered("phone")).When(Named.Device("tablet", DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
 
     [Fact]
     public void An_id_is_not_used_by_another_user() =>
-        Given(Registered("phone")).By(Actor.User(Bob.Value)).When(new RegisterDevice(Name("phone"), DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
+        Given(Registered("phone")).By(Actor.User(Bob.Value)).When(Named.Device("phone", DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
 
     [Fact]
     public void A_deleted_device_is_not_registered_again() =>
-        Given(Registered("phone"), new DeviceDeleted()).When(new RegisterDevice(Name("phone"), DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
+        Given(Registered("phone"), new DeviceDeleted()).When(Named.Device("phone", DeviceType.Mobile)).Refused("device.exists", RefusalKind.Conflict);
 
     [Fact]
-    public void A_device_is_renamed() => Given(Registered("phone")).When(new RenameDevice(Name("pocket"))).Then(new DeviceRenamed(Name("pocket")));
+    public void A_device_is_renamed() => Given(Registered("phone")).When(new RenameDevice(Named.Text("pocket"), Named.Key("pocket"))).Then(new DeviceRenamed(Named.Text("pocket"), Named.Key("pocket")));
 
     [Fact]
-    public void A_change_of_case_is_a_change() => Given(Registered("phone")).When(new RenameDevice(Name("Phone"))).Then(new DeviceRenamed(Name("Phone")));
+    public void A_change_of_case_is_a_change() => Given(Registered("phone")).When(Named.Renamed("Phone")).Then(new DeviceRenamed(Named.Text("Phone"), Named.Key("Phone")));
 
     [Fact]
-    public void The_same_name_in_another_normal_form_is_no_change() => Given(Registered("caf\u00E9")).When(new RenameDevice(Name(" cafe\u0301 "))).Nothing();
+    public void The_same_name_in_another_normal_form_is_no_change() => Given(Registered("caf\u00E9")).When(Named.Renamed(" cafe\u0301 ")).Nothing();
 
     [Fact]
     public void Its_key_is_changed() => Given(Registered("phone")).When(new ChangeDeviceKey(Key)).Then(new DeviceKeyChanged(Key));
@@ -60,22 +60,22 @@ public sealed class DeviceSpecs : Spec<Device>
 
     [Fact]
     public void A_device_is_revoked_for_a_reason() =>
-        Given(Registered("phone")).When(new RevokeDevice(Reason.Parse("lost"))).Then(new DeviceRevoked(Reason.Parse("lost")));
+        Given(Registered("phone")).When(new RevokeDevice(Named.Text("lost"))).Then(new DeviceRevoked(Named.Text("lost")));
 
     [Fact]
     public void A_device_is_revoked_without_a_reason() => Given(Registered("phone")).When(new RevokeDevice()).Then(new DeviceRevoked());
 
     [Fact]
     public void A_revoked_device_stays_revoked_for_its_first_reason() =>
-        Given(Registered("phone"), new DeviceRevoked(Reason.Parse("lost"))).When(new RevokeDevice(Reason.Parse("stolen"))).Nothing();
+        Given(Registered("phone"), new DeviceRevoked(Named.Text("lost"))).When(new RevokeDevice(Named.Text("stolen"))).Nothing();
 
     [Fact]
     public void A_revoked_device_cannot_be_renamed() =>
-        Given(Registered("phone"), new DeviceRevoked()).When(new RenameDevice(Name("pocket"))).Refused("device.revoked", RefusalKind.Conflict);
+        Given(Registered("phone"), new DeviceRevoked()).When(Named.Renamed("pocket")).Refused("device.revoked", RefusalKind.Conflict);
 
     [Fact]
     public void A_revoked_device_cannot_be_renamed_to_its_own_name_either() =>
-        Given(Registered("phone"), new DeviceRevoked()).When(new RenameDevice(Name("phone"))).Refused("device.revoked", RefusalKind.Conflict);
+        Given(Registered("phone"), new DeviceRevoked()).When(Named.Renamed("phone")).Refused("device.revoked", RefusalKind.Conflict);
 
     [Fact]
     public void A_revoked_device_gets_no_key() =>
@@ -90,7 +90,7 @@ public sealed class DeviceSpecs : Spec<Device>
         Given(Registered("phone"), new DeviceRevoked()).When(new DeleteDevice()).ThenRefusedAgain("device.missing", new DeviceDeleted());
 
     public static TheoryData<Command<Device>> Changes() =>
-        [new RenameDevice(Name("pocket")), new ChangeDeviceKey(Key), new RevokeDevice(), new DeleteDevice()];
+        [Named.Renamed("pocket"), new ChangeDeviceKey(Key), new RevokeDevice(), new DeleteDevice()];
 
     [Theory]
     [MemberData(nameof(Changes))]
@@ -113,13 +113,13 @@ public sealed class DeviceSpecs : Spec<Device>
 
     [Fact]
     public void Another_users_revoked_device_is_missing_too() =>
-        Given(Registered("phone"), new DeviceRevoked()).By(Actor.User(Bob.Value)).When(new RenameDevice(Name("x"))).Refused("device.missing", RefusalKind.Missing);
+        Given(Registered("phone"), new DeviceRevoked()).By(Actor.User(Bob.Value)).When(Named.Renamed("x")).Refused("device.missing", RefusalKind.Missing);
 
     [Fact]
     public void An_active_device_holds_its_name_without_case() => Given(Registered("Ann's PHONE Σ")).Holds($"device-name:{Ann}=ann's phone σ");
 
     [Fact]
-    public void A_renamed_device_holds_the_new_name_only() => Given(Registered("phone"), new DeviceRenamed(Name("pocket"))).Holds($"device-name:{Ann}=pocket");
+    public void A_renamed_device_holds_the_new_name_only() => Given(Registered("phone"), new DeviceRenamed(Named.Text("pocket"), Named.Key("pocket"))).Holds($"device-name:{Ann}=pocket");
 
     [Fact]
     public void A_name_is_free_again_when_its_device_is_revoked() => Given(Registered("phone"), new DeviceRevoked()).Holds();
@@ -130,6 +130,5 @@ public sealed class DeviceSpecs : Spec<Device>
     [Fact]
     public void No_device_holds_no_name() => Given().Holds();
 
-    private static DeviceRegistered Registered(string name) => new(Ann, Name(name), DeviceType.Mobile);
-    private static DeviceName Name(string name) => DeviceName.Parse(name);
+    private static DeviceRegistered Registered(string name) => new(Ann, Named.Device(name).Name, Named.Key(name), DeviceType.Mobile);
 }

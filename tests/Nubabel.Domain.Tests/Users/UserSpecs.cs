@@ -73,7 +73,7 @@ public sealed class UserSpecs : Spec<User>
     [Fact]
     public void A_user_is_removed_and_frees_the_address()
     {
-        Given(Registered()).When(new RemoveUser(Reason.Parse("gone"))).Then(new UserRemoved(Reason.Parse("gone")));
+        Given(Registered()).When(new RemoveUser(Named.Text("gone"))).Then(new UserRemoved(Named.Text("gone")));
         Given(Registered(), new UserRemoved(null)).Holds();
     }
 

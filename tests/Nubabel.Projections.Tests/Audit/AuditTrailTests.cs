@@ -6,6 +6,7 @@ using Nubabel.Domain.Devices;
 using Nubabel.Domain.Sessions;
 using Nubabel.Projections.Audit;
 using Nubabel.Store;
+using Nubabel.Testing;
 
 namespace Nubabel.Projections.Tests.Audit;
 
@@ -19,7 +20,7 @@ public sealed class AuditTrailTests
         const string headers = """
             {"ip": {"$p": 1, "s": "user-1", "c": "aXA"}, "reason": "because", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "user_agent": {"$p": 1, "s": "user-1", "c": "dWE"}}
             """;
-        var e = Given.Event(Device, new DeviceRenamed(DeviceName.Parse("pocket")), 2, headers);
+        var e = Given.Event(Device, new DeviceRenamed(Named.Text("pocket"), Named.Key("pocket")), 2, headers);
         Assert.Equal(
             [
                 new AuditRow(e.At, e.Id, new Personal("user-1", "aXA"), e.Actor, "device.renamed", Device, "because", "succeeded", "0af7651916cd43dd8448eb211c80319c", 2, "request-1", new Personal("user-1", "dWE")),
@@ -72,7 +73,7 @@ public sealed class AuditTrailTests
         var secret = EventCatalog.All.SelectMany(e => Members(e.Type)).Where(name => name.EndsWith("Hash", StringComparison.Ordinal) || name.EndsWith("Key", StringComparison.Ordinal)).ToHashSet();
         // What a device publishes is meant to be seen, and a flag's key is its name.
         secret.ExceptWith(["PublicKey", "Key"]);
-        Assert.Equal(["EmailKey", "PasswordHash", "SecretHash", "TokenHash", "TwinHash"], secret.Order(StringComparer.Ordinal));
+        Assert.Equal(["EmailKey", "NameKey", "PasswordHash", "SecretHash", "TokenHash", "TwinHash"], secret.Order(StringComparer.Ordinal));
         // What is sealed for the servers alone, and what strangers have sent.
         secret.UnionWith(EventCatalog.All.SelectMany(e => Members(e.Type)).Where(name => name.StartsWith("Sealed", StringComparison.Ordinal) || name == "Payload"));
         Assert.Equal(AuditTrail.Hidden.Order(StringComparer.Ordinal), secret.Select(JsonNamingPolicy.CamelCase.ConvertName).Order(StringComparer.Ordinal));

@@ -1,6 +1,7 @@
 using Nubabel.Domain;
 using Nubabel.Domain.Users;
 using Nubabel.Projections.Members;
+using Nubabel.Testing;
 
 namespace Nubabel.Projections.Tests.Members;
 
@@ -21,7 +22,7 @@ public sealed class MemberListTests
     [Fact]
     public void A_suspended_member_is_shown_as_that_and_comes_back()
     {
-        Shows(Row with { Status = UserStatus.Suspended }, Registered, new UserSuspended(Reason.Parse("on leave")));
+        Shows(Row with { Status = UserStatus.Suspended }, Registered, new UserSuspended(Named.Text("on leave")));
         Shows(Row, Registered, new UserSuspended(null), new UserReinstated());
     }
 

@@ -57,7 +57,7 @@ public sealed class BehaviourTests(TwoTenants world) : IClassFixture<TwoTenants>
             Assert.Equal((table, 0L), (table, await CountOrDenied(again, table, $"tenant_id <> '{TwoTenants.Acme}'")));
             seen.Add(table.ToString());
         }
-        Assert.Superset(new HashSet<string> { "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.audit_v1", "read.devices_v1", "read.sessions_v1" }, seen.ToHashSet());
+        Assert.Superset(new HashSet<string> { "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.idempotency", "nubabel.subject_keys", "read.audit_v1", "read.devices_v2", "read.sessions_v1" }, seen.ToHashSet());
     }
 
     /// <summary>An append names all tenants of its batch; what it does not write compares with one tenant, so a list is nobody there.</summary>
@@ -102,7 +102,7 @@ public sealed class BehaviourTests(TwoTenants world) : IClassFixture<TwoTenants>
     [InlineData("truncate events.mt_events")]
     [InlineData("update events.mt_event_progression set last_seq_id = 0")]
     [InlineData("select nubabel.fence('devices:All', 0, 1)")]
-    [InlineData("insert into read.devices_v1 select * from read.devices_v1")]
+    [InlineData("insert into read.devices_v2 select * from read.devices_v2")]
     [InlineData("delete from read.audit_v1")]
     [InlineData("update nubabel.subject_keys set destroyed = now()")]
     [InlineData("set role nubabel_daemon")]
@@ -118,8 +118,8 @@ public sealed class BehaviourTests(TwoTenants world) : IClassFixture<TwoTenants>
     [InlineData("create table read.mine (n int)")]
     [InlineData("create temporary table mine (n int)")]
     [InlineData("create function public.mine() returns int language sql as 'select 1'")]
-    [InlineData("create policy mine on read.devices_v1 using (true)")]
-    [InlineData("alter policy tenant on read.devices_v1 using (true)")]
+    [InlineData("create policy mine on read.devices_v2 using (true)")]
+    [InlineData("alter policy tenant on read.devices_v2 using (true)")]
     [InlineData("drop policy tenant on events.mt_events")]
     [InlineData("alter table events.mt_events disable row level security")]
     [InlineData("alter table nubabel.claims no force row level security")]

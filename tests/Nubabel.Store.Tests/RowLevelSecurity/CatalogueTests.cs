@@ -15,7 +15,7 @@ public sealed class CatalogueTests
             new HashSet<string>
             {
                 "events.mt_events", "events.mt_streams", "nubabel.claims", "nubabel.flag_counts", "nubabel.idempotency", "nubabel.key_uses", "nubabel.messages", "nubabel.parked", "nubabel.subject_keys", "read.audit_v1",
-                "read.devices_v1", "read.sessions_v1",
+                "read.devices_v2", "read.sessions_v1",
             },
             tables.Select(t => t.ToString()).ToHashSet());
         Assert.Equal([], await TenantTables.Faults(superuser));
@@ -31,13 +31,13 @@ public sealed class CatalogueTests
         """, "public.parted_1: row-level security is not enabled", "public.parted_1: row-level security is not forced upon the owner", "public.parted_1: has no policy")]
     [InlineData("alter table nubabel.claims no force row level security", "nubabel.claims: row-level security is not forced upon the owner")]
     [InlineData("alter table events.mt_events disable row level security", "events.mt_events: row-level security is not enabled")]
-    [InlineData("create policy everything on read.devices_v1 for select using (true)",
-        "read.devices_v1: policy everything is not for all commands",
-        "read.devices_v1: policy everything has no USING that names app.current_organization_id",
-        "read.devices_v1: policy everything has no WITH CHECK that names app.current_organization_id")]
+    [InlineData("create policy everything on read.devices_v2 for select using (true)",
+        "read.devices_v2: policy everything is not for all commands",
+        "read.devices_v2: policy everything has no USING that names app.current_organization_id",
+        "read.devices_v2: policy everything has no WITH CHECK that names app.current_organization_id")]
     [InlineData("alter policy tenant on nubabel.parked with check (true)", "nubabel.parked: policy tenant has no WITH CHECK that names app.current_organization_id")]
-    [InlineData("create materialized view read.copied as select * from read.devices_v1", "read.copied: cannot be protected")]
-    [InlineData("create view read.seen as select * from read.devices_v1", "read.seen: reads with its owner's rights")]
+    [InlineData("create materialized view read.copied as select * from read.devices_v2", "read.copied: cannot be protected")]
+    [InlineData("create view read.seen as select * from read.devices_v2", "read.seen: reads with its owner's rights")]
     public async Task A_table_that_is_not_protected_is_named(string change, params string[] faults)
     {
         // Its own database: the changes lock tables that all other tests write to.
