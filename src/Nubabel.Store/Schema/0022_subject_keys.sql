@@ -26,6 +26,7 @@ begin
 end $$;
 
 alter table nubabel.subject_keys add column destruction bigint;
+-- What a node has not heard of yet.
 create index subject_keys_destruction on nubabel.subject_keys (destruction) where destruction is not null;
 
 -- However a key is destroyed, by a node or by hand, every node hears of it, and nothing brings it back.

@@ -79,7 +79,7 @@ public sealed class DestroyTests
         using var open = new ManualResetEventSlim(true);
         await using var daemon = new PostgresProxy(shared.DaemonString, sql =>
         {
-            open.Wait();
+            open.WaitHandle.WaitOne();
             return sql;
         });
         await using var here = await KeyNode.Start();
@@ -103,7 +103,7 @@ public sealed class DestroyTests
         await using var api = new PostgresProxy(shared.ApiString, answered: () =>
         {
             answered.Set();
-            deliver.Wait();
+            deliver.WaitHandle.WaitOne();
         });
         await using var there = await KeyNode.Start(api: api.ConnectionString);
         await there.Open(other, Ada, cipher);
