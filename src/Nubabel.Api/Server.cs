@@ -131,6 +131,7 @@ public static class Server
         services.AddSingleton(new WebhookKeys(node.Master));
         services.AddSingleton<Intake>();
         services.AddSingleton<ReadRecord>();
+        services.AddSingleton<TrailExports>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
