@@ -135,6 +135,7 @@ public static partial class Server
         services.AddSingleton(new WebhookKeys(node.Root));
         services.AddSingleton<Intake>();
         services.AddSingleton<ReadRecord>();
+        services.AddSingleton<TrailExports>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)

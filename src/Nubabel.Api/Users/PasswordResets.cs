@@ -55,7 +55,7 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
         var found = new List<Guid>();
         foreach (var (id, body) in await HeldMessages.Bodies(node.Everyones, Node.Platform, MessageCatalog.ResetWishes, ct))
         {
-            var wish = StoredJson.Read<Wish>(node.Master.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
+            var wish = StoredJson.Read<Wish>(node.Root.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
             if ((await node.Directory.Find(wish.Organization, ct))?.Organization == tenant && signIns.AddressKey(tenant, wish.Email) == emailKey) found.Add(id);
         }
         return found;
