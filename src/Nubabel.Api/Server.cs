@@ -6,7 +6,6 @@ using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
-using Nubabel.Api.Consents;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
@@ -95,11 +94,11 @@ public static class Server
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
-        services.AddSingleton<Consents.Consents>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
         Beside(services, node, settings);
+        services.AddRegisters();
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -165,7 +164,8 @@ public static class Server
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
             .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle)
             .On<EventDelivery>(sp.GetRequiredService<Deliveries>().Deliver)
-            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation)));
+            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation))
+            .OnRegisters(sp));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
             new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
@@ -216,8 +216,6 @@ public static class Server
         app.MapApiKeys();
         app.MapWebhooks();
         app.MapWebhookSources();
-        app.MapConsents();
-        app.MapUserConsents();
         app.MapConsumers();
         app.MapDeliveries();
         app.MapFlags();
@@ -238,6 +236,7 @@ public static class Server
         app.MapMessages();
         app.MapDeadLetters();
         app.MapLetterSweeps();
+        app.MapRegisters();
         app.MapHealth();
         app.MapDocument();
     }

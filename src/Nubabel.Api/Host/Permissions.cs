@@ -56,6 +56,7 @@ public static class Permissions
         new("consumers:write", "make, change, test and remove consumers, and have events sent again", Admins, ForKeys: false),
         new("consents:read", "see what personal data are used for, and who has agreed", Admins, ForKeys: true),
         new("consents:write", "declare, change and retire what personal data are used for", Admins, ForKeys: true),
+        new("breaches:read", "see the breaches of personal data that the organization was told of", Owners, ForKeys: true),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
@@ -66,6 +67,8 @@ public static class Permissions
         new("platform:flags-read", "see feature flags", Operators, ForKeys: true),
         new("platform:flags-write", "change feature flags", Operators, ForKeys: true),
         new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),
+        new("platform:breaches", "read the register of breaches: for people, since it may name some", Operators, ForKeys: false),
+        new("platform:breaches-write", "keep the register of breaches, and tell who is affected", Operators, ForKeys: false),
         new("platform:jobs", "see the jobs of all organizations and of the platform", Operators, ForKeys: true),
         new("platform:jobs-write", "cancel jobs of any organization and of the platform", Operators, ForKeys: true),
         new("platform:migrations", "see schema migrations", Operators, ForKeys: true),
