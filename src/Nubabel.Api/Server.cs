@@ -17,6 +17,7 @@ using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
 using Nubabel.Api.Jobs;
+using Nubabel.Api.LegalHolds;
 using Nubabel.Api.Members;
 using Nubabel.Api.Messages;
 using Nubabel.Api.Operations;
@@ -32,11 +33,8 @@ using Nubabel.Store;
 namespace Nubabel.Api;
 
 /// <summary>The server: what it is made of, in the order in which it comes to life. The table of contents of this project.</summary>
-public static class Server
+public static partial class Server
 {
-    /// <summary>How long a start waits for a database that does not answer yet.</summary>
-    private static readonly TimeSpan DatabaseWait = TimeSpan.FromSeconds(30);
-
     public static async Task<int> Run(CancellationToken ct)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
@@ -107,6 +105,7 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
         services.AddScoped<JobStarts>();
+        services.AddScoped<HoldActs>();
         services.AddScoped<Freshness>();
     }
 
@@ -137,12 +136,14 @@ public static class Server
         var projections = ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
         services.AddSingleton(projections);
         services.AddSingleton(new Store.Positions(node.Database.Api, projections));
+        services.AddSingleton(sp => new KeyWatch(settings.DaemonLogin!, node.Subjects, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Keys")));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
             new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddSingleton<Holds>();
         services.AddSingleton<ProjectionActs>();
         services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();
@@ -220,6 +221,7 @@ public static class Server
         app.MapDeliveries();
         app.MapFlags();
         app.MapFlagAdmin();
+        app.MapLegalHolds();
         app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
@@ -227,6 +229,7 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapOperatorJobs();
+        app.MapOperatorHolds();
         app.MapAdmin();
         app.MapNodes();
         app.MapCircuitBreakers();
@@ -255,41 +258,5 @@ public static class Server
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
         await Stamps.Check(database.Daemon, settings.EnvironmentStamp, master, ct);
-    }
-
-    private static async Task Answering(Database database, CancellationToken ct)
-    {
-        var until = TimeProvider.System.GetUtcNow() + DatabaseWait;
-        while (true)
-        {
-            try
-            {
-                await using var connection = await database.Daemon.OpenConnectionAsync(ct);
-                return;
-            }
-            catch (NpgsqlException e) when (Failures.IsDatabaseUnavailable(e) && TimeProvider.System.GetUtcNow() < until)
-            {
-                await Task.Delay(500, ct);
-            }
-        }
-    }
-
-    private static async Task<string?> FirstOperatorFile(WebApplication app, CancellationToken ct)
-    {
-        var services = app.Services;
-        var settings = services.GetRequiredService<Settings>();
-        if (!settings.IsDevelopment) return null;
-        return await FirstOperator.Ensure(
-            services.GetRequiredService<Node>(), settings, services.GetRequiredService<SignIns>(), services.GetRequiredService<Passwords>(), ct);
-    }
-
-    private static void Announce(WebApplication app, string? operatorFile)
-    {
-        // For a person at a terminal; elsewhere standard output holds log lines alone.
-        if (operatorFile is null) return;
-        var address = app.Urls.First();
-        Console.WriteLine($"Address:  {address}");
-        Console.WriteLine($"Operator: {operatorFile}");
-        Console.WriteLine($"API page: {address}/docs");
     }
 }

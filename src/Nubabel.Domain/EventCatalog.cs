@@ -10,6 +10,7 @@ using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.LegalHolds;
 using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
@@ -156,6 +157,14 @@ public static class EventCatalog
         new("data_export_read", typeof(DataExportRead)),
         new("data_export_downloaded", typeof(DataExportDownloaded)),
         new("data_export_deleted", typeof(DataExportDeleted)),
+
+        // Legal holds
+        new("legal_hold_placed", typeof(LegalHoldPlaced)),
+        new("legal_hold_released", typeof(LegalHoldReleased)),
+        new("hold_register_opened", typeof(HoldRegisterOpened)),
+        new("hold_register_entered", typeof(HoldRegisterEntered)),
+        new("hold_register_lifted", typeof(HoldRegisterLifted)),
+        new("hold_register_erasure_admitted", typeof(HoldRegisterErasureAdmitted)),
 
         // Projections
         new("projection_paused", typeof(ProjectionPaused)),

@@ -8,6 +8,7 @@ using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Jobs;
+using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
@@ -33,6 +34,7 @@ public static class ReadModels
         .Documents<InvitationList, InvitationRow>()
         .Documents<JobBoard, JobBoardRow>(platform: true)
         .Documents<JobList, JobRow>()
+        .Documents<LegalHoldList, LegalHoldRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
         .Documents<PurposeList, PurposeRow>()

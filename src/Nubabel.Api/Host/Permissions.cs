@@ -57,6 +57,8 @@ public static class Permissions
         new("consents:read", "see what personal data are used for, and who has agreed", Admins, ForKeys: true),
         new("consents:write", "declare, change and retire what personal data are used for", Admins, ForKeys: true),
         new("breaches:read", "see the breaches of personal data that the organization was told of", Owners, ForKeys: true),
+        new("legal-holds:read", "see the organization's legal holds", Owners, ForKeys: false),
+        new("legal-holds:write", "place legal holds, and release those that no operator has placed", Owners, ForKeys: false),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
@@ -64,6 +66,8 @@ public static class Permissions
         new("platform:api-keys", "make, rotate and revoke operators' API keys", Operators, ForKeys: false),
         new("platform:tenants-read", "see organizations", Operators, ForKeys: true),
         new("platform:tenants-write", "suspend, reactivate and close organizations, set their plan and limits", Operators, ForKeys: true),
+        new("platform:legal-holds", "see the legal holds of all organizations", Operators, ForKeys: false),
+        new("platform:legal-holds-write", "place and release legal holds in any organization", Operators, ForKeys: false),
         new("platform:flags-read", "see feature flags", Operators, ForKeys: true),
         new("platform:flags-write", "change feature flags", Operators, ForKeys: true),
         new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),

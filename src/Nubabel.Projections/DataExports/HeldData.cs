@@ -68,6 +68,8 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["letter-sweep"] = "the platform's",
         ["consumer"] = "the organization's",
         ["webhook-source"] = "the organization's",
+        ["legal-hold"] = "names whose data it keeps; its reason is sealed for the hold",
+        ["hold-register"] = "the organization's: what is held, and whose erasure was admitted",
         ["webhook"] = "the organization's: what a provider sent",
     };
 

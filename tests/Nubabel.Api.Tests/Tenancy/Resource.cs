@@ -36,6 +36,8 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
         ["DELETE /api/organization/data-exports/{id}"] = new(OrganizationExport, Personal: false),
         ["GET /api/jobs/{id}"] = new(Job),
         ["DELETE /api/jobs/{id}"] = new(Job),
+        ["GET /api/legal-holds/{id}"] = new(LegalHold, Personal: false),
+        ["PUT /api/legal-holds/{id}/release"] = new(LegalHold, new { reason = "settled" }, Personal: false),
         ["GET /api/members/{userId}"] = new(Member, Personal: false),
         ["DELETE /api/members/{userId}"] = new(Member, Personal: false),
         ["PUT /api/members/{userId}/role"] = new(Member, new { role = "viewer" }, Personal: false),
@@ -68,6 +70,7 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
     private const string Tenant = "an organization, which operators see and its members do not";
     private const string ReadModel = "a read model of this build";
     private const string Letter = "a dead letter of any organization, which operators see and its members do not";
+    private const string AnyHold = "a legal hold in any organization, which operators see";
     private const string AnyJob = "a job of any organization or of the platform";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
@@ -92,6 +95,8 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
         ["POST /api/admin/dead-letters/{id}/discard"] = Letter,
         ["GET /api/admin/dead-letters/sweeps/{id}"] = "an act of operators on many dead letters",
         ["GET /api/admin/jobs/{id}"] = AnyJob,
+        ["GET /api/admin/legal-holds/{id}"] = AnyHold,
+        ["PUT /api/admin/legal-holds/{id}/release"] = AnyHold,
         ["DELETE /api/admin/jobs/{id}"] = AnyJob,
         ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
         ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
@@ -126,6 +131,13 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
     private static async Task<string> Invitation(TestTenant owner)
     {
         using var answer = await owner.Client.PostAsJsonAsync("/api/invitations", new { email = $"i{Guid.NewGuid():N}@{owner.Slug}.example", role = "member" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> LegalHold(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/legal-holds", new { reason = "proceedings" });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }
