@@ -102,5 +102,5 @@ public static class BreachExport
         };
     }
 
-    private static string Line(IEnumerable<string> cells) => string.Join(',', cells.Select(ExportTables.Cell)) + "\r\n";
+    private static string Line(IEnumerable<string> cells) => string.Join(',', cells.Select(Csv.Cell)) + "\r\n";
 }
