@@ -26,6 +26,7 @@ using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
 using Nubabel.Api.Projections;
+using Nubabel.Api.Reads;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
 using Nubabel.Api.Webhooks;
@@ -133,6 +134,7 @@ public static partial class Server
         services.AddSingleton<RateLimits>();
         services.AddSingleton(new WebhookKeys(node.Master));
         services.AddSingleton<Intake>();
+        services.AddSingleton<ReadRecord>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
@@ -208,8 +210,11 @@ public static partial class Server
         }
     }
 
-    private static void Routes(WebApplication app)
+    private static void Routes(WebApplication web)
     {
+        var app = web.MapGroup("");
+        // Around every route, so that none shows personal data of others in silence.
+        app.AddEndpointFilter(web.Services.GetRequiredService<ReadRecord>().Invoke);
         app.MapOrganizations();
         app.MapTenants();
         app.MapUsers();

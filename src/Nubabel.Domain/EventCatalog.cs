@@ -15,6 +15,7 @@ using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
+using Nubabel.Domain.Reads;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -172,6 +173,10 @@ public static class EventCatalog
         new("attempt_denied", typeof(AttemptDenied)),
         new("attempt_refused", typeof(AttemptRefused)),
         new("attempt_overflowed", typeof(AttemptOverflowed)),
+
+        // Reads of personal data
+        new("personal_data_read", typeof(PersonalDataRead)),
+        new("personal_data_exported", typeof(PersonalDataExported)),
 
         // Webhooks
         new("webhook_received", typeof(WebhookReceived)),

@@ -14,6 +14,7 @@ using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
+using Nubabel.Domain.Reads;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -115,6 +116,7 @@ public sealed partial class RebuildEqualsLiveTests
             foreach (var device in devices) await journal.Create(device, Named.Device($"d-{device}", DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
                 [new RecordDenied("POST /api/devices", "devices:write", 1), new RecordRefused("PUT /api/devices/{id}/name", "device.revoked", 7), new RecordOverflow(2)], ct);
+            await journal.Record(Streams.Named<PersonalData>(subject), [new RecordRead("GET /api/members", [subject], 1), new RecordExport("GET /api/audit-logs.csv", 7, [])], ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
             await journal.Handle(organization, new ScheduleClosure(journal.Now().AddSeconds(1), Reason.Parse("over"), ByOperator: true), ct);
             await JournalOf(tenant, new Origin("system:closures"), new MinutesLater()).Handle(organization, new CloseOrganization(), ct);

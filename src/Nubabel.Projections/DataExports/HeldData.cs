@@ -55,6 +55,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["consent"] = "named by the person's id, so all of it mentions the person",
         ["purpose"] = "the organization's",
         ["attempt"] = "named by who attempted",
+        ["personal-data"] = "named by who read; whose data was read is mentioned",
         ["sign-in"] = "its failures name the account that has the address",
         ["invitation"] = "what is sealed in it is sealed for the invitation; who accepts it has it anew in the account",
         ["organization"] = "the organization's",
