@@ -9,7 +9,9 @@ using Nubabel.Projections.Jobs;
 using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
+using Nubabel.Projections.Retention;
 using Nubabel.Projections.Sessions;
+using Nubabel.Projections.Users;
 using Nubabel.Projections.Webhooks;
 using Nubabel.Store;
 
@@ -31,6 +33,9 @@ public static class ReadModels
         .Documents<LegalHoldList, LegalHoldRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
+        .Documents<RemovedAccountList, RemovedAccountRow>()
+        .Documents<RetentionPolicyList, RetentionPolicyRow>()
+        .Documents<RetentionRunList, RetentionRunRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()
         .Documents<UnknownAliases, UnknownAlias>(platform: true);

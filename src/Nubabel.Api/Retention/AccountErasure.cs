@@ -1,0 +1,27 @@
+using Nubabel.Api.Host;
+using Nubabel.Api.LegalHolds;
+using Nubabel.Domain;
+using Nubabel.Domain.Users;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Retention;
+
+/// <summary>Has the erasure of an account begun that was removed long ago.</summary>
+public sealed class AccountErasure(Node node)
+{
+    /// <summary>Erases one account; a hold that came meanwhile is seen by the commit that begins it.</summary>
+    public async Task<Removed> Erase(string tenant, DueItem account, CancellationToken ct)
+    {
+        var person = Id<User>.Parse(account.Person!);
+        try
+        {
+            await node.Journal(tenant, new Origin(Actor.System("retention").ToString())).Commit([Holds.Admission(tenant, person)], ct);
+        }
+        catch (Refused refused) when (refused.Code == "legal_hold.active")
+        {
+            return Removed.Held;
+        }
+        await node.EveryonesWriter.Run([Sql.Of($"update nubabel.subject_keys set wrapped = null, destroyed = now() where tenant_id = {tenant} and subject = {account.Id} and wrapped is not null")], ct);
+        return Removed.Gone;
+    }
+}
