@@ -6,6 +6,7 @@ using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
+using Nubabel.Api.Consents;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
@@ -24,6 +25,7 @@ using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
 using Nubabel.Api.Projections;
+using Nubabel.Api.Retention;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
 using Nubabel.Api.Webhooks;
@@ -33,11 +35,8 @@ using Nubabel.Store;
 namespace Nubabel.Api;
 
 /// <summary>The server: what it is made of, in the order in which it comes to life. The table of contents of this project.</summary>
-public static class Server
+public static partial class Server
 {
-    /// <summary>How long a start waits for a database that does not answer yet.</summary>
-    private static readonly TimeSpan DatabaseWait = TimeSpan.FromSeconds(30);
-
     public static async Task<int> Run(CancellationToken ct)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
@@ -95,6 +94,7 @@ public static class Server
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
+        services.AddSingleton<Consents.Consents>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
@@ -138,6 +138,7 @@ public static class Server
         var projections = ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
         services.AddSingleton(projections);
         services.AddSingleton(new Store.Positions(node.Database.Api, projections));
+        services.AddSingleton(sp => new KeyWatch(settings.DaemonLogin!, node.Subjects, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Keys")));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
             new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
@@ -152,6 +153,13 @@ public static class Server
         // What each kind of job does.
         services.AddSingleton<ExportBundles>();
         services.AddSingleton<Replays>();
+        services.AddSingleton<RetentionRuns>();
+        services.AddSingleton<RetentionSweep>();
+        services.AddSingleton<RetentionPolicies>();
+        services.AddSingleton<PolicyActs>();
+        services.AddSingleton<AccountErasure>();
+        // Here a product adds categories of its own.
+        services.TryAddSingleton(sp => RetentionCatalog.All(sp));
         services.TryAddSingleton(sp => JobCatalog.Handlers(sp));
         // Here a product names who handles which provider's webhooks.
         services.TryAddSingleton(new WebhookHandlers());
@@ -166,11 +174,11 @@ public static class Server
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
             .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle)
             .On<EventDelivery>(sp.GetRequiredService<Deliveries>().Deliver)
-            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation)));
+            .On<RetentionTick>(sp.GetRequiredService<RetentionRuns>().Look));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
-            new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
-            recurring: [DeliveryExpiry.Schedule]));
+            new MessageOptions { DeadLetterDays = null }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
+            recurring: [RetentionRuns.Schedule]));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master),
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
@@ -217,11 +225,14 @@ public static class Server
         app.MapApiKeys();
         app.MapWebhooks();
         app.MapWebhookSources();
+        app.MapConsents();
+        app.MapUserConsents();
         app.MapConsumers();
         app.MapDeliveries();
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapLegalHolds();
+        app.MapRetention();
         app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
@@ -230,6 +241,7 @@ public static class Server
         app.MapOperators();
         app.MapOperatorJobs();
         app.MapOperatorHolds();
+        app.MapOperatorRetention();
         app.MapAdmin();
         app.MapNodes();
         app.MapCircuitBreakers();
@@ -257,41 +269,5 @@ public static class Server
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
         await Stamps.Check(database.Daemon, settings.EnvironmentStamp, master, ct);
-    }
-
-    private static async Task Answering(Database database, CancellationToken ct)
-    {
-        var until = TimeProvider.System.GetUtcNow() + DatabaseWait;
-        while (true)
-        {
-            try
-            {
-                await using var connection = await database.Daemon.OpenConnectionAsync(ct);
-                return;
-            }
-            catch (NpgsqlException e) when (Failures.IsDatabaseUnavailable(e) && TimeProvider.System.GetUtcNow() < until)
-            {
-                await Task.Delay(500, ct);
-            }
-        }
-    }
-
-    private static async Task<string?> FirstOperatorFile(WebApplication app, CancellationToken ct)
-    {
-        var services = app.Services;
-        var settings = services.GetRequiredService<Settings>();
-        if (!settings.IsDevelopment) return null;
-        return await FirstOperator.Ensure(
-            services.GetRequiredService<Node>(), settings, services.GetRequiredService<SignIns>(), services.GetRequiredService<Passwords>(), ct);
-    }
-
-    private static void Announce(WebApplication app, string? operatorFile)
-    {
-        // For a person at a terminal; elsewhere standard output holds log lines alone.
-        if (operatorFile is null) return;
-        var address = app.Urls.First();
-        Console.WriteLine($"Address:  {address}");
-        Console.WriteLine($"Operator: {operatorFile}");
-        Console.WriteLine($"API page: {address}/docs");
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
@@ -98,6 +99,14 @@ public static class EventCatalog
         new("api_key_made", typeof(ApiKeyMade)),
         new("api_key_rotated", typeof(ApiKeyRotated)),
         new("api_key_revoked", typeof(ApiKeyRevoked)),
+
+        // Consents
+        new("purpose_declared", typeof(PurposeDeclared)),
+        new("purpose_rewritten", typeof(PurposeRewritten)),
+        new("purpose_requirement_set", typeof(PurposeRequirementSet)),
+        new("purpose_retired", typeof(PurposeRetired)),
+        new("consent_given", typeof(ConsentGiven)),
+        new("consent_withdrawn", typeof(ConsentWithdrawn)),
 
         // Consumers
         new("consumer_created", typeof(ConsumerCreated)),

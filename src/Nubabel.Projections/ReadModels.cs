@@ -1,5 +1,6 @@
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Consents;
 using Nubabel.Projections.Consumers;
 using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
@@ -23,6 +24,7 @@ public static class ReadModels
     public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
         .Rows<AuditTrail, AuditRow>()
         .Documents<ApiKeyList, ApiKeyRow>()
+        .Documents<ConsentList, ConsentRow>()
         .Documents<ConsumerList, ConsumerRow>()
         .Documents<DataExportList, DataExportRow>()
         .Documents<DeviceList, DeviceRow>()
@@ -36,6 +38,7 @@ public static class ReadModels
         .Documents<RemovedAccountList, RemovedAccountRow>()
         .Documents<RetentionPolicyList, RetentionPolicyRow>()
         .Documents<RetentionRunList, RetentionRunRow>()
+        .Documents<PurposeList, PurposeRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()
         .Documents<UnknownAliases, UnknownAlias>(platform: true);

@@ -1,5 +1,6 @@
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
+using Nubabel.Api.Retention;
 
 namespace Nubabel.Api.Jobs;
 
@@ -8,6 +9,7 @@ public static class JobCatalog
 {
     public static JobHandlers Handlers(IServiceProvider services) => new JobHandlers()
         .On(Replays.Kind, services.GetRequiredService<Replays>().Run)
+        .On(RetentionRuns.Kind, services.GetRequiredService<RetentionRuns>().Run)
         .On(ExportBundles.OfUser, services.GetRequiredService<ExportBundles>().Make)
         .On(ExportBundles.OfOrganization, services.GetRequiredService<ExportBundles>().Make);
 }

@@ -2,6 +2,7 @@ using Nubabel.Api.Host;
 using Nubabel.Api.LegalHolds;
 using Nubabel.Domain;
 using Nubabel.Domain.Users;
+using Nubabel.Projections;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Retention;
@@ -21,7 +22,6 @@ public sealed class AccountErasure(Node node)
         {
             return Removed.Held;
         }
-        await node.EveryonesWriter.Run([Sql.Of($"update nubabel.subject_keys set wrapped = null, destroyed = now() where tenant_id = {tenant} and subject = {account.Id} and wrapped is not null")], ct);
-        return Removed.Gone;
+        return (await node.Subjects.Destroy(tenant, [account.Id], ct)).Count > 0 ? Removed.Gone : Removed.Before;
     }
 }

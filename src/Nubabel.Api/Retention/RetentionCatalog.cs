@@ -1,3 +1,4 @@
+using Nubabel.Api.DataExports;
 using Nubabel.Api.Host;
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Flags;
@@ -48,7 +49,7 @@ public static class RetentionCatalog
             {
                 Due = OrganizationList.KeysOfClosed,
             },
-            new(DataExports, "Bundles of data exports", "the export", 7, 1, 30, PeriodSetter.Organization, new ByItself("expires")),
+            new(DataExports, "Bundles of data exports", "the export", ExportBundles.Days, 1, 30, PeriodSetter.Organization, new ByItself("expires")),
             new("idempotency-records", "Idempotency keys with hashes of requests and sealed answers", "the request", Idempotency.Hours / 24, Idempotency.Hours / 24, Idempotency.Hours / 24, PeriodSetter.Nobody,
                 new ByItself("expires")),
             new("job-progress", "How far jobs were", "the last attempt's beginning", MessageRuns.Days, MessageRuns.Days, MessageRuns.Days, PeriodSetter.Nobody, new ByItself("expires")),

@@ -14,7 +14,7 @@ namespace Nubabel.Api.Retention;
 /// Goes through what is due in one organization, category by category and part by part: to remove it, or to say what would be removed. Both go through the same
 /// parts of the same statement and ask the same register of holds.
 /// </summary>
-public sealed partial class RetentionSweep(Node node, RetentionCategories categories, RetentionPolicies policies, Holds holds, ILogger<RetentionSweep> log)
+public sealed partial class RetentionSweep(Node node, RetentionPolicies policies, Holds holds, ILogger<RetentionSweep> log)
 {
     /// <summary>So many names a dry run shows of a category.</summary>
     public const int Sample = 20;
@@ -25,20 +25,19 @@ public sealed partial class RetentionSweep(Node node, RetentionCategories catego
     private const string Deadlock = "40P01";
 
     /// <summary>What a run would remove now.</summary>
-    /// <param name="db">Of the organization.</param>
-    /// <param name="all">For operators: sees what is the platform's, too; null for who sees the organization alone.</param>
-    public async Task<IReadOnlyList<RetentionCategoryRow>> Preview(Reader db, PlatformReader? all, DateTimeOffset at, CancellationToken ct)
+    /// <param name="parts">Reads with the rights of who asks.</param>
+    public async Task<IReadOnlyList<RetentionCategoryRow>> Preview(string tenant, DueParts parts, DateTimeOffset at, CancellationToken ct)
     {
-        var fence = await FenceOf(db.Tenant, ct);
+        (at, var fence) = (Whole(at), await FenceOf(tenant, ct));
         var rows = new List<RetentionCategoryRow>();
-        foreach (var policy in await policies.Of(db.Tenant, ct))
+        foreach (var policy in await policies.Of(tenant, ct))
         {
             if (policy.Category.Due is not { } statement) continue;
             var upTo = at.AddDays(-policy.Days);
             var (after, hash, removed, held, from, sample) = ("", ListHash.Empty, 0L, 0L, (DateTimeOffset?)null, new List<string>());
             for (var more = true; more;)
             {
-                var part = all is null ? await DueItems.Next(db, statement, upTo, after, policy.Category.Part, ct) : await DueItems.Next(all, db.Tenant, statement, upTo, after, policy.Category.Part, ct);
+                var part = await parts(statement, upTo, after, policy.Category.Part, ct);
                 var goes = part.Where(item => !fence.IsHeld(item)).ToArray();
                 if (goes.Length > 0) from = goes.Min(g => g.At) is var first && from < first ? from : first;
                 (hash, removed, held) = (ListHash.Add(hash, goes.Select(g => g.Id)), removed + goes.Length, held + part.Count - goes.Length);
@@ -57,7 +56,7 @@ public sealed partial class RetentionSweep(Node node, RetentionCategories catego
     public async Task<IReadOnlyList<CategoryResult>> Run(string tenant, Guid run, DateTimeOffset at, Action<long, string> report, CancellationToken ct)
     {
         var removals = new Removals(node.Database, tenant, run);
-        var done = 0L;
+        (at, var done) = (Whole(at), 0L);
         foreach (var policy in await policies.Of(tenant, ct))
         {
             if (policy.Category.Due is null) continue;
@@ -127,17 +126,21 @@ public sealed partial class RetentionSweep(Node node, RetentionCategories catego
 
     private static async Task<RemovalProgress> Each(EachByItself each, RetentionCategory category, Removals removals, RemovalProgress before, RemovalFence fence, string tenant, CancellationToken ct)
     {
-        var (progress, taken) = await removals.Take(before, category.Due!, fence, category.Part, ct);
+        var (progress, taken, again) = await removals.Take(before, category.Due!, fence, category.Part, ct);
         if (taken.Count == 0) return progress;
         var (gone, held) = (new List<DueItem>(), 0);
         foreach (var item in taken)
         {
             var how = await each.Remove(tenant, item, ct);
-            if (how == Removed.Gone) gone.Add(item);
+            // What was noted by this run and is gone, an attempt of it that was cut off has removed.
+            if (how == Removed.Gone || (how == Removed.Before && again)) gone.Add(item);
             if (how == Removed.Held) held++;
         }
         return await removals.Done(progress, gone, held, ct);
     }
+
+    /// <summary>In whole microseconds, as PostgreSQL keeps it, so that a dry run counts from the same.</summary>
+    private static DateTimeOffset Whole(DateTimeOffset at) => new(at.UtcTicks - at.UtcTicks % TimeSpan.TicksPerMicrosecond, TimeSpan.Zero);
 
     /// <summary>The register of holds as it stands now. Where there is none it is begun: what is not there cannot be locked.</summary>
     private async Task<RemovalFence> FenceOf(string tenant, CancellationToken ct)

@@ -35,12 +35,7 @@ public sealed record NewDelivery(string Tenant, Guid Id, Guid Consumer, string S
 /// </summary>
 public static class DeliveryLog
 {
-    /// <summary>How long a delivery is remembered.</summary>
-    public const int DaysKept = 30;
-
     public const string Waiting = "waiting", Delivered = "delivered", Failed = "failed", Cancelled = "cancelled";
-
-    private const int DeletedAtOnce = 5_000;
 
     public static IReadOnlyList<string> States { get; } = [Waiting, Delivered, Failed, Cancelled];
 
@@ -101,12 +96,6 @@ public static class DeliveryLog
     }
 
     public static IReadOnlyList<string> PlaceOf(LoggedDelivery delivery) => [delivery.Created.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), delivery.Id.ToString("D")];
-
-    /// <summary>Deletes what is no longer remembered, a part at a time; returns how many.</summary>
-    public static Task<int> Expire(PlatformWriter db, CancellationToken ct) => db.Run([Sql.Of($"""
-        delete from nubabel.deliveries where ctid = any (array(
-          select ctid from nubabel.deliveries where created < now() - make_interval(days => {DaysKept}) order by created limit {DeletedAtOnce}))
-        """)], ct);
 
     private static Sql After(IReadOnlyList<string>? place) => place is [var at, var id]
         ? Sql.Of($"and (created, id) < ({DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)}, {Guid.Parse(id)})")

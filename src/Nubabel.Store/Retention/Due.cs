@@ -48,6 +48,9 @@ public sealed class Due
 /// <summary>Makes the statement that finds what is due: its columns are <c>tenant_id, id, person, at</c>.</summary>
 public delegate Sql DueStatement(Due due);
 
+/// <summary>Reads the next part of one tenant's, in the order of their names, behind <paramref name="after"/>.</summary>
+public delegate Task<IReadOnlyList<DueItem>> DueParts(DueStatement statement, DateTimeOffset upTo, string after, int most, CancellationToken ct);
+
 /// <summary>The questions that are asked of a category's statement. There is one statement, so what a dry run finds is what a run removes.</summary>
 public static class DueItems
 {
@@ -55,13 +58,11 @@ public static class DueItems
     public static async Task<IReadOnlyList<string>> Tenants(PlatformReader db, DueStatement statement, Due due, CancellationToken ct) =>
         (await db.Query([Sql.Of($"select distinct d.tenant_id from ({statement(due)}) d")], row => row.GetString(0), ct))[0];
 
-    /// <summary>The next part of one tenant's, in the order of their names, with row-level security behind it.</summary>
-    public static Task<IReadOnlyList<DueItem>> Next(Reader db, DueStatement statement, DateTimeOffset upTo, string after, int most, CancellationToken ct) =>
-        db.Query(Page(statement, Due.In(db.Tenant, upTo), after, most), Read, ct);
+    /// <summary>With row-level security behind it.</summary>
+    public static DueParts By(Reader db) => (statement, upTo, after, most, ct) => db.Query(Page(statement, Due.In(db.Tenant, upTo), after, most), Read, ct);
 
-    /// <summary>The same for operators, whom row-level security does not bind.</summary>
-    public static async Task<IReadOnlyList<DueItem>> Next(PlatformReader db, string tenant, DueStatement statement, DateTimeOffset upTo, string after, int most, CancellationToken ct) =>
-        (await db.Query([Page(statement, Due.In(tenant, upTo), after, most)], Read, ct))[0];
+    /// <summary>For operators, whom row-level security does not bind.</summary>
+    public static DueParts By(PlatformReader db, string tenant) => async (statement, upTo, after, most, ct) => (await db.Query([Page(statement, Due.In(tenant, upTo), after, most)], Read, ct))[0];
 
     internal static Sql Page(DueStatement statement, Due due, string after, int most) => Sql.Of($"""
         select d.id, d.person, d.at from ({statement(due)}) d where d.id collate "C" > {after} order by d.id collate "C" limit {most}

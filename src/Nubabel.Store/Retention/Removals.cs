@@ -30,9 +30,14 @@ public sealed class Removals(Database database, string tenant, Guid run)
 {
     private const int PartMilliseconds = 10_000;
 
-    /// <summary>The statement that destroys the keys of these subjects. However a key is destroyed, every node hears of it.</summary>
+    /// <summary>
+    /// The statement that destroys the keys of these subjects. However a key is destroyed, every node hears of it. The row that is watched is locked before all others,
+    /// as everybody does who destroys.
+    /// </summary>
     public static Sql Keys(string tenant, string[] subjects) => Sql.Of($"""
-        update nubabel.subject_keys set wrapped = null, destroyed = clock_timestamp() where tenant_id = {tenant} and subject = any({subjects}) and wrapped is not null returning subject
+        with first as materialized (select 1 from nubabel.key_watch for update)
+        update nubabel.subject_keys set wrapped = null, destroyed = clock_timestamp()
+         where tenant_id = {tenant} and subject = any({subjects}) and wrapped is not null and (select count(*) from first) = 1 returning subject
         """);
 
     /// <summary>Says what the run will do in a category, unless it has said so before: then that counts.</summary>
@@ -96,22 +101,23 @@ public sealed class Removals(Database database, string tenant, Guid run)
     }
 
     /// <summary>
-    /// The next part of what takes more than a transaction for each: it is noted first, so that a run that is cut off goes on with just these and counts them.
+    /// The next part of what takes more than a transaction for each: it is noted first, so that a run that is cut off goes on with just these and counts them. Then it
+    /// is said that they come again.
     /// </summary>
-    public async Task<(RemovalProgress Progress, IReadOnlyList<DueItem> Goes)> Take(RemovalProgress before, DueStatement statement, RemovalFence fence, int most, CancellationToken ct)
+    public async Task<(RemovalProgress Progress, IReadOnlyList<DueItem> Goes, bool Again)> Take(RemovalProgress before, DueStatement statement, RemovalFence fence, int most, CancellationToken ct)
     {
         await using var connection = await database.Daemon.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         await Lock(connection, before, fence, ct);
         var pending = (await Query(connection, Sql.Of($"select unnest(pending) from nubabel.retention_progress where tenant_id = {tenant} and run = {run} and category = {before.Category}"), row => row.GetString(0), ct)).ToArray();
-        if (pending.Length > 0) return (before, [.. pending.Select(Noted)]);
+        if (pending.Length > 0) return (before, [.. pending.Select(Noted)], true);
         var due = await Query(connection, DueItems.Page(statement, Due.In(tenant, before.UpTo), before.Reached, most), DueItems.Read, ct);
         var goes = due.Where(item => !fence.IsHeld(item)).ToArray();
         // The part is behind it at once; what goes is counted when it has gone.
         var taken = before with { Reached = due.Count == 0 ? before.Reached : due[^1].Id, Held = before.Held + due.Count - goes.Length };
         await Query(connection, Write(taken, [.. goes.Select(Note)]), _ => 0, ct);
         await transaction.CommitAsync(ct);
-        return (taken with { IsFinished = due.Count < most }, goes);
+        return (taken with { IsFinished = due.Count < most }, goes, false);
     }
 
     /// <summary>Counts what has gone of a part that was taken.</summary>
