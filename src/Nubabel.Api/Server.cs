@@ -97,6 +97,7 @@ public static partial class Server
         services.AddSingleton<Consents.Consents>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
+        Retention(services);
         Engine(services, node, settings);
         Beside(services, node, settings);
 
@@ -145,7 +146,6 @@ public static partial class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
-        services.AddSingleton<Holds>();
         services.AddSingleton<ProjectionActs>();
         services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();
@@ -153,13 +153,6 @@ public static partial class Server
         // What each kind of job does.
         services.AddSingleton<ExportBundles>();
         services.AddSingleton<Replays>();
-        services.AddSingleton<RetentionRuns>();
-        services.AddSingleton<RetentionSweep>();
-        services.AddSingleton<RetentionPolicies>();
-        services.AddSingleton<PolicyActs>();
-        services.AddSingleton<AccountErasure>();
-        // Here a product adds categories of its own.
-        services.TryAddSingleton(sp => RetentionCatalog.All(sp));
         services.TryAddSingleton(sp => JobCatalog.Handlers(sp));
         // Here a product names who handles which provider's webhooks.
         services.TryAddSingleton(new WebhookHandlers());
@@ -184,6 +177,19 @@ public static partial class Server
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
+    }
+
+    /// <summary>What is kept, and for how long.</summary>
+    private static void Retention(IServiceCollection services)
+    {
+        services.AddSingleton<Holds>();
+        services.AddSingleton<RetentionRuns>();
+        services.AddSingleton<RetentionSweep>();
+        services.AddSingleton<RetentionPolicies>();
+        services.AddSingleton<PolicyActs>();
+        services.AddSingleton<AccountErasure>();
+        // Here a product adds categories of its own.
+        services.TryAddSingleton(sp => RetentionCatalog.All(sp));
     }
 
     /// <summary>What runs beside requests. It is stopped in the opposite order.</summary>
