@@ -24,7 +24,7 @@ public static class RetentionCatalog
         return new RetentionCategories(
         [
             new("accounts", "Accounts that have left or were removed: name, address, devices, sign-ins", "the removal", 365, 1, Century, PeriodSetter.Organization,
-                new EachByItself("erases", services.GetRequiredService<AccountErasure>().Erase)) { Due = RemovedAccountList.Users, Part = 20 },
+                new EachByItself("erases", services.GetRequiredService<AgedAccounts>().Erase)) { Due = RemovedAccountList.Users, Part = 20 },
             new("operators", "Accounts of operators who were removed", "the removal", 365, 1, Century, PeriodSetter.Platform, new DestroyKeys()) { Due = RemovedAccountList.Operators },
             new("invitations", "Addresses of those who were invited", "7 days after the invitation, when it is over in any case", 30, 1, Century, PeriodSetter.Organization, new DestroyKeys())
             {
