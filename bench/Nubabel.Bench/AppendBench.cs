@@ -116,7 +116,7 @@ internal sealed partial class AppendBench : IBench
 
     private static async Task<int> Conflicts(TestDatabase database, CancellationToken ct)
     {
-        var keys = new SubjectKeys(database.Database.Api, TestDatabase.Master);
+        var keys = new SubjectKeys(database.Database, TestDatabase.Master);
         for (var count = 0; ; count++)
         {
             if (ct.IsCancellationRequested) return count;
@@ -142,7 +142,7 @@ internal sealed partial class AppendBench : IBench
 
     private async Task<Measured> Measure(TestDatabase database, int callers, Func<int, int, string> tenant, Func<Journal, Caller, CancellationToken, Task<Appended>> append, CancellationToken ct)
     {
-        var keys = new SubjectKeys(database.Database.Api, TestDatabase.Master);
+        var keys = new SubjectKeys(database.Database, TestDatabase.Master);
         await Task.WhenAll(Enumerable.Range(0, callers).Select(i => Call(i, WarmUp)));
         var (bytes, before) = (GC.GetTotalAllocatedBytes(), processor.Now());
         var watch = Stopwatch.StartNew();

@@ -83,7 +83,7 @@ internal sealed class MessagesBench(Options options) : IBench
         public Bench(TestDatabase database, TimeSpan each, bool appends)
         {
             (this.database, this.each) = (database, each);
-            keys = new SubjectKeys(database.Database.Api, TestDatabase.Master);
+            keys = new SubjectKeys(database.Database, TestDatabase.Master);
             daemon = new MessageDaemon(database.Database.Daemon, database.DaemonString, new MessageHandlers(outbox.Types).On<Ping>(appends ? Append : Take), outbox, Journal);
         }
 

@@ -6,6 +6,7 @@ using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
+using Nubabel.Api.Consents;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
@@ -17,6 +18,7 @@ using Nubabel.Api.Host.Rates;
 using Nubabel.Api.Host.Tokens;
 using Nubabel.Api.Invitations;
 using Nubabel.Api.Jobs;
+using Nubabel.Api.LegalHolds;
 using Nubabel.Api.Members;
 using Nubabel.Api.Messages;
 using Nubabel.Api.Operations;
@@ -33,11 +35,8 @@ using Nubabel.Store;
 namespace Nubabel.Api;
 
 /// <summary>The server: what it is made of, in the order in which it comes to life. The table of contents of this project.</summary>
-public static class Server
+public static partial class Server
 {
-    /// <summary>How long a start waits for a database that does not answer yet.</summary>
-    private static readonly TimeSpan DatabaseWait = TimeSpan.FromSeconds(30);
-
     public static async Task<int> Run(CancellationToken ct)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.InvariantCulture;
@@ -95,6 +94,7 @@ public static class Server
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
+        services.AddSingleton<Consents.Consents>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
@@ -107,6 +107,7 @@ public static class Server
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Ids);
         services.AddScoped<Answers>();
         services.AddScoped<JobStarts>();
+        services.AddScoped<HoldActs>();
         services.AddScoped<Freshness>();
     }
 
@@ -139,12 +140,14 @@ public static class Server
         var projections = ReadModels.All.With(MessageCatalog.Reactions(node.Outbox));
         services.AddSingleton(projections);
         services.AddSingleton(new Store.Positions(node.Database.Api, projections));
+        services.AddSingleton(sp => new KeyWatch(settings.DaemonLogin!, node.Subjects, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Keys")));
         services.AddSingleton(sp => new ProjectionDaemon(
             node.Database.Daemon, settings.DaemonLogin!, projections, node.Appended, sp.GetRequiredService<Store.Positions>(),
             new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
+        services.AddSingleton<Holds>();
         services.AddSingleton<ProjectionActs>();
         services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();
@@ -220,10 +223,13 @@ public static class Server
         app.MapApiKeys();
         app.MapWebhooks();
         app.MapWebhookSources();
+        app.MapConsents();
+        app.MapUserConsents();
         app.MapConsumers();
         app.MapDeliveries();
         app.MapFlags();
         app.MapFlagAdmin();
+        app.MapLegalHolds();
         app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
@@ -231,6 +237,7 @@ public static class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapOperatorJobs();
+        app.MapOperatorHolds();
         app.MapAdmin();
         app.MapNodes();
         app.MapCircuitBreakers();
@@ -258,41 +265,5 @@ public static class Server
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
         await Stamps.Check(database.Daemon, settings.EnvironmentStamp, master, ct);
-    }
-
-    private static async Task Answering(Database database, CancellationToken ct)
-    {
-        var until = TimeProvider.System.GetUtcNow() + DatabaseWait;
-        while (true)
-        {
-            try
-            {
-                await using var connection = await database.Daemon.OpenConnectionAsync(ct);
-                return;
-            }
-            catch (NpgsqlException e) when (Failures.IsDatabaseUnavailable(e) && TimeProvider.System.GetUtcNow() < until)
-            {
-                await Task.Delay(500, ct);
-            }
-        }
-    }
-
-    private static async Task<string?> FirstOperatorFile(WebApplication app, CancellationToken ct)
-    {
-        var services = app.Services;
-        var settings = services.GetRequiredService<Settings>();
-        if (!settings.IsDevelopment) return null;
-        return await FirstOperator.Ensure(
-            services.GetRequiredService<Node>(), settings, services.GetRequiredService<SignIns>(), services.GetRequiredService<Passwords>(), ct);
-    }
-
-    private static void Announce(WebApplication app, string? operatorFile)
-    {
-        // For a person at a terminal; elsewhere standard output holds log lines alone.
-        if (operatorFile is null) return;
-        var address = app.Urls.First();
-        Console.WriteLine($"Address:  {address}");
-        Console.WriteLine($"Operator: {operatorFile}");
-        Console.WriteLine($"API page: {address}/docs");
     }
 }

@@ -2,12 +2,14 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.LegalHolds;
 using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
@@ -98,6 +100,14 @@ public static class EventCatalog
         new("api_key_rotated", typeof(ApiKeyRotated)),
         new("api_key_revoked", typeof(ApiKeyRevoked)),
 
+        // Consents
+        new("purpose_declared", typeof(PurposeDeclared)),
+        new("purpose_rewritten", typeof(PurposeRewritten)),
+        new("purpose_requirement_set", typeof(PurposeRequirementSet)),
+        new("purpose_retired", typeof(PurposeRetired)),
+        new("consent_given", typeof(ConsentGiven)),
+        new("consent_withdrawn", typeof(ConsentWithdrawn)),
+
         // Consumers
         new("consumer_created", typeof(ConsumerCreated)),
         new("consumer_renamed", typeof(ConsumerRenamed)),
@@ -130,6 +140,14 @@ public static class EventCatalog
         new("data_export_read", typeof(DataExportRead)),
         new("data_export_downloaded", typeof(DataExportDownloaded)),
         new("data_export_deleted", typeof(DataExportDeleted)),
+
+        // Legal holds
+        new("legal_hold_placed", typeof(LegalHoldPlaced)),
+        new("legal_hold_released", typeof(LegalHoldReleased)),
+        new("hold_register_opened", typeof(HoldRegisterOpened)),
+        new("hold_register_entered", typeof(HoldRegisterEntered)),
+        new("hold_register_lifted", typeof(HoldRegisterLifted)),
+        new("hold_register_erasure_admitted", typeof(HoldRegisterErasureAdmitted)),
 
         // Projections
         new("projection_paused", typeof(ProjectionPaused)),

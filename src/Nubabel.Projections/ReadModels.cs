@@ -1,11 +1,13 @@
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Consents;
 using Nubabel.Projections.Consumers;
 using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Jobs;
+using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
 using Nubabel.Projections.Sessions;
@@ -20,6 +22,7 @@ public static class ReadModels
     public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
         .Rows<AuditTrail, AuditRow>()
         .Documents<ApiKeyList, ApiKeyRow>()
+        .Documents<ConsentList, ConsentRow>()
         .Documents<ConsumerList, ConsumerRow>()
         .Documents<DataExportList, DataExportRow>()
         .Documents<DeviceList, DeviceRow>()
@@ -27,8 +30,10 @@ public static class ReadModels
         .Documents<InvitationList, InvitationRow>()
         .Documents<JobBoard, JobBoardRow>(platform: true)
         .Documents<JobList, JobRow>()
+        .Documents<LegalHoldList, LegalHoldRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
+        .Documents<PurposeList, PurposeRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()
         .Documents<UnknownAliases, UnknownAlias>(platform: true);

@@ -59,12 +59,11 @@ public sealed class TooManyCommits() : Exception("Too many commits wait at this 
 internal static class Append
 {
     /// <summary>Commits the appends together or not at all.</summary>
-    /// <param name="carried">What else goes into the transaction, before all else; one result each.</param>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
     public static async Task<Appended> Commit(
-        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
+        NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, Enqueued? enqueued = null)
     {
-        var item = new AppendItem(types, envelope, appends, once, carried);
+        var item = new AppendItem(types, envelope, appends, once, enqueued);
         return await AppendRun.Alone(source, item, null, ct) ?? (await AppendRun.Diagnose(source, [item], ct))[0] ?? AppendRun.Crossed(item);
     }
 

@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace Nubabel.Store;
 
 /// <summary>An event as it will be written. Made by the caller's own thread: what cannot be written as JSON is that caller's fault alone.</summary>
@@ -29,14 +27,22 @@ internal readonly record struct AppendKey(int Kind, string Tenant, string Scope,
     public const int Stream = 0, Claim = 1, Record = 2;
 }
 
+/// <summary>The messages that a commit enqueues.</summary>
+internal sealed record Enqueued(Outbox Outbox, IReadOnlyList<Outgoing> Messages)
+{
+    /// <summary>Each of them is to be taken at once, whatever others there are: whether it is written depends on its commit alone.</summary>
+    public bool IsPlain { get; } = Messages.All(Outbox.IsPlain);
+}
+
 /// <summary>One commit, made ready to be written: alone, or in a statement with others.</summary>
 internal sealed class AppendItem
 {
     private readonly IReadOnlyList<StreamAppend> streams;
 
-    public AppendItem(EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, IReadOnlyList<NpgsqlBatchCommand>? carried = null)
+    public AppendItem(EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, Enqueued? enqueued = null)
     {
-        Carried = carried ?? [];
+        Enqueued = enqueued;
+        Bytes = enqueued?.Messages.Sum(m => m.Body.Length) ?? 0;
         Envelope = envelope;
         Named(envelope.Tenant);
         // One lock order for all: by stream id.
@@ -71,20 +77,23 @@ internal sealed class AppendItem
     /// <summary>The idempotency record, with the versions that the streams will have.</summary>
     public IdempotencyRecord? Once { get; }
 
-    /// <summary>What else goes into its transaction, before all else: the messages that it enqueues. Taken back with a refusal.</summary>
-    public IReadOnlyList<NpgsqlBatchCommand> Carried { get; }
+    /// <summary>The messages that go into its transaction; with a refusal there are none.</summary>
+    public Enqueued? Enqueued { get; }
 
     public bool HasClaims { get; }
     public int Events { get; }
 
-    /// <summary>Roughly what it weighs: the JSON of its events, in characters.</summary>
+    /// <summary>Roughly what it weighs: the JSON of its events and messages, in characters.</summary>
     public long Bytes { get; }
 
     /// <summary>A stream and its events, nothing else: its refusal leaves nothing to take back.</summary>
-    public bool IsPlain => streams.Count == 1 && !HasClaims && Once is null && Carried.Count == 0;
+    public bool IsPlain => streams.Count == 1 && !HasClaims && Once is null && Enqueued is null;
 
-    /// <summary>Whether its refusal is a row that does not come back, however many others stand in the statement.</summary>
-    public bool CanShare => streams.Count == 1 && Carried.Count == 0;
+    /// <summary>
+    /// Whether its refusal is a row that does not come back, however many others stand in the statement. Messages are found by the commit's first event, so they need
+    /// its version.
+    /// </summary>
+    public bool CanShare => streams.Count == 1 && (Enqueued is null || Enqueued.IsPlain && streams[0].Expected != StreamAppend.Any && Events > 0);
 
     public IEnumerable<AppendKey> Keys()
     {

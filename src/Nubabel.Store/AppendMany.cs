@@ -69,7 +69,7 @@ internal static class AppendMany
             e as (
               insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, user_name)
               select nextval('events.mt_events_sequence'), y.* from (
-                select u.id, w.stream, w.version - u.rest, u.data, u.type, w.at, w.tenant, u.dotnet, w.correlation, w.causation, u.headers, w.actor
+                select u.id, w.stream, w.version - u.rest, u.data::jsonb, u.type, w.at, w.tenant, u.dotnet, w.correlation, w.causation, u.headers::jsonb, w.actor
                   from unnest($10, $11, $12, $13, $14, $15, $16) with ordinality u (item, rest, id, data, type, dotnet, headers, n) join w on w.n = u.item order by u.n) y
               returning seq_id)
             select (select array_agg(n order by n) from w), (select array_agg(version order by n) from w), (select array_agg(seq_id order by seq_id) from e)
@@ -166,7 +166,7 @@ internal static class AppendMany
             if (line.Append.Take.Count > 0) parts |= Parts.Claims;
             if (line.Append.Release.Count > 0) parts |= Parts.Releases;
             if (line.Item.Once is not null) parts |= Parts.Records;
-            if (line.Item.Carried.Count > 0) parts |= Parts.Strict;
+            if (waits && line.Item.Enqueued is not null) parts |= Parts.Strict;
         }
         var command = new NpgsqlBatchCommand(Texts[(int)parts] ??= Text(parts));
         var p = command.Parameters;
@@ -205,10 +205,10 @@ internal static class AppendMany
         p.Of(items);
         p.Of(rests);
         p.Of(ids);
-        p.Json(data);
+        p.Of(data);
         p.Of(types);
         p.Of(names);
-        p.Json(headers);
+        p.Of(headers);
     }
 
     private static void Claims(NpgsqlParameterCollection p, Line[] lines, bool sorted, Func<Line, IReadOnlyList<ClaimValue>> of)

@@ -1,5 +1,4 @@
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Nubabel.Store;
 
@@ -12,11 +11,13 @@ internal static class AppendOne
         insert into events.mt_events (seq_id, id, stream_id, version, data, type, timestamp, tenant_id, mt_dotnet_type, correlation_id, causation_id, headers, user_name)
         """;
 
+    // JSON comes as text and is read in the statement: a text that jsonb refuses fails when it runs. Refused while it is bound, the driver would take a statement
+    // that it was just preparing for one without a result, and break the next commit on the connection.
     // Numbers are drawn in the order of the events: `order by` before nextval. $3 kind or expected version, $4 count of events.
     private const string EventsOfOne = $"""
         e as (
           {InsertEvents}
-          select nextval('events.mt_events_sequence'), x.id, $2, (select version from s) - $4 + x.n, x.data, x.type, $5, $1, x.dotnet, $10, $11, x.headers, $13
+          select nextval('events.mt_events_sequence'), x.id, $2, (select version from s) - $4 + x.n, x.data::jsonb, x.type, $5, $1, x.dotnet, $10, $11, x.headers::jsonb, $13
             from (select * from unnest($6, $7, $8, $9, $12) with ordinality u (id, data, type, dotnet, headers, n) order by n) x
            where exists (select from s)
           returning seq_id)
@@ -56,18 +57,16 @@ internal static class AppendOne
         p.Of((long)events.Length);
         p.Of(envelope.At.UtcDateTime);
         p.Of(Array.ConvertAll(events, e => e.Id));
-        p.Json(Array.ConvertAll(events, e => e.Json));
+        p.Of(Array.ConvertAll(events, e => e.Json));
         p.Of(Array.ConvertAll(events, e => e.Type.Alias));
         p.Of(Array.ConvertAll(events, e => e.Type.DotNetName));
         p.Of(envelope.CorrelationId);
         p.Of(envelope.CausationId);
-        p.Json(Array.ConvertAll(events, e => e.Headers));
+        p.Of(Array.ConvertAll(events, e => e.Headers));
         p.Of(envelope.Actor);
         return command;
     }
 
     internal static void Of<T>(this NpgsqlParameterCollection parameters, T value) => parameters.Add(new NpgsqlParameter<T> { TypedValue = value });
 
-    internal static void Json(this NpgsqlParameterCollection parameters, string?[] values) =>
-        parameters.Add(new NpgsqlParameter { Value = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Jsonb });
 }

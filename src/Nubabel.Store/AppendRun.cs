@@ -14,14 +14,14 @@ internal static class AppendRun
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(Settings(TenantsOf([item]), longestWait));
-        foreach (var command in item.Carried) batch.BatchCommands.Add(command);
+        if (item.Enqueued is { } enqueued) batch.BatchCommands.Add(enqueued.Outbox.Command(enqueued.Messages));
         // The usual case has the shortest statement; who was refused by it and comes again is seen through by the other.
         var one = item.IsPlain && longestWait is not null;
         batch.BatchCommands.Add(one ? AppendOne.Command(item) : AppendMany.Command(AppendMany.Lines([item]), waits: true, thorough: longestWait is null));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            for (var skip = 1 + item.Carried.Count; skip > 0; skip--) await reader.NextResultAsync(ct);
+            for (var skip = batch.BatchCommands.Count - 1; skip > 0; skip--) await reader.NextResultAsync(ct);
             await reader.ReadAsync(ct);
             if (reader.IsDBNull(0)) return null;
             var versions = one ? [reader.GetInt64(0)] : reader.GetFieldValue<long[]>(1);
@@ -45,6 +45,7 @@ internal static class AppendRun
         var lines = AppendMany.Lines(items);
         batch.BatchCommands.Add(Settings(TenantsOf(items), longestWait));
         batch.BatchCommands.Add(AppendMany.Command(lines, waits: false));
+        foreach (var outbox in items.Where(i => i.Enqueued is not null).GroupBy(i => i.Enqueued!.Outbox)) batch.BatchCommands.Add(outbox.Key.Behind([.. outbox]));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync();
@@ -53,7 +54,8 @@ internal static class AppendRun
             var places = reader.IsDBNull(0) ? [] : reader.GetFieldValue<long[]>(0);
             var versions = reader.IsDBNull(1) ? [] : reader.GetFieldValue<long[]>(1);
             var positions = reader.IsDBNull(2) ? [] : reader.GetFieldValue<long[]>(2);
-            await reader.CloseAsync();
+            // A statement behind it may have failed, and with it all.
+            while (await reader.NextResultAsync()) { }
             return Results(items, lines, places, versions, positions);
         }
         catch (PostgresException e) when (IsAnswer(e)) { throw; }
@@ -147,5 +149,8 @@ internal static class AppendRun
     /// <summary>The server has answered with an error, so nothing was written; not so when it ended the session.</summary>
     internal static bool IsAnswer(PostgresException e) => !e.SqlState.StartsWith("57P", StringComparison.Ordinal);
 
-    internal static bool IsCut(Exception e) => e is NpgsqlException or OperationCanceledException or IOException or TimeoutException;
+    internal static bool IsCut(Exception e) => e is NpgsqlException or OperationCanceledException or IOException or TimeoutException || IsConfused(e);
+
+    // What the driver throws when it has lost the thread of the protocol: no type of its own. The server may have committed.
+    private static bool IsConfused(Exception e) => e.GetType() == typeof(Exception) && e.Source == "Npgsql";
 }

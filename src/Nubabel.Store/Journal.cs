@@ -111,7 +111,7 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
         var envelope = new Envelope(tenant, origin.Actor, origin.CorrelationId, origin.CausationId, await Headers(ct), at);
         var result = Handler is { } handler
             ? await handler.Commit(new AppendItem(types, envelope, appends, Once), pending, ct)
-            : await database.Commits.Commit(new AppendItem(types, envelope, appends, Once, Carried()), ct);
+            : await database.Commits.Commit(new AppendItem(types, envelope, appends, Once, pending.Count == 0 ? null : new Enqueued(Out(), [.. pending])), ct);
         if (result is not Appended.Done) return result;
         Carry();
         committed();

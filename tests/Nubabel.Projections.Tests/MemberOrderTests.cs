@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Consents;
 using Nubabel.Projections.Consumers;
 using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
@@ -32,6 +33,8 @@ public sealed class MemberOrderTests
     [InlineData(typeof(OrganizationRow))]
     [InlineData(typeof(ApiKeyRow))]
     [InlineData(typeof(ConsumerRow))]
+    [InlineData(typeof(PurposeRow))]
+    [InlineData(typeof(ConsentRow))]
     public void The_members_of_a_row_stand_in_the_order_of_jsonb(Type row)
     {
         var members = StoredJson.Options.GetTypeInfo(row).Properties.Select(p => p.Name).ToArray();

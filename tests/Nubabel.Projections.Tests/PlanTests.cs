@@ -51,8 +51,8 @@ public sealed class LargeTables : IAsyncLifetime
         await Fill();
         proxy = Between(database, Hear);
         serving = Database.Open("main", proxy.ConnectionString, database.DaemonString);
-        Reader = new Reader(serving, new SubjectKeys(serving.Api, TestDatabase.Master), Tenant(1));
-        Platform = new Reader(serving, new SubjectKeys(serving.Api, TestDatabase.Master), Projection.PlatformTenant);
+        Reader = new Reader(serving, new SubjectKeys(serving, TestDatabase.Master), Tenant(1));
+        Platform = new Reader(serving, new SubjectKeys(serving, TestDatabase.Master), Projection.PlatformTenant);
     }
 
     /// <summary>The plans of the read model's statements that the query ran, beginning with none.</summary>

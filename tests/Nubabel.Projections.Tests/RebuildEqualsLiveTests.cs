@@ -8,6 +8,7 @@ using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.LegalHolds;
 using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
@@ -105,8 +106,10 @@ public sealed partial class RebuildEqualsLiveTests
             await ApiKeys(journal, 0);
             await Jobs(journal);
             await DataExports(journal, user);
+            await LegalHolds(journal, user, subject);
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
+            await Consents(journal, user);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, Named.Device($"d-{device}", DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
@@ -231,6 +234,20 @@ public sealed partial class RebuildEqualsLiveTests
                         ConsumerDescription.Parse("changed")),
                 ];
                 foreach (var command in i == 2 ? [.. commands, new EndConsumerOverlap(), new RemoveConsumer()] : commands) await journal.Handle(consumer, command, ct);
+            }
+        }
+
+        private async Task LegalHolds(Journal journal, Id<User> person, string subject)
+        {
+            var (ct, register) = (CancellationToken.None, Id<HoldRegister>.Parse(journal.Tenant));
+            var reason = new Personal(subject, await keys.Seal(journal.Tenant, subject, "proceedings", ct));
+            await journal.Handle(register, new OpenHoldRegister(), ct);
+            await journal.Handle(register, new AdmitErasure(New<User>()), ct);
+            for (var i = 0; i < 3; i++)
+            {
+                var hold = New<LegalHold>();
+                await journal.Commit([new Step<HoldRegister>(register, new EnterHold(hold, i == 0 ? null : person)), new Step<LegalHold>(hold, new PlaceLegalHold(reason, i == 0 ? null : person, i == 2), fresh: true)], ct);
+                if (i < 2) await journal.Commit([new Step<HoldRegister>(register, new LiftHold(hold)), new Step<LegalHold>(hold, new ReleaseLegalHold(reason))], ct);
             }
         }
 

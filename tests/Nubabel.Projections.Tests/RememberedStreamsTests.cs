@@ -207,5 +207,5 @@ public sealed class RememberedStreamsTests : IAsyncLifetime, IAsyncDisposable
     private Journal There() => Node(there, tenant);
 
     private static Journal Node(Database database, string tenant) =>
-        new(database, Door.Types, new SubjectKeys(database.Api, TestDatabase.Master), tenant, new Origin("system:test"), () => { }, TimeProvider.System);
+        new(database, Door.Types, new SubjectKeys(database, TestDatabase.Master), tenant, new Origin("system:test"), () => { }, TimeProvider.System);
 }

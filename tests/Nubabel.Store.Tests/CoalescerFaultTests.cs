@@ -54,6 +54,23 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(halved, node.Halved);
     }
 
+    /// <summary>The driver prepares a statement at its second use. Refused at that very moment, it must not break those behind it.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_poisonous_commit_leaves_its_connection_as_it_was(int before)
+    {
+        var types = new EventTypes([new EventType("tally_labelled", typeof(Labelled))], JsonSerializerOptions.Web);
+        await using var one = Database.Open("main", test.ApiString + ";Maximum Pool Size=1;Max Auto Prepare=200;Auto Prepare Min Usages=2", test.DaemonString);
+        for (var i = 0; i < before; i++) await Commit("good");
+        Assert.Equal(PostgresErrorCodes.UntranslatableCharacter, (await Assert.ThrowsAsync<PostgresException>(() => Commit("\0"))).SqlState);
+        for (var i = 0; i < 4; i++) Assert.IsType<Appended.Done>(await Commit("good"));
+
+        Task<Appended> Commit(string label) =>
+            Append.Commit(one.Api, types, new Envelope(tenant, "system:test", null, null, null, Tally.Now()), [Tally.On(Tally.Stream(), 0, new Labelled(label))], null, default);
+    }
+
     [Fact]
     public async Task Whose_row_another_session_holds_waits_alone_and_delays_nobody()
     {

@@ -139,7 +139,7 @@ public sealed class ShardsTests : IAsyncLifetime
     private static StreamAppend On(string stream, long expected, object e) => new(stream, "tally", expected, [e], [], []);
 
     private static Journal Journal(Database database, string tenant) =>
-        new(database, Tallies.Types, new SubjectKeys(database.Api, TestDatabase.Master), tenant, new Origin("system:test"), () => { }, TimeProvider.System);
+        new(database, Tallies.Types, new SubjectKeys(database, TestDatabase.Master), tenant, new Origin("system:test"), () => { }, TimeProvider.System);
 
     /// <summary>What one process runs on one database.</summary>
     private sealed class Node : ITailSubscriber, IAsyncDisposable

@@ -4,6 +4,7 @@ using System.Text.Json.Schema;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
+using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Invitations;
@@ -64,6 +65,12 @@ public static class IntegrationEvents
         Of("api_key_made", "api_key.made.v1", "An API key was made.", (Recorded e, ApiKeyMade d) => new ApiKeyMadeV1(e.StreamGuid, d.Name.Value, [.. d.Scopes.Select(s => s.Value)], d.ExpiresAt)),
         Of("api_key_rotated", "api_key.rotated.v1", "An API key has another secret.", (Recorded e, ApiKeyRotated d) => new ApiKeyRotatedV1(e.StreamGuid, d.OldValidUntil)),
         Of("api_key_revoked", "api_key.revoked.v1", "An API key works no more.", (Recorded e, ApiKeyRevoked _) => new ApiKeyV1(e.StreamGuid)),
+
+        Of("purpose_rewritten", "consent_purpose.rewritten.v1", "A purpose has another text: everybody is asked again.",
+            (Recorded e, PurposeRewritten d) => new ConsentPurposeRewrittenV1(e.Stream[(Purpose.Kind.Length + 1)..], d.TextVersion)),
+        Of("purpose_retired", "consent_purpose.retired.v1", "Nobody is dealt with for a purpose any more.", (Recorded e, PurposeRetired _) => new ConsentPurposeV1(e.Stream[(Purpose.Kind.Length + 1)..])),
+        Of("consent_given", "consent.given.v1", "A member has agreed to a purpose.", (Recorded e, ConsentGiven d) => new ConsentGivenV1(e.StreamGuid, d.Purpose.Value, d.TextVersion, d.TextHash)),
+        Of("consent_withdrawn", "consent.withdrawn.v1", "A member agrees no more to a purpose, or objects.", (Recorded e, ConsentWithdrawn d) => new ConsentWithdrawnV1(e.StreamGuid, d.Purpose.Value)),
 
         Of("job_completed", "job.completed.v1", "A job has ended well.", (Recorded e, JobCompleted _) => new JobV1(e.StreamGuid)),
         Of("job_failed", "job.failed.v1", "A job has failed.", (Recorded e, JobFailed d) => new JobFailedV1(e.StreamGuid, d.Error.Code, d.Error.Detail)),

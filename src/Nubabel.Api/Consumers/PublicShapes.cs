@@ -32,6 +32,11 @@ internal sealed record ApiKeyV1(Guid KeyId);
 internal sealed record ApiKeyMadeV1(Guid KeyId, string Name, IReadOnlyList<string> Scopes, DateTimeOffset? ExpiresAt);
 internal sealed record ApiKeyRotatedV1(Guid KeyId, DateTimeOffset PreviousValidUntil);
 
+internal sealed record ConsentPurposeV1(string Purpose);
+internal sealed record ConsentPurposeRewrittenV1(string Purpose, int TextVersion);
+internal sealed record ConsentGivenV1(Guid UserId, string Purpose, int TextVersion, string TextSha256);
+internal sealed record ConsentWithdrawnV1(Guid UserId, string Purpose);
+
 internal sealed record JobV1(Guid JobId);
 internal sealed record JobFailedV1(Guid JobId, string Code, string Detail);
 

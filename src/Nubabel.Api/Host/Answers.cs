@@ -11,12 +11,13 @@ namespace Nubabel.Api.Host;
 public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
 {
     /// <summary>201 with the resource.</summary>
-    public Task<IResult> Created<T, TRow>(Outcome<T> outcome, TRow? row, string location, CancellationToken ct)
-        where T : IAggregate<T> where TRow : class => Resource(StatusCodes.Status201Created, outcome, row, location, ct);
+    /// <param name="db">Whose keys open the row; the caller's tenant's unless an operator looks into another.</param>
+    public Task<IResult> Created<T, TRow>(Outcome<T> outcome, TRow? row, string location, CancellationToken ct, Reader? db = null)
+        where T : IAggregate<T> where TRow : class => Resource(StatusCodes.Status201Created, outcome, row, location, db, ct);
 
     /// <summary>200 with the resource after a change.</summary>
-    public Task<IResult> Changed<T, TRow>(Outcome<T> outcome, TRow? row, CancellationToken ct)
-        where T : IAggregate<T> where TRow : class => Resource(StatusCodes.Status200OK, outcome, row, null, ct);
+    public Task<IResult> Changed<T, TRow>(Outcome<T> outcome, TRow? row, CancellationToken ct, Reader? db = null)
+        where T : IAggregate<T> where TRow : class => Resource(StatusCodes.Status200OK, outcome, row, null, db, ct);
 
     /// <summary>204 after a change that leaves nothing to show.</summary>
     public IResult Gone<T>(Outcome<T> outcome) where T : IAggregate<T> => new Bytes(StatusCodes.Status204NoContent, default, null, null, outcome.Position, node);
@@ -29,13 +30,13 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
         new Bytes(StatusCodes.Status200OK, JsonSerializer.SerializeToUtf8Bytes(told, Json.Options), null, null, position > 0 ? position : null, node);
 
     /// <summary>200 with the resource as it is, 304 where the caller has it, or the refusal where there is none.</summary>
-    public async Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> loaded, TRow? row, Refused missing, CancellationToken ct)
+    public async Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> loaded, TRow? row, Refused missing, CancellationToken ct, Reader? db = null)
         where T : IAggregate<T> where TRow : class
     {
         await fresh.OfLog(ct);
         if (row is null) throw missing;
         if (ETags.IsKnown(http, loaded.Version)) return new Bytes(StatusCodes.Status304NotModified, default, loaded.Version, null, null, node);
-        return new Bytes(StatusCodes.Status200OK, await Render(row, ct), loaded.Version, null, null, node);
+        return new Bytes(StatusCodes.Status200OK, await Render(row, ct, db), loaded.Version, null, null, node);
     }
 
     /// <summary>The same of a resource that can be asked for as it was (<see cref="At"/>).</summary>
@@ -53,16 +54,18 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
     }
 
     /// <summary>A row as it goes out, its personal values opened.</summary>
-    public ValueTask<ReadOnlyMemory<byte>> Render<TRow>(TRow row, CancellationToken ct) =>
-        scope.Reader.Open(JsonSerializer.SerializeToUtf8Bytes(row, StoredJson.Options), ct);
+    public ValueTask<ReadOnlyMemory<byte>> Render<TRow>(TRow row, CancellationToken ct, Reader? db = null) =>
+        (db ?? scope.Reader).Open(JsonSerializer.SerializeToUtf8Bytes(row, StoredJson.Options), ct);
 
-    private async Task<IResult> Resource<T, TRow>(int status, Outcome<T> outcome, TRow? row, string? location, CancellationToken ct)
+    private async Task<IResult> Resource<T, TRow>(int status, Outcome<T> outcome, TRow? row, string? location, Reader? db, CancellationToken ct)
         where T : IAggregate<T> where TRow : class
     {
         if (row is null) throw new InvalidOperationException($"{typeof(TRow).Name} shows nothing after a change.");
-        // Who changed it and whose it is, the change's own event says.
-        if (outcome.Appended > 0) scope.Shown.IsTold(scope.Caller.Tenant, outcome.Stream.Value);
-        return new Bytes(status, await Render(row, ct), outcome.Version, location, outcome.Position, node);
+        var body = await Render(row, ct, db);
+        // Of a new one the caller has sent all that is shown. Who changed an older one, and whose it is, the change's own event says.
+        if (outcome.Appended > 0 && outcome.Appended == outcome.Version) scope.Shown.Forget();
+        else if (outcome.Appended > 0) scope.Shown.IsTold((db ?? scope.Reader).Tenant, outcome.Stream.Value);
+        return new Bytes(status, body, outcome.Version, location, outcome.Position, node);
     }
 
     private sealed class Bytes(int status, ReadOnlyMemory<byte> body, long? version, string? location, long? position, Node node) : IResult

@@ -3,8 +3,8 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Host;
 
-/// <summary>Runs what runs beside requests: the projections, the messages, the audit chain, the live tail, the notes between nodes, and the expiry of idempotency records.</summary>
-public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, ChainKeeper chain, Tail tail, Exchange exchange, ILogger<Background> log) : BackgroundService
+/// <summary>Runs what runs beside requests: the projections, the messages, the audit chain, the live tail, the watch on destroyed keys, the notes between nodes, and the expiry of idempotency records.</summary>
+public sealed class Background(Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, ChainKeeper chain, Tail tail, KeyWatch keys, Exchange exchange, ILogger<Background> log) : BackgroundService
 {
     private static readonly TimeSpan ExpiryEvery = TimeSpan.FromMinutes(10);
 
@@ -13,6 +13,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
+        keys.Start();
         tail.Start();
         exchange.Start();
         watch.Start();
@@ -24,7 +25,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
         }
         await base.StartAsync(cancellationToken);
         // The server listens when this returns: then it knows who has been signed out.
-        await tail.Loaded.WaitAsync(LongestLoad, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(tail.Loaded, keys.Heard).WaitAsync(LongestLoad, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -40,6 +41,7 @@ public sealed class Background(Node node, Settings settings, ProjectionDaemon da
         }
         await exchange.DisposeAsync();
         await tail.DisposeAsync();
+        await keys.DisposeAsync();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -17,7 +17,7 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
 
     /// <summary>Set after each append; wakes the readers of this process.</summary>
     public Signal Appended => appended;
-    public SubjectKeys Subjects { get; } = new(database.Api, master);
+    public SubjectKeys Subjects { get; } = new(database, master);
     /// <summary>For what every node keeps about all tenants, and for operators.</summary>
     public PlatformReader Everyones { get; } = new(database);
 

@@ -27,6 +27,7 @@ public static class Permissions
         new("user:read", "see the own account", Everyone, ForKeys: false),
         new("user:write", "change the own account, its password included, and leave", Everyone, ForKeys: false),
         new("user:export", "take away everything that is held on oneself", Everyone, ForKeys: false),
+        new("user:consents", "see, give and withdraw the own consents", Everyone, ForKeys: false),
         new("organization:export", "take away everything that is held in the organization", Owners, ForKeys: false),
         new("sessions:read", "see the own sessions", Everyone, ForKeys: false),
         new("sessions:write", "end the own sessions", Everyone, ForKeys: false),
@@ -53,6 +54,10 @@ public static class Permissions
         new("consumers:read", "see the organization's consumers and their deliveries", Admins, ForKeys: true),
         // An endpoint is told names and addresses that a key's other scopes may not reach.
         new("consumers:write", "make, change, test and remove consumers, and have events sent again", Admins, ForKeys: false),
+        new("consents:read", "see what personal data are used for, and who has agreed", Admins, ForKeys: true),
+        new("consents:write", "declare, change and retire what personal data are used for", Admins, ForKeys: true),
+        new("legal-holds:read", "see the organization's legal holds", Owners, ForKeys: false),
+        new("legal-holds:write", "place legal holds, and release those that no operator has placed", Owners, ForKeys: false),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
@@ -60,6 +65,8 @@ public static class Permissions
         new("platform:api-keys", "make, rotate and revoke operators' API keys", Operators, ForKeys: false),
         new("platform:tenants-read", "see organizations", Operators, ForKeys: true),
         new("platform:tenants-write", "suspend, reactivate and close organizations, set their plan and limits", Operators, ForKeys: true),
+        new("platform:legal-holds", "see the legal holds of all organizations", Operators, ForKeys: false),
+        new("platform:legal-holds-write", "place and release legal holds in any organization", Operators, ForKeys: false),
         new("platform:flags-read", "see feature flags", Operators, ForKeys: true),
         new("platform:flags-write", "change feature flags", Operators, ForKeys: true),
         new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),

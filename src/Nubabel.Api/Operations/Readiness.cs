@@ -57,6 +57,7 @@ public sealed class Readiness(
             ["messages"] = await Messages(limit.Token),
             ["audit"] = settings.DaemonEnabled && chain.Fault is { } broken ? new Component("degraded", broken) : new Component("healthy"),
             ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
+            ["keys"] = node.Subjects.IsHeard ? new Component("healthy") : new Component("degraded", "This node does not hear of destroyed keys: it remembers none and asks the database for each."),
             ["mail"] = Mailing(),
         };
         var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";

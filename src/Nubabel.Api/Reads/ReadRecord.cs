@@ -32,7 +32,7 @@ public sealed class ReadRecord(Node node)
     /// <summary>Records what has been opened so far: for an answer that is written while it is read.</summary>
     public Task Tell(HttpContext http, CancellationToken ct) => Tell(http, PurposeOf(http), ct);
 
-    private async Task Tell(HttpContext http, Purpose? purpose, CancellationToken ct)
+    private async Task Tell(HttpContext http, ReadPurpose? purpose, CancellationToken ct)
     {
         var scope = http.RequestServices.GetRequiredService<RequestScope>();
         if (!IsOn || scope.Shown.IsEmpty || !scope.IsSignedIn) return;
@@ -48,10 +48,10 @@ public sealed class ReadRecord(Node node)
     // Beside the request: its idempotency key belongs to its command.
     private Store.Journal Journal(RequestScope scope, string tenant) => node.Journal(tenant, scope.Origin(scope.Caller.Actor, scope.Caller.Actor.Subject));
 
-    private static Purpose? PurposeOf(HttpContext http) =>
+    private static ReadPurpose? PurposeOf(HttpContext http) =>
         http.Request.Headers[PurposeHeader] is not { Count: > 0 } header ? null
-        : header is [{ } text] && Purpose.TryParse(text, out var purpose) ? purpose
-        : throw Problem.At(PurposeHeader, "purpose.invalid", "A purpose is the number of a case or a keyword: letters, digits and . _ : / # -, 100 at most.");
+        : header is [{ } text] && ReadPurpose.TryParse(text, out var purpose) ? purpose
+        : throw Problem.At(PurposeHeader, "read_purpose.invalid", "A purpose is the number of a case or a keyword: letters, digits and . _ : / # -, 100 at most.");
 
     /// <summary><c>GET /api/members/{userId}</c>: the route, never what was written into the path.</summary>
     private static string OperationOf(HttpContext http) => $"{http.Request.Method} /{(http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText?.Trim('/')}";

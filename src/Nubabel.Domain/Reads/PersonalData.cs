@@ -5,7 +5,7 @@ namespace Nubabel.Domain.Reads;
 /// <param name="Subjects">Whose: data subjects in the order of their names, <see cref="PersonalData.MostSubjects"/> at most.</param>
 /// <param name="More">How many beyond those.</param>
 /// <param name="Purpose">What for, where the actor said so.</param>
-public sealed record PersonalDataRead(string Operation, IReadOnlyList<string> Subjects, long More = 0, Purpose? Purpose = null) : Event<PersonalData>
+public sealed record PersonalDataRead(string Operation, IReadOnlyList<string> Subjects, long More = 0, ReadPurpose? Purpose = null) : Event<PersonalData>
 {
     // By what it holds: a list alone would be equal to itself only.
     public bool Equals(PersonalDataRead? other) => other is not null && Subjects.SequenceEqual(other.Subjects) && (Operation, More, Purpose) == (other.Operation, other.More, other.Purpose);
@@ -17,19 +17,19 @@ public sealed record PersonalDataRead(string Operation, IReadOnlyList<string> Su
 /// <param name="UpTo">The position up to which.</param>
 /// <param name="Filter">What it was filtered by, <c>action=device.renamed</c>; of a text that was searched for only that there was one, <c>q</c>.</param>
 /// <param name="Purpose">What for, where the actor said so.</param>
-public sealed record PersonalDataExported(string Operation, long UpTo, IReadOnlyList<string> Filter, Purpose? Purpose = null) : Event<PersonalData>
+public sealed record PersonalDataExported(string Operation, long UpTo, IReadOnlyList<string> Filter, ReadPurpose? Purpose = null) : Event<PersonalData>
 {
     public bool Equals(PersonalDataExported? other) => other is not null && Filter.SequenceEqual(other.Filter) && (Operation, UpTo, Purpose) == (other.Operation, other.UpTo, other.Purpose);
     public override int GetHashCode() => HashCode.Combine(Operation, UpTo);
 }
 
-public sealed record RecordRead(string Operation, IReadOnlyList<string> Subjects, long More = 0, Purpose? Purpose = null) : Command<PersonalData>, IRecordsEachTime
+public sealed record RecordRead(string Operation, IReadOnlyList<string> Subjects, long More = 0, ReadPurpose? Purpose = null) : Command<PersonalData>, IRecordsEachTime
 {
     public bool Equals(RecordRead? other) => other is not null && Subjects.SequenceEqual(other.Subjects) && (Operation, More, Purpose) == (other.Operation, other.More, other.Purpose);
     public override int GetHashCode() => HashCode.Combine(Operation, Subjects.Count, More);
 }
 
-public sealed record RecordExport(string Operation, long UpTo, IReadOnlyList<string> Filter, Purpose? Purpose = null) : Command<PersonalData>, IRecordsEachTime
+public sealed record RecordExport(string Operation, long UpTo, IReadOnlyList<string> Filter, ReadPurpose? Purpose = null) : Command<PersonalData>, IRecordsEachTime
 {
     public bool Equals(RecordExport? other) => other is not null && Filter.SequenceEqual(other.Filter) && (Operation, UpTo, Purpose) == (other.Operation, other.UpTo, other.Purpose);
     public override int GetHashCode() => HashCode.Combine(Operation, UpTo);

@@ -43,6 +43,20 @@ public static class Text
         return clean;
     }
 
+    /// <summary>The same of a text of several lines: each is cleaned by itself, tabs are blanks, and lines end with a line feed.</summary>
+    public static string Lines(string text, int characters, int bytes, string code, string what)
+    {
+        // Bytes first, and of the text as it came: what is far too long is not looked at closely.
+        if (text.Length > bytes) throw TooLong();
+        var lines = text.ReplaceLineEndings("\n").Replace('\t', ' ').Split('\n').Select(line => Clean(line) ?? throw new Refused(RefusalKind.Invalid, code, $"{what} holds no control characters.")).ToArray();
+        var clean = string.Join('\n', lines).Trim('\n');
+        if (!Shows(clean)) throw new Refused(RefusalKind.Invalid, code, $"{what} is not empty.");
+        if (Encoding.UTF8.GetByteCount(clean) > bytes || new StringInfo(clean).LengthInTextElements > characters) throw TooLong();
+        return clean;
+
+        Refused TooLong() => new(RefusalKind.Invalid, code, $"{what} has at most {characters} characters and {bytes} bytes.");
+    }
+
     /// <summary>
     /// The form in which two texts are equal when only their case differs: simple case folding, the same on every machine. First up, so
     /// that σ and ς meet in Σ, then down, so that ẞ and ß, K (Kelvin) and k meet; then NFC again, because case mapping can undo it.

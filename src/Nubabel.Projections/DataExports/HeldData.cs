@@ -5,6 +5,7 @@ using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Users;
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Consents;
 using Nubabel.Projections.Devices;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Jobs;
@@ -50,6 +51,8 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
     public static IReadOnlyDictionary<string, string> Others { get; } = new Dictionary<string, string>
     {
         ["user"] = "named by the person's id, so all of it mentions the person",
+        ["consent"] = "named by the person's id, so all of it mentions the person",
+        ["purpose"] = "the organization's",
         ["attempt"] = "named by who attempted",
         ["personal-data"] = "named by who read; whose data was read is mentioned",
         ["sign-in"] = "its failures name the account that has the address",
@@ -63,6 +66,8 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["letter-sweep"] = "the platform's",
         ["consumer"] = "the organization's",
         ["webhook-source"] = "the organization's",
+        ["legal-hold"] = "names whose data it keeps; its reason is sealed for the hold",
+        ["hold-register"] = "the organization's: what is held, and whose erasure was admitted",
         ["webhook"] = "the organization's: what a provider sent",
     };
 
@@ -85,6 +90,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         }
         yield return new HeldSection("sessions", "Sign-ins", ["id", "holder", "openedAt", "ip", "userAgent", "refreshedAt", "expiresAt", "endsAt", "revokedAt"], ct => Folded<SessionRow>("session.opened", SessionList.Evolve, ct));
         yield return new HeldSection("devices", "Devices", ["id", "owner", "name", "type", "status", "publicKey", "registeredAt", "revokedAt", "revocationReason"], ct => Folded<DeviceRow>("device.registered", DeviceList.Evolve, ct));
+        yield return new HeldSection("consents", "Consents", ["at", "userId", "purpose", "state", "title", "text", "textVersion", "textHash", "channel", "actor", "requestId"], Consents);
         yield return new HeldSection("jobs", "Jobs", ["id", "kind", "state", "starter", "queuedAt", "endedAt", "outcome", "error"], ct => Folded<JobRow>("job.started", JobList.Evolve, ct));
         yield return new HeldSection("dataExports", "Data exports", ["id", "scope", "owner", "bytes", "sha256", "madeAt", "expiresAt", "downloads"], ct => Folded<DataExportRow>("data_export.made", DataExportList.Evolve, ct));
         yield return new HeldSection("messages", "Messages that wait or were given up", ["id", "queue", "type", "state", "enqueuedAt"], Messages);
@@ -116,6 +122,30 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         TRow? row = null;
         await foreach (var e in journal.Walk(stream, new Until(Position: upTo), ct)) row = evolve(row, e);
         return row;
+    }
+
+    private async IAsyncEnumerable<ReadOnlyMemory<byte>> Consents([EnumeratorCancellation] CancellationToken ct)
+    {
+        var texts = new Dictionary<string, Domain.Consents.Purpose>();
+        await foreach (var stream in ConsentStreams(ct))
+            await foreach (var entry in ConsentProof.Walk(journal, stream, upTo, texts, ct)) yield return JsonSerializer.SerializeToUtf8Bytes(entry, StoredJson.Options);
+    }
+
+    private async IAsyncEnumerable<string> ConsentStreams([EnumeratorCancellation] CancellationToken ct)
+    {
+        if (person is { } id)
+        {
+            yield return ConsentProof.StreamOf(id).Value;
+            yield break;
+        }
+        foreach (var action in new[] { "consent.given", "consent.withdrawn" })
+            for (IReadOnlyList<string>? after = null; ;)
+            {
+                var streams = await AuditTrail.Begun(db, action, null, upTo, after, StreamsAtOnce, ct);
+                foreach (var (stream, _) in streams) yield return stream;
+                if (streams.Count < StreamsAtOnce) break;
+                after = streams[^1].Place;
+            }
     }
 
     private async IAsyncEnumerable<ReadOnlyMemory<byte>> Messages([EnumeratorCancellation] CancellationToken ct)

@@ -54,6 +54,10 @@ public sealed class MemberList : IDocument<MemberRow>
         return page with { Rows = await db.Open(page.Rows, ct) };
     }
 
+    /// <summary>A condition of another read model's query: whether there is such a member, as far as this list has read.</summary>
+    /// <param name="stream">The expression of the account's stream.</param>
+    public static Sql Has(Reader db, Sql stream) => Sql.Of($"exists (select from read.members_v1 m where m.tenant_id = {db.Tenant} and m.key = {stream})");
+
     /// <summary>How many members the tenant has, as far as this list has read.</summary>
     public static async Task<long> Count(Reader db, CancellationToken ct) =>
         (await db.Query($"select count(*) from read.members_v1 where tenant_id = {db.Tenant}", row => row.GetInt64(0), ct))[0];

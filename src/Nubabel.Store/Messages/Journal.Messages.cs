@@ -1,5 +1,3 @@
-using Npgsql;
-
 namespace Nubabel.Store;
 
 /// <summary>The part of the unit of work that is about messages.</summary>
@@ -42,9 +40,6 @@ public sealed partial class Journal
 
     /// <summary>Takes back what is enqueued and not committed yet.</summary>
     public void TakeBack() => pending.Clear();
-
-    /// <summary>What goes into the transaction of the next commit, before its events.</summary>
-    private IReadOnlyList<NpgsqlBatchCommand> Carried() => pending.Count == 0 ? [] : [Out().Command(pending)];
 
     private void Carry()
     {

@@ -16,8 +16,8 @@ public sealed class Outbox(MessageTypes types)
     private const int Together = 16;
 
     private const string Columns = "queue, tenant_id, lane, seq, id, type, body, key, subject, actor, correlation_id, causation_id, headers";
-    private const string Values = "x.queue, x.tenant, case x.lane when '!' then '!' || x.seq else x.lane end, x.seq, x.id, x.type, x.body, x.key, x.subject, x.actor, x.correlation, x.causation, x.headers";
-    private const string Given = "unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::uuid[], $5::varchar[], $6::jsonb[], $7::varchar[], $8::varchar[], $9::varchar[], $10::varchar[], $11::varchar[], $12::jsonb[]";
+    private const string Values = "x.queue, x.tenant, case x.lane when '!' then '!' || x.seq else x.lane end, x.seq, x.id, x.type, x.body::jsonb, x.key, x.subject, x.actor, x.correlation, x.causation, x.headers::jsonb";
+    private const string Given = "unnest($1::varchar[], $2::varchar[], $3::varchar[], $4::uuid[], $5::varchar[], $6::text[], $7::varchar[], $8::varchar[], $9::varchar[], $10::varchar[], $11::varchar[], $12::text[]";
     private const string Names = "queue, tenant, lane, id, type, body, key, subject, actor, correlation, causation, headers";
 
     // Numbers are drawn in the order of the messages: `order by` before nextval. The hints commit with the messages.
@@ -28,6 +28,19 @@ public sealed class Outbox(MessageTypes types)
           returning queue, tenant_id, lane, id),
         r as (insert into nubabel.ready_lanes (queue, tenant_id, lane) select distinct queue, tenant_id, lane from m)
         select array_agg(id) from m
+        """;
+
+    // The same for messages of several commits in one transaction: those whose first event has been written. The event's id says that it is this commit's own.
+    private const string Guarded = $"""
+        with m as (
+          insert into nubabel.messages ({Columns})
+          select {Values} from (
+            select y.*, nextval('nubabel.message_numbers') as seq from (
+              select u.* from {Given}, $13::varchar[], $14::bigint[], $15::uuid[]) with ordinality u ({Names}, stream, version, event, n)
+               where (select e.id from events.mt_events e where e.tenant_id = u.tenant and e.stream_id = u.stream and e.version = u.version) = u.event order by n) y) x
+          returning queue, tenant_id, lane, id),
+        r as (insert into nubabel.ready_lanes (queue, tenant_id, lane) select distinct queue, tenant_id, lane from m)
+        select count(*) from m
         """;
 
     // The ids come first and in one order, so that two who enqueue the same ids wait for each other and not in a circle.
@@ -43,7 +56,7 @@ public sealed class Outbox(MessageTypes types)
         m as (
           insert into nubabel.messages ({Columns}) select {Values} from f x where x.due is null or x.due <= clock_timestamp() returning queue, tenant_id, lane, id),
         d as (
-          insert into nubabel.deferred_messages (due, {Columns}) select x.due, x.queue, x.tenant, x.lane, x.seq, x.id, x.type, x.body, x.key, x.subject, x.actor, x.correlation, x.causation, x.headers
+          insert into nubabel.deferred_messages (due, {Columns}) select x.due, x.queue, x.tenant, x.lane, x.seq, x.id, x.type, x.body::jsonb, x.key, x.subject, x.actor, x.correlation, x.causation, x.headers::jsonb
             from f x where x.id not in (select id from m)),
         r as (insert into nubabel.ready_lanes (queue, tenant_id, lane) select distinct queue, tenant_id, lane from m)
         select array(select id from f)
@@ -92,27 +105,47 @@ public sealed class Outbox(MessageTypes types)
             origin.Actor, origin.CorrelationId, origin.CausationId, headers is null ? null : JsonSerializer.Serialize(headers));
     }
 
+    /// <summary>It can be taken as soon as it is written, and nothing that is there already keeps it out.</summary>
+    internal static bool IsPlain(Outgoing message) => message.Message is { Once: null, At: null, After: null };
+
+    /// <summary>The statement that writes the messages of those commits that have not been refused, behind the statement that has written these.</summary>
+    internal NpgsqlBatchCommand Behind(IReadOnlyList<AppendItem> items)
+    {
+        var command = Filled(Guarded, [.. items.SelectMany(i => i.Enqueued!.Messages)]);
+        var guards = items.SelectMany(i => i.Enqueued!.Messages, (item, _) => item).ToArray();
+        command.AddArray(Array.ConvertAll(guards, i => i.Streams[0].Stream), NpgsqlDbType.Varchar);
+        command.AddArray(Array.ConvertAll(guards, i => i.Streams[0].Expected + 1), NpgsqlDbType.Bigint);
+        command.AddArray(Array.ConvertAll(guards, i => i.Drafts[0][0].Id), NpgsqlDbType.Uuid);
+        return command;
+    }
+
     /// <summary>The statement that writes them. Its one result is the ids of those that were written: a once-only id that is known already is left out.</summary>
     internal NpgsqlBatchCommand Command(IReadOnlyList<Outgoing> messages)
     {
-        var careful = messages.Any(m => m.Message is { Once: not null } or { At: not null } or { After: not null });
-        var command = new NpgsqlBatchCommand(careful ? Careful : Plain);
+        var careful = !messages.All(IsPlain);
+        var command = Filled(careful ? Careful : Plain, messages);
+        if (!careful) return command;
+        command.AddArray(messages.Select(m => m.Message.At?.UtcDateTime).ToArray(), NpgsqlDbType.TimestampTz);
+        command.AddArray(messages.Select(m => m.Message.After).ToArray(), NpgsqlDbType.Interval);
+        command.AddArray(messages.Select(m => m.Message.Once).ToArray(), NpgsqlDbType.Varchar);
+        return command;
+    }
+
+    private NpgsqlBatchCommand Filled(string text, IReadOnlyList<Outgoing> messages)
+    {
+        var command = new NpgsqlBatchCommand(text);
         Texts(m => m.Type.Queue);
         Texts(m => m.Tenant);
         command.AddArray(Lanes(messages), NpgsqlDbType.Varchar);
         command.AddArray(messages.Select(m => m.Id).ToArray(), NpgsqlDbType.Uuid);
         Texts(m => m.Type.Alias);
-        command.AddArray(messages.Select(m => m.Body).ToArray(), NpgsqlDbType.Jsonb);
+        command.AddArray(messages.Select(m => m.Body).ToArray(), NpgsqlDbType.Text);
         Texts(m => m.Message.Key);
         Texts(m => m.Message.Subject);
         Texts(m => m.Actor);
         Texts(m => m.CorrelationId);
         Texts(m => m.CausationId);
-        command.AddArray(messages.Select(m => m.Headers).ToArray(), NpgsqlDbType.Jsonb);
-        if (!careful) return command;
-        command.AddArray(messages.Select(m => m.Message.At?.UtcDateTime).ToArray(), NpgsqlDbType.TimestampTz);
-        command.AddArray(messages.Select(m => m.Message.After).ToArray(), NpgsqlDbType.Interval);
-        Texts(m => m.Message.Once);
+        command.AddArray(messages.Select(m => m.Headers).ToArray(), NpgsqlDbType.Text);
         return command;
 
         void Texts(Func<Outgoing, string?> text) => command.AddArray(messages.Select(text).ToArray(), NpgsqlDbType.Varchar);

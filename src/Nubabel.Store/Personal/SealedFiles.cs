@@ -26,8 +26,8 @@ public sealed class SealedFiles(Database database, SubjectKeys keys, string tena
             Sql.Of($"delete from nubabel.sealed_files where tenant_id = {tenant} and file = {file} and generation <> {generation}"),
             Sql.Of($"delete from nubabel.sealed_parts where tenant_id = {tenant} and file = {file} and generation <> {generation}"),
             Sql.Of($"""
-                insert into nubabel.sealed_files (tenant_id, file, generation, subject, wrapped, holds_all, expires)
-                values ({tenant}, {file}, {generation}, {subject}, {wrapped}, {holdsAll}, {expires.UtcDateTime})
+                insert into nubabel.sealed_files (tenant_id, file, generation, subject, wrapped, holds_all, expires, destructions)
+                select {tenant}, {file}, {generation}, {subject}, {wrapped}, {holdsAll}, {expires.UtcDateTime}, w.number from nubabel.key_watch w
                 """));
         return new SealedFileWriter(async (part, bytes) =>
         {
@@ -43,13 +43,16 @@ public sealed class SealedFiles(Database database, SubjectKeys keys, string tena
     public async Task<IAsyncEnumerable<ReadOnlyMemory<byte>>?> Open(Guid file, Guid generation, DateTimeOffset now, CancellationToken ct)
     {
         var found = await Query($"""
-            select f.subject, f.wrapped, f.holds_all and exists (select from nubabel.subject_keys k where k.tenant_id = {tenant} and k.destroyed >= f.created)
-              from nubabel.sealed_files f where f.tenant_id = {tenant} and f.file = {file} and f.generation = {generation} and f.expires > {now.UtcDateTime}
-            """, row => (Subject: row.GetString(0), Wrapped: row.GetString(1), IsOver: row.GetBoolean(2)), ct);
-        if (found is not [{ IsOver: false } only]) return null;
+            select f.subject, f.wrapped from nubabel.sealed_files f
+             where f.tenant_id = {tenant} and f.file = {file} and f.generation = {generation} and f.expires > {now.UtcDateTime} and not {IsOver}
+            """, row => (Subject: row.GetString(0), Wrapped: row.GetString(1)), ct);
+        if (found is not [var only]) return null;
         var known = await keys.Load(tenant, [only.Subject], ct);
-        return SubjectKeys.Open(tenant, only.Subject, only.Wrapped, known) is { } key ? Parts(Convert.FromBase64String(key), file, generation, ct) : null;
+        return SubjectKeys.Open(tenant, only.Subject, only.Wrapped, known) is { } key ? Parts(Convert.FromBase64String(key), only.Subject, file, generation, ct) : null;
     }
+
+    /// <summary>Somebody whose data may be in the file <c>f</c> too was erased after it was begun.</summary>
+    private static Sql IsOver => Sql.Of($"(f.holds_all and exists (select from nubabel.subject_keys k where k.tenant_id = f.tenant_id and k.destruction > f.destructions))");
 
     /// <summary>Deletes a file with all its generations.</summary>
     public Task Delete(Guid file, CancellationToken ct) => Run(ct,
@@ -63,16 +66,19 @@ public sealed class SealedFiles(Database database, SubjectKeys keys, string tena
         delete from nubabel.sealed_parts p using gone where p.tenant_id = gone.tenant_id and p.file = gone.file and p.generation = gone.generation
         """)], ct) > 0;
 
-    private async IAsyncEnumerable<ReadOnlyMemory<byte>> Parts(byte[] key, Guid file, Guid generation, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
+    private async IAsyncEnumerable<ReadOnlyMemory<byte>> Parts(byte[] key, string subject, Guid file, Guid generation, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
         // Each part is a query of its own: no transaction is open while somebody reads slowly.
         for (var part = 0; ; part++)
         {
             var found = await Query($"""
-                select bytes, not exists (select from nubabel.sealed_parts n where n.tenant_id = {tenant} and n.file = {file} and n.generation = {generation} and n.part = {part + 1})
-                  from nubabel.sealed_parts where tenant_id = {tenant} and file = {file} and generation = {generation} and part = {part}
+                select p.bytes, not exists (select from nubabel.sealed_parts n where n.tenant_id = {tenant} and n.file = {file} and n.generation = {generation} and n.part = {part + 1})
+                  from nubabel.sealed_parts p join nubabel.sealed_files f on f.tenant_id = p.tenant_id and f.file = p.file and f.generation = p.generation
+                 where p.tenant_id = {tenant} and p.file = {file} and p.generation = {generation} and p.part = {part} and not {IsOver}
                 """, row => (Bytes: row.GetFieldValue<byte[]>(0), IsLast: row.GetBoolean(1)), ct);
             if (found is not [var (bytes, isLast)]) throw new CryptographicException("A part of the file is missing.");
+            // Who reads slowly must not go on reading after an erasure.
+            if ((await keys.Load(tenant, [subject], ct)).GetValueOrDefault(subject) is null) throw new SubjectErased(subject);
             // That it is the last one is sealed with it: a file that was cut off does not open.
             yield return MasterKey.Aead.Open(key, bytes, Context(file, generation, part, isLast));
             if (isLast) yield break;

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
@@ -12,38 +11,59 @@ public sealed class SubjectErased(string subject) : Exception($"The data subject
 /// <summary>
 /// The keys of data subjects, one each per tenant, made on first use and kept wrapped by the master key. Sealing is deterministic per key
 /// (the nonce is a MAC of the text), so equal values stay equal and a decision can see that nothing changes; this shows equality only within
-/// one subject's own values.
+/// one subject's own values. A node with a <see cref="KeyWatch"/> remembers keys; without one it asks for each.
 /// </summary>
-public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
+/// <param name="remembered">How many keys a node keeps unwrapped.</param>
+public sealed class SubjectKeys(Database database, MasterKey master, int remembered = 20_000)
 {
-    /// <summary>How many keys a node keeps unwrapped.</summary>
-    private const int CacheBound = 20_000;
-
-    /// <summary>How many sealed texts a node keeps; one more takes the place of another.</summary>
-    private const int RecentSeals = 4096;
-
     /// <summary>A longer text is not kept: addresses and agents are short, and letters and webhooks are sealed once.</summary>
     private const int LongestRecent = 512;
 
-    private static readonly TimeSpan CacheFor = TimeSpan.FromSeconds(60);
-    private readonly ConcurrentDictionary<(string Tenant, string Subject), (byte[]? Key, long Until)> cache = new();
+    internal KeyCache Cache { get; } = new(remembered);
 
-    // Sealing is deterministic, and a person's address and agent stand on each event of theirs.
-    private readonly Sealed?[] recent = new Sealed?[RecentSeals];
+    /// <summary>Whether this node hears of destroyed keys and so may remember others.</summary>
+    public bool IsHeard => Cache.IsHeard;
 
     /// <summary>Seals a text under its subject's key: base64url of nonce, ciphertext and tag.</summary>
     /// <exception cref="SubjectErased">The subject's key is destroyed.</exception>
     public async ValueTask<string> Seal(string tenant, string subject, string plain, CancellationToken ct)
     {
-        if (!TryCached(tenant, subject, out var key)) key = await FindOrMake(tenant, subject, ct);
+        if (!Cache.TryFind(tenant, subject, out var key)) key = await FindOrMake(tenant, subject, ct);
         if (key is null) throw new SubjectErased(subject);
         if (plain.Length > LongestRecent) return Seal(tenant, subject, plain, key);
-        var place = (uint)HashCode.Combine(tenant, subject, plain) % RecentSeals;
-        // The same key object, so that what is kept here lives no longer than the key does in the cache.
-        if (recent[place] is { } known && ReferenceEquals(known.Key, key) && known.Plain == plain && known.Subject == subject && known.Tenant == tenant) return known.Text;
+        // Sealing is deterministic, and a person's address and agent stand on each event of theirs.
+        if (Cache.Recent(tenant, subject, plain, key) is { } known) return known;
         var text = Seal(tenant, subject, plain, key);
-        recent[place] = new Sealed(key, tenant, subject, plain, text);
+        Cache.KeepRecent(tenant, subject, plain, key, text);
         return text;
+    }
+
+    /// <summary>
+    /// Destroys the keys of these subjects for good, also of those that never had one: none is ever made for them again. Every node forgets them within a second; a
+    /// node that cannot be told does not use what it remembers. May be repeated.
+    /// </summary>
+    /// <returns>Those that this call has destroyed; the others were before.</returns>
+    public async Task<IReadOnlyList<string>> Destroy(string tenant, IReadOnlyCollection<string> subjects, CancellationToken ct)
+    {
+        await using var batch = database.Daemon.CreateBatch();
+        // First of all, so that who destroys at the same time waits here and not in a circle.
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select from nubabel.key_watch for update"));
+        batch.BatchCommands.Add(Sql.Of($"""
+            insert into nubabel.subject_keys as k (tenant_id, subject, destroyed)
+            select {tenant}, s, clock_timestamp() from unnest({subjects.Distinct().ToArray()}) s
+             where not exists (select from nubabel.subject_keys d where d.tenant_id = {tenant} and d.subject = s and d.wrapped is null) order by s
+            on conflict (tenant_id, subject) do update set wrapped = null, destroyed = excluded.destroyed where k.wrapped is not null
+            returning subject
+            """).ToBatchCommand());
+        var destroyed = new List<string>();
+        await using (var reader = await batch.ExecuteReaderAsync(ct))
+        {
+            await reader.NextResultAsync(ct);
+            while (await reader.ReadAsync(ct)) destroyed.Add(reader.GetString(0));
+        }
+        // Here at once; elsewhere, and for what was being read meanwhile, the watch sees to it.
+        Cache.Forget(subjects.Select(s => (tenant, s)));
+        return destroyed;
     }
 
     private static string Seal(string tenant, string subject, string plain, byte[] key)
@@ -84,7 +104,7 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
         var missing = new List<string>();
         foreach (var subject in subjects)
         {
-            if (TryCached(tenant, subject, out var key)) keys[subject] = key;
+            if (Cache.TryFind(tenant, subject, out var key)) keys[subject] = key;
             else missing.Add(subject);
         }
         return missing.Count == 0 ? keys : await Again.Ask(() => Read(tenant, missing, keys, ct));
@@ -92,13 +112,14 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
 
     private async Task<IReadOnlyDictionary<string, byte[]?>> Read(string tenant, List<string> missing, Dictionary<string, byte[]?> keys, CancellationToken ct)
     {
-        await using var batch = api.CreateBatch();
+        var before = Cache.Forgettings;
+        await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
         batch.BatchCommands.Add(Sql.Of($"select subject, wrapped from nubabel.subject_keys where tenant_id = {tenant} and subject = any({missing.ToArray()})").ToBatchCommand());
         await using var reader = await batch.ExecuteReaderAsync(ct);
         await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
-            keys[reader.GetString(0)] = Keep(tenant, reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetFieldValue<byte[]>(1));
+            keys[reader.GetString(0)] = Keep(tenant, reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetFieldValue<byte[]>(1), before);
         return keys;
     }
 
@@ -107,30 +128,20 @@ public sealed class SubjectKeys(NpgsqlDataSource api, MasterKey master)
         if ((await Load(tenant, [subject], ct)).TryGetValue(subject, out var known)) return known;
         // Two nodes may make the key at once: the first row wins and both read it back. It commits before any event that needs it.
         var wrapped = master.Wrap("subject-key", $"{tenant}|{subject}", RandomNumberGenerator.GetBytes(32));
-        await using var batch = api.CreateBatch();
+        await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
         batch.BatchCommands.Add(Sql.Of($"insert into nubabel.subject_keys (tenant_id, subject, wrapped) values ({tenant}, {subject}, {wrapped}) on conflict do nothing").ToBatchCommand());
         await batch.ExecuteNonQueryAsync(ct);
         return (await Load(tenant, [subject], ct)).GetValueOrDefault(subject);
     }
 
-    private byte[]? Keep(string tenant, string subject, byte[]? wrapped)
+    private byte[]? Keep(string tenant, string subject, byte[]? wrapped, long before)
     {
         var key = wrapped is null ? null : master.Unwrap("subject-key", $"{tenant}|{subject}", wrapped);
-        if (cache.Count >= CacheBound) cache.Clear();
-        cache[(tenant, subject)] = (key, Environment.TickCount64 + (long)CacheFor.TotalMilliseconds);
+        Cache.Keep(tenant, subject, key, before);
         return key;
-    }
-
-    private bool TryCached(string tenant, string subject, out byte[]? key)
-    {
-        var found = cache.TryGetValue((tenant, subject), out var entry) && entry.Until > Environment.TickCount64;
-        key = entry.Key;
-        return found;
     }
 
     // A sealed value is bound to its place: moved to another subject or tenant it does not open.
     private static byte[] Context(string tenant, string subject) => Encoding.UTF8.GetBytes($"{tenant}|{subject}");
-
-    private sealed record Sealed(byte[] Key, string Tenant, string Subject, string Plain, string Text);
 }

@@ -48,7 +48,7 @@ public sealed class LastUseTests
         var database = await TestDatabase.Shared;
         var (tenant, key, now) = (Guid.CreateVersion7().ToString(), Guid.CreateVersion7(), new DateTimeOffset(2026, 1, 5, 12, 0, 0, TimeSpan.Zero));
         foreach (var at in new[] { now, now.AddMinutes(-1), now.AddMinutes(2), now.AddMinutes(1) }) await KeyUses.Write(database.Database.Daemon, [(tenant, key, at)], CancellationToken.None);
-        Assert.Equal(now.AddMinutes(2), await KeyUses.Last(new Reader(database.Database, new SubjectKeys(database.Database.Api, TestDatabase.Master), tenant), key, CancellationToken.None));
+        Assert.Equal(now.AddMinutes(2), await KeyUses.Last(new Reader(database.Database, new SubjectKeys(database.Database, TestDatabase.Master), tenant), key, CancellationToken.None));
     }
 
     [Fact]

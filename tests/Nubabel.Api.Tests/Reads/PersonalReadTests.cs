@@ -25,6 +25,10 @@ public sealed class PersonalReadTests
         ["GET /api/invitations"] = p => p.Admin.Client.GetAsync("/api/invitations"),
         ["GET /api/invitations/{id}"] = p => p.Admin.Client.GetAsync($"/api/invitations/{p.Invitation}"),
         ["GET /api/audit-logs"] = p => p.Admin.Client.GetAsync("/api/audit-logs"),
+        ["GET /api/legal-holds"] = p => p.Owner.Client.GetAsync("/api/legal-holds"),
+        ["GET /api/legal-holds/{id}"] = p => p.Owner.Client.GetAsync($"/api/legal-holds/{p.Hold}"),
+        ["GET /api/admin/legal-holds"] = p => p.Operator.GetAsync($"/api/admin/legal-holds?organizationId={p.Owner.Id}"),
+        ["GET /api/admin/legal-holds/{id}"] = p => p.Operator.GetAsync($"/api/admin/legal-holds/{p.Hold}"),
         ["GET /api/admin/audit-logs"] = p => p.Operator.GetAsync($"/api/admin/audit-logs?organization={p.Admin.Id}"),
     };
 
@@ -32,6 +36,10 @@ public sealed class PersonalReadTests
     private static readonly Dictionary<string, string> Events = new()
     {
         ["POST /api/invitations"] = "invitation_issued: the address is the one that the caller has sent",
+        ["POST /api/legal-holds"] = "legal_hold_placed: the reason is the one that the caller has sent",
+        ["PUT /api/legal-holds/{id}/release"] = "legal_hold_released: of the very hold",
+        ["POST /api/admin/legal-holds"] = "legal_hold_placed",
+        ["PUT /api/admin/legal-holds/{id}/release"] = "legal_hold_released",
         ["GET /api/audit-logs.csv"] = "personal_data_exported", ["GET /api/audit-logs.ndjson"] = "personal_data_exported",
         ["GET /api/admin/audit-logs.csv"] = "personal_data_exported", ["GET /api/admin/audit-logs.ndjson"] = "personal_data_exported",
     };
@@ -117,7 +125,7 @@ public sealed class PersonalReadTests
             await client.GetAsync($"/api/members/{Guid.CreateVersion7()}").Refused(404, "user.missing");
             await client.GetAsync("/api/members?role=king").Refused(400, "query.invalid");
             using var prose = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { { ReadRecord.PurposeHeader, "because I can" } } };
-            await client.SendAsync(prose).Refused(422, "purpose.invalid");
+            await client.SendAsync(prose).Refused(422, "read_purpose.invalid");
             Assert.Equal(before, await persons.Recorded(null));
         }
     }
@@ -192,7 +200,7 @@ public sealed class PersonalReadTests
     }
 
     /// <summary>An organization with people to look at, and who looks.</summary>
-    private sealed record Persons(TestTenant Owner, TestTenant Admin, TestTenant Member, string Suspended, string Invitation, HttpClient Operator)
+    private sealed record Persons(TestTenant Owner, TestTenant Admin, TestTenant Member, string Suspended, string Invitation, string Hold, HttpClient Operator)
     {
         public static async Task<Persons> Make()
         {
@@ -202,9 +210,11 @@ public sealed class PersonalReadTests
             (await acme.Client.PutAsJsonAsync($"/api/members/{suspended.User}/suspension", new { })).EnsureSuccessStatusCode();
             using var invited = await acme.Client.PostAsJsonAsync("/api/invitations", new { email = $"carl@{acme.Slug}.example", role = "member" });
             var invitation = (await invited.Content.ReadFromJsonAsync<JsonElement>()).Text("id");
+            using var held = await acme.Client.PostAsJsonAsync("/api/legal-holds", new { reason = "4 O 17/26", userId = member.User });
+            var hold = (await held.Content.ReadFromJsonAsync<JsonElement>()).Text("id");
             // What is written here is in the lists.
-            foreach (var model in new[] { "members", "invitations", "audit" }) await api.HasSeen(model);
-            return new Persons(acme, admin, member, suspended.User, invitation, await api.Operator());
+            foreach (var model in new[] { "members", "invitations", "legal_holds", "audit" }) await api.HasSeen(model);
+            return new Persons(acme, admin, member, suspended.User, invitation, hold, await api.Operator());
         }
 
         public async Task<string> Device() =>

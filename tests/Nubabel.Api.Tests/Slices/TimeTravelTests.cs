@@ -172,7 +172,7 @@ public sealed class TimeTravelTests
         Assert.Equal(
             [
                 "/admin/feature-flags/{key}", "/api/admin/api-keys/{id}", "/api/admin/tenants/{id}", "/api/api-keys/{id}", "/api/consumers/{id}", "/api/devices/{id}", "/api/invitations/{id}",
-                "/api/members/{userId}", "/api/organization", "/api/user", "/api/webhook-sources/{id}",
+                "/api/legal-holds/{id}", "/api/members/{userId}", "/api/organization", "/api/user", "/api/webhook-sources/{id}",
             ],
             travelled);
     }

@@ -16,9 +16,11 @@ namespace Nubabel.Api.Tests.Tenancy;
 /// <param name="Make">Makes one that belongs to this user and returns its id.</param>
 /// <param name="Body">What the operation is sent; null for nothing.</param>
 /// <param name="Personal">It is its owner's alone: to other users of the same organization it does not exist either.</param>
-public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body = null, bool Personal = true)
+public sealed partial record Resource(Func<TestTenant, Task<string>> Make, object? Body = null, bool Personal = true)
 {
-    public static IReadOnlyDictionary<string, Resource> ByOperation { get; } = new Dictionary<string, Resource>
+    public static IReadOnlyDictionary<string, Resource> ByOperation { get; } = Slices().Concat(Registers()).ToDictionary();
+
+    private static Dictionary<string, Resource> Slices() => new()
     {
         ["GET /api/devices/{id}"] = new(Device),
         ["DELETE /api/devices/{id}"] = new(Device),
@@ -34,6 +36,8 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["DELETE /api/organization/data-exports/{id}"] = new(OrganizationExport, Personal: false),
         ["GET /api/jobs/{id}"] = new(Job),
         ["DELETE /api/jobs/{id}"] = new(Job),
+        ["GET /api/legal-holds/{id}"] = new(LegalHold, Personal: false),
+        ["PUT /api/legal-holds/{id}/release"] = new(LegalHold, new { reason = "settled" }, Personal: false),
         ["GET /api/members/{userId}"] = new(Member, Personal: false),
         ["DELETE /api/members/{userId}"] = new(Member, Personal: false),
         ["PUT /api/members/{userId}/role"] = new(Member, new { role = "viewer" }, Personal: false),
@@ -66,6 +70,7 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private const string Tenant = "an organization, which operators see and its members do not";
     private const string ReadModel = "a read model of this build";
     private const string Letter = "a dead letter of any organization, which operators see and its members do not";
+    private const string AnyHold = "a legal hold in any organization, which operators see";
     private const string AnyJob = "a job of any organization or of the platform";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
@@ -88,6 +93,8 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
         ["POST /api/admin/dead-letters/{id}/discard"] = Letter,
         ["GET /api/admin/dead-letters/sweeps/{id}"] = "an act of operators on many dead letters",
         ["GET /api/admin/jobs/{id}"] = AnyJob,
+        ["GET /api/admin/legal-holds/{id}"] = AnyHold,
+        ["PUT /api/admin/legal-holds/{id}/release"] = AnyHold,
         ["DELETE /api/admin/jobs/{id}"] = AnyJob,
         ["DELETE /api/admin/tenants/{id}/closure"] = Tenant,
         ["DELETE /api/admin/tenants/{id}/suspension"] = Tenant,
@@ -122,6 +129,13 @@ public sealed record Resource(Func<TestTenant, Task<string>> Make, object? Body 
     private static async Task<string> Invitation(TestTenant owner)
     {
         using var answer = await owner.Client.PostAsJsonAsync("/api/invitations", new { email = $"i{Guid.NewGuid():N}@{owner.Slug}.example", role = "member" });
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> LegalHold(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/legal-holds", new { reason = "proceedings" });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }

@@ -7,7 +7,7 @@ public sealed class PersonalDataSpecs : Spec<PersonalData>
 {
     private const string Operation = "GET /api/members";
     private static readonly string[] Subjects = ["user-0198aaaa-0000-7000-8000-000000000001"];
-    private static readonly Purpose Case = Purpose.Parse("support:4711");
+    private static readonly ReadPurpose Case = ReadPurpose.Parse("support:4711");
     private static readonly string[] Filter = ["action=device.renamed"];
 
     [Fact]
@@ -26,19 +26,19 @@ public sealed class PersonalDataSpecs : Spec<PersonalData>
     [Theory]
     [InlineData("4711")]
     [InlineData("support:4711/b#2")]
-    public void A_case_is_a_purpose(string text) => Assert.Equal(text, Purpose.Parse(text).Value);
+    public void A_case_is_a_purpose(string text) => Assert.Equal(text, ReadPurpose.Parse(text).Value);
 
     [Theory]
     [InlineData("")]
     [InlineData("Ada Lovelace asked for it")]
     [InlineData("ada@example.org")]
     [InlineData("4711\n")]
-    public void Prose_and_addresses_are_no_purpose(string text) => Assert.False(Purpose.TryParse(text, out _));
+    public void Prose_and_addresses_are_no_purpose(string text) => Assert.False(ReadPurpose.TryParse(text, out _));
 
     [Fact]
     public void A_purpose_has_a_bound()
     {
-        Assert.True(Purpose.TryParse(new string('a', Purpose.MaximumCharacters), out _));
-        Assert.False(Purpose.TryParse(new string('a', Purpose.MaximumCharacters + 1), out _));
+        Assert.True(ReadPurpose.TryParse(new string('a', ReadPurpose.MaximumCharacters), out _));
+        Assert.False(ReadPurpose.TryParse(new string('a', ReadPurpose.MaximumCharacters + 1), out _));
     }
 }

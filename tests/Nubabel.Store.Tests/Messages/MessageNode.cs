@@ -19,7 +19,7 @@ public sealed class MessageNode : IAsyncDisposable
     private MessageNode(TestDatabase database, QueueOptions options, MessageHandler<Note> handler, MessageOptions daemon, LastWord? lastWord)
     {
         this.database = database;
-        keys = new SubjectKeys(database.Database.Api, TestDatabase.Master);
+        keys = new SubjectKeys(database.Database, TestDatabase.Master);
         Options = options;
         Outbox = new Outbox(TypesOf(options));
         Daemon = new MessageDaemon(database.Database.Daemon, database.DaemonString, new MessageHandlers(Outbox.Types).On(handler, lastWord), Outbox, (tenant, origin) => Journal(tenant, origin), daemon);

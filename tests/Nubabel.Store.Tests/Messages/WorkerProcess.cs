@@ -87,7 +87,7 @@ public sealed class WorkerProcess : IAsyncDisposable
         if (args is not ["worker", var api, var daemon, var queue, var name]) return 1;
         await using var database = Database.Open("main", api, daemon);
         var outbox = new Outbox(MessageNode.TypesOf(Options(queue)));
-        var keys = new SubjectKeys(database.Api, TestDatabase.Master);
+        var keys = new SubjectKeys(database, TestDatabase.Master);
         var handlers = new MessageHandlers(outbox.Types).On<Note>(Effect);
         await using var messages = new MessageDaemon(database.Daemon, daemon, handlers, outbox,
             (tenant, origin) => new Journal(database, Tally.Types, keys, tenant, origin, () => { }, TimeProvider.System) { Outbox = outbox },

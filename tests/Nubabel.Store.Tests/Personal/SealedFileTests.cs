@@ -14,7 +14,7 @@ public sealed class SealedFileTests
     private async Task<SealedFiles> Files()
     {
         var database = await TestDatabase.Shared;
-        return new SealedFiles(database.Database, new SubjectKeys(database.Database.Api, TestDatabase.Master), tenant);
+        return new SealedFiles(database.Database, new SubjectKeys(database.Database, TestDatabase.Master), tenant);
     }
 
     private async Task<byte[]> Write(int size, bool holdsAll = false)

@@ -34,7 +34,8 @@ public sealed class SubjectKeysTests
     [Fact]
     public async Task Texts_that_a_node_has_sealed_before_are_the_same_again_and_each_its_own()
     {
-        var keys = await Node();
+        await using var remembering = await KeyNode.Start();
+        var keys = remembering.Keys;
         // More than a node keeps at hand, so that places are taken over.
         var texts = Enumerable.Range(0, 6_000).Select(i => $"192.0.2.{i}").ToArray();
         var first = new List<string>();
@@ -73,7 +74,7 @@ public sealed class SubjectKeysTests
     public async Task Another_master_key_does_not_open_it()
     {
         var cipher = await (await Node()).Seal(tenant, Ada, "Ada", default);
-        var stranger = new SubjectKeys((await TestDatabase.Shared).Database.Api, new MasterKey(RandomNumberGenerator.GetBytes(32)));
+        var stranger = new SubjectKeys((await TestDatabase.Shared).Database, new MasterKey(RandomNumberGenerator.GetBytes(32)));
         await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(stranger, tenant, Ada, cipher));
         await Assert.ThrowsAnyAsync<CryptographicException>(() => stranger.Seal(tenant, Ada, "Ada", default).AsTask());
     }
@@ -85,7 +86,7 @@ public sealed class SubjectKeysTests
         var database = await TestDatabase.Shared;
         var cipher = await (await Node()).Seal(tenant, Ada, "Ada", default);
         await database.Run($"insert into nubabel.subject_keys (tenant_id, subject, wrapped) select '{other}', subject, wrapped from nubabel.subject_keys where tenant_id = '{tenant}'");
-        await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(new SubjectKeys(database.Database.Api, TestDatabase.Master), other, Ada, cipher));
+        await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(new SubjectKeys(database.Database, TestDatabase.Master), other, Ada, cipher));
     }
 
     [Fact]
@@ -131,12 +132,12 @@ public sealed class SubjectKeysTests
             return sql;
         });
         await using var database = Database.Open("main", proxy.ConnectionString, proxy.ConnectionString);
-        var loaded = await new SubjectKeys(database.Api, TestDatabase.Master).Load(tenant, subjects, default);
+        var loaded = await new SubjectKeys(database, TestDatabase.Master).Load(tenant, subjects, default);
         Assert.Equal(subjects.Order(), loaded.Where(k => k.Value is not null).Select(k => k.Key).Order());
         Assert.Equal(1, statements);
     }
 
-    private static async Task<SubjectKeys> Node() => new((await TestDatabase.Shared).Database.Api, TestDatabase.Master);
+    private static async Task<SubjectKeys> Node() => new((await TestDatabase.Shared).Database, TestDatabase.Master);
 
     private static async Task<string?> Opened(SubjectKeys keys, string tenant, string subject, string cipher)
     {

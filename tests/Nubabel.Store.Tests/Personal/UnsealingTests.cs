@@ -48,7 +48,7 @@ public sealed class UnsealingTests
         Assert.Equal(json, await Unsealing.Open(await Keys(), tenant, json, default));
     }
 
-    private static async Task<SubjectKeys> Keys() => new((await TestDatabase.Shared).Database.Api, TestDatabase.Master);
+    private static async Task<SubjectKeys> Keys() => new((await TestDatabase.Shared).Database, TestDatabase.Master);
 
     private async Task<string> Sealed(SubjectKeys keys, string subject, string plain) => $$"""{"$p":1,"s":"{{subject}}","c":"{{await keys.Seal(tenant, subject, plain, default)}}"}""";
 

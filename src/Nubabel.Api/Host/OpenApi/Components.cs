@@ -57,7 +57,7 @@ internal static class Components
         Header("If-Match", "`*` or entity tags that the resource must have; otherwise 412."),
         Header("If-None-Match", "`*` or entity tags that the caller has already; then 304."),
         Header(Positions.MinimumHeader, "The answer is to show the log up to this position; waits up to 2 s, then 503 `projection.lagging`."),
-        Header(ReadRecord.PurposeHeader, "What the caller looks for: the number of a case or a keyword. It stands in the audit trail with the read.", Domain.Reads.Purpose.MaximumCharacters),
+        Header(ReadRecord.PurposeHeader, "What the caller looks for: the number of a case or a keyword. It stands in the audit trail with the read.", Domain.Reads.ReadPurpose.MaximumCharacters),
         Header(RequestIds.Header, "1 to 128 visible ASCII characters; made where there is none.", 128),
     ];
 
