@@ -10,6 +10,7 @@ using Nubabel.Api.Consents;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
+using Nubabel.Api.Erasures;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
@@ -71,6 +72,7 @@ public static partial class Server
 
         var app = builder.Build();
         app.UseEdge();
+        app.Use(app.Services.GetRequiredService<LedgerReplay>().Invoke);
         var limits = app.Services.GetRequiredService<RateLimits>();
         app.Use(limits.Invoke);
         app.Use(app.Services.GetRequiredService<RefusedAttempts>().Invoke);
@@ -98,6 +100,7 @@ public static partial class Server
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
+        services.AddErasures();
         Beside(services, node, settings);
 
         services.AddScoped<RequestScope>();
@@ -164,6 +167,7 @@ public static partial class Server
             .On<ResetWish>(sp.GetRequiredService<PasswordResets>().Handle)
             .On<LetterOrder>(sp.GetRequiredService<LetterActs>().Handle)
             .On<SweepOrder>(sp.GetRequiredService<LetterActs>().Handle)
+            .On<ErasureOrder>(sp.GetRequiredService<Erasures.Erasures>().Handle)
             .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<LongJobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
@@ -175,7 +179,8 @@ public static partial class Server
             new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
             recurring: [DeliveryExpiry.Schedule]));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
-        services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master),
+        services.AddSingleton(new ChainKeys(node.Database.Daemon, node.Master));
+        services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, sp.GetRequiredService<ChainKeys>(),
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
@@ -214,6 +219,7 @@ public static partial class Server
         app.MapOrganizations();
         app.MapTenants();
         app.MapUsers();
+        app.MapAccountErasure();
         app.MapPasswords();
         app.MapMembers();
         app.MapInvitations();
@@ -237,6 +243,7 @@ public static partial class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapOperatorJobs();
+        app.MapErasures();
         app.MapOperatorHolds();
         app.MapAdmin();
         app.MapNodes();

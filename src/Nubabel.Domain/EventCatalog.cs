@@ -6,6 +6,7 @@ using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
+using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
@@ -140,6 +141,10 @@ public static class EventCatalog
         new("data_export_read", typeof(DataExportRead)),
         new("data_export_downloaded", typeof(DataExportDownloaded)),
         new("data_export_deleted", typeof(DataExportDeleted)),
+
+        // Erasures
+        new("erasure_requested", typeof(ErasureRequested)),
+        new("erasure_completed", typeof(ErasureCompleted)),
 
         // Legal holds
         new("legal_hold_placed", typeof(LegalHoldPlaced)),

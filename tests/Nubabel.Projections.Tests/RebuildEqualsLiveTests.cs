@@ -4,6 +4,7 @@ using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
+using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -106,6 +107,7 @@ public sealed partial class RebuildEqualsLiveTests
             await ApiKeys(journal, 0);
             await Jobs(journal);
             await DataExports(journal, user);
+            await Erasures(journal);
             await LegalHolds(journal, user, subject);
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
@@ -234,6 +236,16 @@ public sealed partial class RebuildEqualsLiveTests
                         ConsumerDescription.Parse("changed")),
                 ];
                 foreach (var command in i == 2 ? [.. commands, new EndConsumerOverlap(), new RemoveConsumer()] : commands) await journal.Handle(consumer, command, ct);
+            }
+        }
+
+        private static async Task Erasures(Journal journal)
+        {
+            foreach (var completed in new[] { true, false })
+            {
+                var (erasure, user) = (New<Erasure>(), New<User>());
+                await journal.Handle(erasure, new RequestErasure(user, ErasureWish.Person, "hash"), CancellationToken.None);
+                if (completed) await journal.Handle(erasure, new CompleteErasure(new Erased(1, 2, 3, 4, 5, 6, 7), "jws"), CancellationToken.None);
             }
         }
 

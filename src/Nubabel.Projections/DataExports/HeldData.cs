@@ -50,6 +50,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
     /// <summary>The other kinds. Of these a person gets what the person did, and what mentions the person.</summary>
     public static IReadOnlyDictionary<string, string> Others { get; } = new Dictionary<string, string>
     {
+        ["erasure"] = "named by the account's id; who is erased asks for nothing any more",
         ["user"] = "named by the person's id, so all of it mentions the person",
         ["consent"] = "named by the person's id, so all of it mentions the person",
         ["purpose"] = "the organization's",

@@ -77,6 +77,7 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
     public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
     {
+        ["GET /api/erasure-receipts/{code}"] = "an erasure, by a secret code and whoever calls",
         ["POST /api/webhooks/{provider}"] = Signed,
         ["POST /api/webhooks/{provider}/{address}"] = Signed,
         ["GET /api/admin/projections/{name}"] = ReadModel,

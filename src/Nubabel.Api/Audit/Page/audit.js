@@ -292,7 +292,7 @@
         make('span', { class: 'summary', text: item.summary ?? item.action }),
         make('span', { class: 'meta' }, make('code', { text: item.action }), item.outcome === 'succeeded' ? null : make('span', { class: 'badge', text: item.outcome }))),
       make('time', { class: 'time', datetime: item.at, title: item.at, text: new Date(item.at).toLocaleTimeString(undefined, { timeStyle: 'short' }) }),
-      make('span', { class: 'chevron', 'aria-hidden': 'true', text: '›' }));
+      make('span', { class: 'chevron', 'aria-hidden': 'true' }));
     line.addEventListener('click', () => {
       const opens = details.hidden;
       if (opens && !details.hasChildNodes()) fill(details, item);
@@ -366,6 +366,7 @@
   $('q').addEventListener('search', () => { if (!$('q').value && query?.params.has('q')) search(); });
   $('clear').addEventListener('click', () => { $('filters').reset(); search(); });
   $('more').addEventListener('click', () => { say('problem'); load(); });
+  $('show-fields').addEventListener('click', () => $('show-fields').setAttribute('aria-expanded', String($('show-fields').getAttribute('aria-expanded') !== 'true')));
   for (const form of ['csv', 'ndjson']) $(form).addEventListener('click', () => download(form));
   // Older entries come as one scrolls down; a search for a text, which looks at very many, goes on only when asked.
   new IntersectionObserver(seen => {
