@@ -190,7 +190,7 @@ public static partial class ProblemCodes
         new("retention.category_missing", 404, "No such category", "There is no such category of data, or it is the platform's."),
         new("retention.fixed", 409, "Period fixed", "The category's period is part of a contract or of the configuration, and nobody sets another."),
         new("retention.period_invalid", 422, "Period refused", "The period is outside of the category's bounds."),
-        new("retention.run_missing", 404, "No such run", "The run of retention does not exist for this caller."),
+        new("retention_run.missing", 404, "No such run", "The run of retention does not exist for this caller."),
         new("retention.trigger_invalid", 422, "Trigger refused", "There is no such trigger of a run."),
         new("retention.end_invalid", 422, "End refused", "There is no such end of a run."),
         new("retention.state_invalid", 422, "State refused", "There is no such state of a run."),
