@@ -11,6 +11,7 @@ using Nubabel.Projections.Jobs;
 using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
+using Nubabel.Projections.ProcessingRecords;
 using Nubabel.Projections.Sessions;
 using Nubabel.Projections.Webhooks;
 using Nubabel.Store;
@@ -37,6 +38,7 @@ public static class ReadModels
         .Documents<LegalHoldList, LegalHoldRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
+        .Documents<ProcessingRecordList, ProcessingRecordRow>()
         .Documents<PurposeList, PurposeRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()
