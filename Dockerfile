@@ -17,8 +17,8 @@ RUN dotnet publish src/Nubabel.Api -c Release --no-restore -o /app
 FROM mcr.microsoft.com/dotnet/aspnet:10.0
 WORKDIR /app
 COPY --from=build /app ./
-RUN install -d -o "$APP_UID" -m 700 /var/lib/nubabel
-# Whoever runs the image may make the root file system read-only: nothing but this directory is written to.
+RUN install -d -o "$APP_UID" -m 700 /var/lib/nubabel /var/lib/nubabel-erasures
+# Whoever runs the image may make the root file system read-only: nothing but these directories is written to; the second is for the ledger of erasures, a volume.
 ENV ASPNETCORE_URLS=http://+:8080 NUBABEL_DATA=/var/lib/nubabel
 # The user that the base image has for this; by number, so that a cluster can see that it is not root.
 USER $APP_UID

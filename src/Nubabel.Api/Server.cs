@@ -9,6 +9,7 @@ using Nubabel.Api.Commands;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
+using Nubabel.Api.Erasures;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
@@ -24,6 +25,7 @@ using Nubabel.Api.Operations;
 using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
 using Nubabel.Api.Projections;
+using Nubabel.Api.Reads;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
 using Nubabel.Api.Webhooks;
@@ -69,6 +71,7 @@ public static partial class Server
 
         var app = builder.Build();
         app.UseEdge();
+        app.Use(app.Services.GetRequiredService<LedgerReplay>().Invoke);
         var limits = app.Services.GetRequiredService<RateLimits>();
         app.Use(limits.Invoke);
         app.Use(app.Services.GetRequiredService<RefusedAttempts>().Invoke);
@@ -95,6 +98,7 @@ public static partial class Server
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
+        services.AddErasures();
         Beside(services, node, settings);
         services.AddRegisters();
 
@@ -129,6 +133,7 @@ public static partial class Server
         services.AddSingleton<RateLimits>();
         services.AddSingleton(new WebhookKeys(node.Master));
         services.AddSingleton<Intake>();
+        services.AddSingleton<ReadRecord>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
@@ -160,6 +165,7 @@ public static partial class Server
             .On<ResetWish>(sp.GetRequiredService<PasswordResets>().Handle)
             .On<LetterOrder>(sp.GetRequiredService<LetterActs>().Handle)
             .On<SweepOrder>(sp.GetRequiredService<LetterActs>().Handle)
+            .On<ErasureOrder>(sp.GetRequiredService<Erasures.Erasures>().Handle)
             .On<JobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<LongJobMessage>(sp.GetRequiredService<JobRunner>().Run, JobRunner.GivenUp)
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
@@ -172,7 +178,8 @@ public static partial class Server
             new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
             recurring: [DeliveryExpiry.Schedule]));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
-        services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master),
+        services.AddSingleton(new ChainKeys(node.Database.Daemon, node.Master));
+        services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, sp.GetRequiredService<ChainKeys>(),
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
@@ -203,11 +210,15 @@ public static partial class Server
         }
     }
 
-    private static void Routes(WebApplication app)
+    private static void Routes(WebApplication web)
     {
+        var app = web.MapGroup("");
+        // Around every route, so that none shows personal data of others in silence.
+        app.AddEndpointFilter(web.Services.GetRequiredService<ReadRecord>().Invoke);
         app.MapOrganizations();
         app.MapTenants();
         app.MapUsers();
+        app.MapAccountErasure();
         app.MapPasswords();
         app.MapMembers();
         app.MapInvitations();
@@ -229,6 +240,7 @@ public static partial class Server
         app.MapPermissions();
         app.MapOperators();
         app.MapOperatorJobs();
+        app.MapErasures();
         app.MapOperatorHolds();
         app.MapAdmin();
         app.MapNodes();

@@ -7,6 +7,7 @@ using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Devices;
+using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
@@ -16,6 +17,7 @@ using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.ProcessingRecords;
 using Nubabel.Domain.Projections;
+using Nubabel.Domain.Reads;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -165,6 +167,10 @@ public static class EventCatalog
         new("data_export_downloaded", typeof(DataExportDownloaded)),
         new("data_export_deleted", typeof(DataExportDeleted)),
 
+        // Erasures
+        new("erasure_requested", typeof(ErasureRequested)),
+        new("erasure_completed", typeof(ErasureCompleted)),
+
         // Legal holds
         new("legal_hold_placed", typeof(LegalHoldPlaced)),
         new("legal_hold_released", typeof(LegalHoldReleased)),
@@ -192,6 +198,10 @@ public static class EventCatalog
         new("attempt_denied", typeof(AttemptDenied)),
         new("attempt_refused", typeof(AttemptRefused)),
         new("attempt_overflowed", typeof(AttemptOverflowed)),
+
+        // Reads of personal data
+        new("personal_data_read", typeof(PersonalDataRead)),
+        new("personal_data_exported", typeof(PersonalDataExported)),
 
         // Webhooks
         new("webhook_received", typeof(WebhookReceived)),

@@ -5,6 +5,7 @@ using Nubabel.Projections.Consents;
 using Nubabel.Projections.Consumers;
 using Nubabel.Projections.DataExports;
 using Nubabel.Projections.Devices;
+using Nubabel.Projections.Erasures;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Jobs;
@@ -31,6 +32,7 @@ public static class ReadModels
         .Documents<ConsumerList, ConsumerRow>()
         .Documents<DataExportList, DataExportRow>()
         .Documents<DeviceList, DeviceRow>()
+        .Documents<ErasureList, ErasureRow>(platform: true)
         .Documents<FlagList, FlagRow>()
         .Documents<InvitationList, InvitationRow>()
         .Documents<JobBoard, JobBoardRow>(platform: true)

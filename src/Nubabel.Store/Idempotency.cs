@@ -73,6 +73,14 @@ public sealed record IdempotencyRecord(string Tenant, string Scope, string Key, 
         };
     });
 
+    /// <summary>
+    /// Deletes the records of what an actor did, and of what touched these streams, those of the platform for requests without a credential included. The keys are
+    /// texts of clients, so they go before their time.
+    /// </summary>
+    public static Task<int> Erase(PlatformWriter db, string tenant, string platform, string actor, IReadOnlyCollection<string> streams, CancellationToken ct) => db.Run([Sql.Of($"""
+        delete from nubabel.idempotency where tenant_id in ({tenant}, {platform}) and ((tenant_id = {tenant} and starts_with(scope, {actor + " "})) or streams && {streams.ToArray()}::varchar[])
+        """)], ct);
+
     /// <summary>Deletes what is older than <paramref name="hours"/>, in bounded steps; for the daemon, across tenants.</summary>
     public static async Task<int> Expire(NpgsqlDataSource daemon, int hours, CancellationToken ct)
     {

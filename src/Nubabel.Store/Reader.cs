@@ -6,7 +6,8 @@ namespace Nubabel.Store;
 /// Reads the read models of one tenant with the api login, so that row-level security stands behind every query. Each query is one round
 /// trip: the tenant's setting and the statement in one implicit transaction.
 /// </summary>
-public sealed class Reader(Database database, SubjectKeys keys, string tenant)
+/// <param name="opened">Told whose personal values were opened, each time.</param>
+public sealed class Reader(Database database, SubjectKeys keys, string tenant, Action<IEnumerable<string>>? opened = null)
 {
     /// <summary>The tenant that every statement must name.</summary>
     public string Tenant => tenant;
@@ -25,11 +26,11 @@ public sealed class Reader(Database database, SubjectKeys keys, string tenant)
     });
 
     /// <summary>Opens the personal values of JSON texts of this tenant, all with one key query; erased ones become null.</summary>
-    public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct);
+    public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct, opened: opened);
 
     /// <summary>Opens the values of one person; those of others become null.</summary>
-    public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> OpenOf(string subject, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct, subject);
+    public ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> OpenOf(string subject, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct, subject, opened);
 
     /// <summary>Opens the personal values of a JSON text of this tenant; erased ones become null.</summary>
-    public ValueTask<ReadOnlyMemory<byte>> Open(ReadOnlyMemory<byte> json, CancellationToken ct) => Unsealing.Open(keys, tenant, json, ct);
+    public async ValueTask<ReadOnlyMemory<byte>> Open(ReadOnlyMemory<byte> json, CancellationToken ct) => (await Open([json], ct))[0];
 }

@@ -4,6 +4,7 @@ using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
+using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
@@ -13,6 +14,7 @@ using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
+using Nubabel.Domain.Reads;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -106,6 +108,7 @@ public sealed partial class RebuildEqualsLiveTests
             await ApiKeys(journal, 0);
             await Jobs(journal);
             await DataExports(journal, user);
+            await Erasures(journal);
             await LegalHolds(journal, user, subject);
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
@@ -115,6 +118,7 @@ public sealed partial class RebuildEqualsLiveTests
             foreach (var device in devices) await journal.Create(device, Named.Device($"d-{device}", DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),
                 [new RecordDenied("POST /api/devices", "devices:write", 1), new RecordRefused("PUT /api/devices/{id}/name", "device.revoked", 7), new RecordOverflow(2)], ct);
+            await journal.Record(Streams.Named<PersonalData>(subject), [new RecordRead("GET /api/members", [subject], 1), new RecordExport("GET /api/audit-logs.csv", 7, [])], ct);
             await Task.WhenAll(devices.Select((device, i) => Lives(device, i, user, tenant)));
             await journal.Handle(organization, new ScheduleClosure(journal.Now().AddSeconds(1), Reason.Parse("over"), ByOperator: true), ct);
             await JournalOf(tenant, new Origin("system:closures"), new MinutesLater()).Handle(organization, new CloseOrganization(), ct);
@@ -234,6 +238,16 @@ public sealed partial class RebuildEqualsLiveTests
                         ConsumerDescription.Parse("changed")),
                 ];
                 foreach (var command in i == 2 ? [.. commands, new EndConsumerOverlap(), new RemoveConsumer()] : commands) await journal.Handle(consumer, command, ct);
+            }
+        }
+
+        private static async Task Erasures(Journal journal)
+        {
+            foreach (var completed in new[] { true, false })
+            {
+                var (erasure, user) = (New<Erasure>(), New<User>());
+                await journal.Handle(erasure, new RequestErasure(user, ErasureWish.Person, "hash"), CancellationToken.None);
+                if (completed) await journal.Handle(erasure, new CompleteErasure(new Erased(1, 2, 3, 4, 5, 6, 7), "jws"), CancellationToken.None);
             }
         }
 

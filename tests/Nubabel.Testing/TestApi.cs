@@ -51,6 +51,8 @@ public sealed class TestApi : IAsyncDisposable
             ["ConnectionStrings:NubabelOwner"] = database.OwnerString,
             ["Keys:Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
             ["NUBABEL_DATA"] = data,
+            // One for all nodes of a database.
+            ["Erasures:Ledger"] = database.Ledger,
             ["URLS"] = "http://127.0.0.1:0",
             ["Tokens:Issuer"] = "http://nubabel.test",
             // Receivers of events stand on this machine.

@@ -27,6 +27,9 @@ public sealed class TestDatabase : IAsyncDisposable
     /// <summary>Where the letters of all nodes on this database go.</summary>
     public string Mail { get; } = Directory.CreateTempSubdirectory("nubabel-mail-").FullName;
 
+    /// <summary>Where the ledger of erasures of all nodes on this database is.</summary>
+    public string Ledger { get; } = Directory.CreateTempSubdirectory("nubabel-ledger-").FullName;
+
     public static Task<TestDatabase> Shared => Lazy.Value;
 
     public TestServer Server { get; }
@@ -87,6 +90,7 @@ public sealed class TestDatabase : IAsyncDisposable
         await using var root = NpgsqlDataSource.Create(Server.Superuser);
         await Run(root, $"drop database if exists {Name} with (force)");
         Directory.Delete(Mail, recursive: true);
+        Directory.Delete(Ledger, recursive: true);
     }
 
     private static async Task Run(NpgsqlDataSource source, string sql)

@@ -39,6 +39,13 @@ public sealed class RuleTests
         Assert.Equal(found, Rules.Delays(new Source("tests/A.cs", $"class A {{ async Task B() {{ {body} }} }}")).Count());
 
     [Theory]
+    [InlineData("src/Nubabel.Api/Members/A.cs", "var db = node.Reader(tenant);", 1)]
+    [InlineData("src/Nubabel.Api/Members/A.cs", "var name = await node.Open(tenant, value, ct);", 1)]
+    [InlineData("src/Nubabel.Api/Members/A.cs", "var db = scope.ReaderOf(tenant);", 0)]
+    [InlineData("src/Nubabel.Api/Commands/A.cs", "var db = node.Reader(tenant);", 0)]
+    public void A_read_that_nobody_hears_of_is_found(string path, string code, int found) => Assert.Equal(found, Rules.SilentReads(new Source(path, code)).Count());
+
+    [Theory]
     [InlineData("src/A.cs", "class StringHelper { }")]
     [InlineData("src/A.cs", "public sealed record DeviceDto(int A);")]
     [InlineData("src/A.cs", "internal static class HttpUtil { }")]

@@ -80,6 +80,30 @@ public static partial class Rules
         where TenantSlice().Match(source.Path) is { Success: true } slice && slice.Groups[1].Value is not ("Host" or "Operators" or "Projections" or "Messages" or "Admin" or "Commands")
         select $"{source.Path}:{source.LineOf(name.Index)} {name.Value} in a tenant's slice";
 
+    /// <summary>Files whose opened values reach nobody else than whom they belong to, or are told by an event of their own; with the reason.</summary>
+    public static IReadOnlyDictionary<string, string> UnrecordedReads { get; } = new Dictionary<string, string>
+    {
+        ["Commands/"] = "at the machine, by who holds its keys",
+        ["Consumers/"] = "deliveries to endpoints of the organization, and their secrets",
+        ["DataExports/"] = "an export is an event, and so is each download",
+        ["Host/Mail/Post.cs"] = "a letter goes to its addressee",
+        ["Host/Node.cs"] = "makes the readers",
+        ["Host/RequestScope.cs"] = "makes the readers that tell",
+        ["Invitations/InvitationsApi.cs"] = "the invited person's own address goes into the own account",
+        ["Invitations/MemberLimit.cs"] = "counts",
+        ["Operators/"] = "jobs hold no personal values; operators are listed at the machine",
+        ["Organizations/Closures.cs"] = "closes what is due",
+        ["Sessions/LiveSessions.cs"] = "ends sessions",
+        ["Users/"] = "the person's own address",
+        ["Webhooks/"] = "secrets of sources, and payloads for their handlers",
+    };
+
+    /// <summary>Readers and openings that no record of reads hears of.</summary>
+    public static IEnumerable<string> SilentReads(Source source) =>
+        from Match use in SilentRead().Matches(source.Code)
+        where source.Path.StartsWith("src/Nubabel.Api/", StringComparison.Ordinal) && !UnrecordedReads.Keys.Any(k => source.Path["src/Nubabel.Api/".Length..].StartsWith(k, StringComparison.Ordinal))
+        select $"{source.Path}:{source.LineOf(use.Index)} opens values that no event tells of: take the reader of the request's scope";
+
     /// <summary>Relative links of a document that lead nowhere.</summary>
     public static IEnumerable<string> Links(Source document, Func<string, bool> exists) =>
         from Match link in Link().Matches(Fenced().Replace(document.Text, m => new string('\n', m.Value.Count(c => c == '\n'))))
@@ -131,6 +155,9 @@ public static partial class Rules
 
     [GeneratedRegex(@"\bPlatform(Reader|Writer)\b|\.Daemon\b|\bNubabelDaemon\b")]
     private static partial Regex Platform();
+
+    [GeneratedRegex(@"\bnode\.(Node\.)?(Reader|Open)\(|\bnew Reader\(|\bUnsealing\.", RegexOptions.IgnoreCase)]
+    private static partial Regex SilentRead();
 
     [GeneratedRegex("^src/Nubabel.Api/([^/]+)/")]
     private static partial Regex TenantSlice();

@@ -30,6 +30,9 @@ public sealed class StyleTests
     public void Every_index_says_what_it_is_for() => Clean(Sources.OfKind(".sql").SelectMany(Rules.Indexes));
 
     [Fact]
+    public void What_is_opened_for_others_is_recorded() => Clean(Sources.Product.SelectMany(Rules.SilentReads));
+
+    [Fact]
     public void No_tenants_slice_sees_every_tenant() => Clean(Sources.Product.SelectMany(Rules.PlatformAccess));
 
     [Fact]

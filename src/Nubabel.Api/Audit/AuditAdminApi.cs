@@ -19,13 +19,13 @@ public static class AuditAdminApi
                 """);
 
     private static async Task<IResult> List(
-        Paging page, Node node, Standings standings, Freshness fresh, CancellationToken ct,
+        Paging page, RequestScope scope, Standings standings, Freshness fresh, CancellationToken ct,
         string? organization = null, string? actor = null, string? action = null, string? @object = null, string? from = null, string? to = null, string? outcome = null)
     {
         var tenant = organization is null ? Node.Platform : await Existing(organization, standings);
         await fresh.Of(AuditTrail.Name, ct);
         // The organization's own reader: its trail holds values that only its keys open, and row-level security lets nothing else through.
-        var db = node.Reader(tenant);
+        var db = scope.ReaderOf(tenant);
         var filter = new AuditTrail.Filter(actor, action, @object, AuditApi.Time(nameof(from), from), AuditApi.Time(nameof(to), to), AuditApi.Outcome(outcome));
         var entries = await AuditTrail.Search(db, filter, page.After, page.Limit, ct);
         return page.Answer(await Page.Open(db, entries, page.Limit, AuditApi.Show, entry => entry.Place, ct));

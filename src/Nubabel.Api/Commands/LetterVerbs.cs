@@ -43,7 +43,7 @@ internal static class LetterVerbs
         return Doing(new Command("show", "Show a dead letter: body, headers and every attempt. That you looked is recorded.") { id, personal }, async (parsed, node, acts, ct) =>
         {
             var letter = await acts.Read(parsed.GetValue(id), parsed.GetValue(personal), Journal(node, null), ct);
-            var json = await LetterViews.Render(letter, parsed.GetValue(personal), node.Node, node.Settings, ct);
+            var json = await LetterViews.Render(letter, parsed.GetValue(personal) ? node.Node.Reader(letter.Tenant) : null, node.Node, node.Settings, ct);
             Console.WriteLine(JsonSerializer.Serialize(JsonElement.Parse(json.Span), Indented));
             return 0;
         });
@@ -123,7 +123,7 @@ internal static class LetterVerbs
             {
                 await foreach (var letter in acts.Letters.All(wanted.Filter(parsed), ct))
                 {
-                    await to.WriteAsync(await LetterViews.Render(letter, opens, node.Node, node.Settings, ct), ct);
+                    await to.WriteAsync(await LetterViews.Render(letter, opens ? node.Node.Reader(letter.Tenant) : null, node.Node, node.Settings, ct), ct);
                     to.WriteByte((byte)'\n');
                     written++;
                 }

@@ -61,6 +61,8 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
         where T : IAggregate<T> where TRow : class
     {
         if (row is null) throw new InvalidOperationException($"{typeof(TRow).Name} shows nothing after a change.");
+        // Who changed it and whose it is, the change's own event says.
+        if (outcome.Appended > 0) scope.Shown.IsTold(scope.Caller.Tenant, outcome.Stream.Value);
         return new Bytes(status, await Render(row, ct, db), outcome.Version, location, outcome.Position, node);
     }
 

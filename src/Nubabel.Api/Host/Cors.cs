@@ -13,7 +13,7 @@ internal sealed class Cors(IReadOnlyList<string> origins, bool development)
     private const string MaxAgeSeconds = "600";
 
     private const string RequestHeaders =
-        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Nubabel-Min-Position, X-Api-Key, X-Request-ID, traceparent, tracestate";
+        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Nubabel-Min-Position, Nubabel-Purpose, X-Api-Key, X-Request-ID, traceparent, tracestate";
 
     private const string AnswerHeaders = "ETag, Location, Nubabel-Position, X-Request-ID, Retry-After, RateLimit, RateLimit-Policy, Link";
 

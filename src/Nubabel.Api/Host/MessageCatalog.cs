@@ -1,5 +1,6 @@
 using Nubabel.Api.Breaches;
 using Nubabel.Api.Consumers;
+using Nubabel.Api.Erasures;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Jobs;
 using Nubabel.Api.Messages;
@@ -13,6 +14,9 @@ namespace Nubabel.Api.Host;
 /// <summary>Every queue, every type of message and every reaction of the product. Handlers are named in <see cref="Server"/>.</summary>
 public static class MessageCatalog
 {
+    /// <summary>The alias of wishes for a new password, which wait as messages of the platform.</summary>
+    public const string ResetWishes = "reset-wish";
+
     public static MessageTypes Types { get; } = new(
         [
             // A receiver that is away for an hour still gets its letters; a letter is nobody's order, so none waits for another.
@@ -58,11 +62,12 @@ public static class MessageCatalog
         ],
         [
             new MessageType("letter", typeof(Mailing), "mail"),
-            new MessageType("reset-wish", typeof(ResetWish), "mail"),
+            new MessageType(ResetWishes, typeof(ResetWish), "mail"),
             new MessageType("breach-letter", typeof(BreachMail), "mail"),
             new MessageType("breach-letter-lost", typeof(BreachMailLost), "operations"),
             new MessageType("letter-order", typeof(LetterOrder), "operations"),
             new MessageType("sweep-order", typeof(SweepOrder), "operations"),
+            new MessageType("erasure-order", typeof(ErasureOrder), "operations"),
             new MessageType("job", typeof(JobMessage), "jobs"),
             new MessageType("long-job", typeof(LongJobMessage), "long-jobs"),
             new MessageType("job-given-up", typeof(JobGivenUp), "jobs"),

@@ -35,6 +35,9 @@ public sealed class Node(Database database, MasterKey master, Signal appended, T
     public Journal Journal(string tenant, Origin origin) => new(database, Events.Types, Subjects, tenant, origin, appended.Set, time) { Outbox = Outbox };
     public Reader Reader(string tenant) => new(database, Subjects, tenant);
 
+    /// <summary>A reader that tells whose personal values it has opened.</summary>
+    public Reader Reader(string tenant, Action<IEnumerable<string>> opened) => new(database, Subjects, tenant, opened);
+
     /// <summary>For what is written for one tenant beside the log.</summary>
     public TenantRows Rows(string tenant) => new(database, tenant);
 

@@ -26,6 +26,7 @@ public static class Permissions
     [
         new("user:read", "see the own account", Everyone, ForKeys: false),
         new("user:write", "change the own account, its password included, and leave", Everyone, ForKeys: false),
+        new("user:erase", "have the own account and all that is held on oneself erased", Everyone, ForKeys: false),
         new("user:export", "take away everything that is held on oneself", Everyone, ForKeys: false),
         new("user:consents", "see, give and withdraw the own consents", Everyone, ForKeys: false),
         new("organization:export", "take away everything that is held in the organization", Owners, ForKeys: false),
@@ -68,6 +69,8 @@ public static class Permissions
         new("platform:api-keys", "make, rotate and revoke operators' API keys", Operators, ForKeys: false),
         new("platform:tenants-read", "see organizations", Operators, ForKeys: true),
         new("platform:tenants-write", "suspend, reactivate and close organizations, set their plan and limits", Operators, ForKeys: true),
+        new("platform:erasures", "see erasures", Operators, ForKeys: true),
+        new("platform:erasures-write", "erase a person who asked by other means", Operators, ForKeys: false),
         new("platform:legal-holds", "see the legal holds of all organizations", Operators, ForKeys: false),
         new("platform:legal-holds-write", "place and release legal holds in any organization", Operators, ForKeys: false),
         new("platform:flags-read", "see feature flags", Operators, ForKeys: true),

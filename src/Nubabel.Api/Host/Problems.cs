@@ -46,7 +46,9 @@ public static partial class Problems
 
     private static async Task Answer(HttpContext context, Exception e)
     {
-        var problem = Failures.ProblemOf(e, context.Request.RouteValues.ContainsKey);
+        var problem = IsCallersEnd(context, e)
+            ? Authentication.Unauthorized("credential.revoked", "The account is gone.")
+            : Failures.ProblemOf(e, context.Request.RouteValues.ContainsKey);
         Log(context, e, problem);
         if (context.Response.HasStarted)
         {
@@ -56,6 +58,10 @@ public static partial class Problems
         }
         await Write(context, problem);
     }
+
+    /// <summary>The caller was erased while the request was under way: nothing of it can be written any more.</summary>
+    private static bool IsCallersEnd(HttpContext context, Exception e) =>
+        e is SubjectErased { Subject: var subject } && context.RequestServices.GetRequiredService<RequestScope>() is { IsSignedIn: true } scope && scope.Caller.Actor.Subject == subject;
 
     /// <summary>Gives a bare status of the framework or an endpoint its body, and keeps its headers (<c>Allow</c>).</summary>
     private static Task Describe(HttpContext context)

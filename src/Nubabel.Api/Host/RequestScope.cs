@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using Nubabel.Api.Reads;
 using Nubabel.Domain;
 using Nubabel.Store;
 
@@ -36,8 +37,14 @@ public sealed class RequestScope(Node node, IHttpContextAccessor accessor)
     public IdempotencyRecord? Replay { get; private set; }
 
     public Journal Journal => journal ??= JournalFor(Caller.Tenant, Caller.Actor);
-    public Reader Reader => reader ??= node.Reader(Caller.Tenant);
+    public Reader Reader => reader ??= ReaderOf(Caller.Tenant);
+
+    /// <summary>Whose personal data this request shows.</summary>
+    public ShownPersons Shown { get; } = new();
     public Ids Ids => ids ??= new Ids(this, node.Time);
+
+    /// <summary>A reader of a tenant that is not the caller's own: an operator's.</summary>
+    public Reader ReaderOf(string tenant) => node.Reader(tenant, subjects => Shown.Add(tenant, subjects));
 
     /// <summary>A journal of a route that finds out by itself who acts: sign-up, sign-in, refresh.</summary>
     public Journal JournalFor(string tenant, Actor actor) => Prepared(node.Journal(tenant, Origin(actor, actor.Subject)));

@@ -47,8 +47,8 @@ public sealed partial record Settings
             Owner = values.Connection(OwnerConnection) ?? values.Connection(DirectUrl),
             MasterKey = MasterKeyOf(values, errors),
             DataDirectory = Path.GetFullPath(values.Text(Data) ?? ".data"),
-            Addresses = addresses,
-            Shard = values.Text(ShardName) ?? "main",
+            ErasureLedger = Path.GetFullPath(values.Text(ErasuresLedger) ?? Path.Combine(values.Text(Data) ?? ".data", "erasures")),
+            Addresses = addresses, Shard = values.Text(ShardName) ?? "main",
             CorsOrigins = CorsAllowed.In(values.Configuration),
             SignupMode = (values.Text(Signup) ?? (development ? "open" : "closed")) == "open" ? SignupMode.Open : SignupMode.Closed,
             Issuer = issuer,
@@ -101,6 +101,7 @@ public sealed partial record Settings
     private static IEnumerable<string> ProductionFaults(Settings settings, IConfiguration configuration)
     {
         if (settings.MasterKey is null) yield return $"{KeysMaster.Variable} or {KeysMasterFile.Variable} is required outside Development.";
+        if (ErasuresLedger.In(configuration).Count == 0) yield return $"{ErasuresLedger.Variable} is required outside Development: a directory that all nodes share, apart from the database.";
         if (settings.Issuer.Length == 0) yield return $"{TokensIssuer.Variable} is required outside Development.";
         if (settings.AllowLoopback) yield return $"{ConsumersLoopback.Variable} is for Development only.";
         foreach (var setting in Connections)

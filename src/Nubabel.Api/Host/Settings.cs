@@ -67,6 +67,7 @@ public sealed partial record Settings
     private static readonly Setting DeadLetterDays = Number("Messages:DeadLetterDays", 1, 3650, 90, "Days after which a dead letter is deleted, whatever has become of it.");
     private static readonly Setting StalledSeconds = Number("Messages:StalledSeconds", 10, 86_400, 300, "How long work may be ready in a queue without being taken, in seconds; then health is degraded and the log says so.");
     private static readonly Setting ConsumersLoopback = Choice("Consumers:AllowLoopback", ["true", "false"], "false", "Whether events are delivered to this machine too, also by http and on any port. In Development only.");
+    private static readonly Setting ErasuresLedger = Text("Erasures:Ledger", "`erasures` under `NUBABEL_DATA` in Development", "Directory of the ledger of erasures, shared by all nodes and apart from the database and its backups. Required outside Development.");
     private static readonly Setting Daemon = Choice("Daemon:Enabled", ["true", "false"], "true", "Whether this node runs projections and messages.");
 
     /// <summary>Every key that Nubabel reads. Whatever else stands in its sections is a typing error and stops the start.</summary>
@@ -77,7 +78,7 @@ public sealed partial record Settings
         UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Remembered, Daemon,
         DeadLetterDays, StalledSeconds,
         MailHost, MailPort, MailUser, MailPassword, MailFrom, MailProtection, MailLinkBase, ConsumersLoopback,
-        WebhookRate, WebhookBurst, WebhookSecrets, WebhookPrevious, WebhookPresets,
+        ErasuresLedger, WebhookRate, WebhookBurst, WebhookSecrets, WebhookPrevious, WebhookPresets,
     ];
 
     public required string EnvironmentStamp { get; init; }
@@ -109,6 +110,9 @@ public sealed partial record Settings
     public bool DaemonEnabled { get; init; } = true;
     public TimeSpan DeadLetterLife { get; init; } = TimeSpan.FromDays(90);
     public TimeSpan StalledAfter { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The directory of the ledger of erasures.</summary>
+    public required string ErasureLedger { get; init; }
 
     /// <summary>Consumers may live on this machine.</summary>
     public bool AllowLoopback { get; init; }

@@ -93,11 +93,11 @@ public static class DeadLettersApi
         return Results.Json(await acts.Letters.Statistics(LetterViews.FilterOf(tenant, queue, type, cause, from, to), back, ct), Json.Options);
     }
 
-    private static async Task<IResult> Get(Id<DeadLetterControl> id, Journal journal, Caller caller, Node node, Settings settings, LetterActs acts, CancellationToken ct, string? personal = null)
+    private static async Task<IResult> Get(Id<DeadLetterControl> id, Journal journal, RequestScope scope, Node node, Settings settings, LetterActs acts, CancellationToken ct, string? personal = null)
     {
-        var opens = LetterViews.Opens(personal, caller);
+        var opens = LetterViews.Opens(personal, scope.Caller);
         var letter = await acts.Read(id.Value, opens, journal, ct);
-        return Results.Bytes(await LetterViews.Render(letter, opens, node, settings, ct), "application/json");
+        return Results.Bytes(await LetterViews.Render(letter, opens ? scope.ReaderOf(letter.Tenant) : null, node, settings, ct), "application/json");
     }
 
     private static async Task<IResult> Replay(Id<DeadLetterControl> id, Body<LetterReplay>? body, RequestScope scope, LetterActs acts, Answers answers, CancellationToken ct)

@@ -1,4 +1,5 @@
 using Nubabel.Api.Host;
+using Nubabel.Api.Reads;
 using Nubabel.Domain.Messages;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -12,7 +13,7 @@ internal static class LetterExport
 
     /// <summary>What was given out, to whom and why it ended where it did stands in the audit trail, also when the reader goes away.</summary>
     public static async Task Stream(
-        HttpContext http, RequestScope scope, Node node, Settings settings, LetterActs acts, CancellationToken ct,
+        HttpContext http, RequestScope scope, Node node, Settings settings, LetterActs acts, ReadRecord reads, CancellationToken ct,
         string? tenant = null, string? queue = null, string? type = null, string? cause = null, string? state = null, string? from = null, string? to = null, string? personal = null)
     {
         var opens = LetterViews.Opens(personal, scope.Caller);
@@ -26,13 +27,17 @@ internal static class LetterExport
         {
             await foreach (var letter in acts.Letters.All(filter, ct))
             {
-                await http.Response.Body.WriteAsync(await LetterViews.Render(letter, opens, node, settings, ct), ct);
+                var line = await LetterViews.Render(letter, opens ? scope.ReaderOf(letter.Tenant) : null, node, settings, ct);
+                // The organizations hear of it, too, and before it leaves.
+                if (scope.Shown.IsFull) await reads.Tell(http, ct);
+                await http.Response.Body.WriteAsync(line, ct);
                 await http.Response.Body.WriteAsync("\n"u8.ToArray(), ct);
                 written++;
             }
         }
         finally
         {
+            await reads.Tell(http, CancellationToken.None);
             await journal.Handle(id, new EndSweep(written), CancellationToken.None);
         }
     }

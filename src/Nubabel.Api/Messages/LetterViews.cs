@@ -42,12 +42,13 @@ internal static class LetterViews
     };
 
     /// <summary>The letter as it goes out: with personal values sealed as they are stored, or opened with the keys of its tenant.</summary>
-    public static async ValueTask<ReadOnlyMemory<byte>> Render(DeadLetter l, bool opens, Node node, Settings settings, CancellationToken ct)
+    /// <param name="opens">Opens them; null leaves them sealed.</param>
+    public static async ValueTask<ReadOnlyMemory<byte>> Render(DeadLetter l, Reader? opens, Node node, Settings settings, CancellationToken ct)
     {
         var json = JsonSerializer.SerializeToUtf8Bytes(new DeadLetterShown(
             l.Id, l.Tenant, l.Queue, l.Type, node.Outbox.Types.Find(l.Type) is not null, l.Key, l.Subject, l.Actor, l.CorrelationId, l.CausationId, l.Headers, l.Enqueued, l.Died, l.Attempts, l.Cause, l.Error,
             l.Parks, l.State, l.Closed, l.ClosedBy, l.Replays, JsonElement.Parse(l.Body), l.Edited is { } edited ? JsonElement.Parse(edited) : null, l.Died + settings.DeadLetterLife), Json.Options);
-        return opens ? await node.Reader(l.Tenant).Open(json, ct) : json;
+        return opens is null ? json : await opens.Open(json, ct);
     }
 
     private static DateTimeOffset? Time(string name, string? text) =>

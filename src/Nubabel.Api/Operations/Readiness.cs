@@ -1,4 +1,5 @@
 using System.Reflection;
+using Nubabel.Api.Erasures;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
@@ -12,7 +13,8 @@ namespace Nubabel.Api.Operations;
 /// moment is told what was seen last: the routes have no rate limit, and must not be a way to keep the database busy.
 /// </summary>
 public sealed class Readiness(
-    Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, ChainKeeper chain, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions)
+    Node node, Settings settings, ProjectionDaemon daemon, MessageDaemon messages, MessageWatch watch, ChainKeeper chain, Tail tail, RevokedSessions revoked, Evaluation flags, Post post, Store.Positions positions,
+    LedgerReplay replay, Ledger ledger)
 {
     /// <summary>From this lag on a read model counts as degraded.</summary>
     private const double LagSeconds = 4;
@@ -57,6 +59,7 @@ public sealed class Readiness(
             ["messages"] = await Messages(limit.Token),
             ["audit"] = settings.DaemonEnabled && chain.Fault is { } broken ? new Component("degraded", broken) : new Component("healthy"),
             ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
+            ["erasures"] = replay.Fault is { } waiting ? new Component("unhealthy", waiting) : ledger.Fault is { } unwritten ? new Component("degraded", unwritten) : new Component("healthy"),
             ["keys"] = node.Subjects.IsHeard ? new Component("healthy") : new Component("degraded", "This node does not hear of destroyed keys: it remembers none and asks the database for each."),
             ["mail"] = Mailing(),
         };

@@ -43,7 +43,7 @@ public static class OperatorHoldsApi
         holds.MapPut("/{id}/release", Release).Needs(Write).Answers200<LegalHoldRow>().WithExample("""{"reason":"the court has lifted it"}""", Example);
     }
 
-    private static async Task<IResult> List(Paging page, string? organizationId, string? status, string? userId, Node node, Freshness fresh, CancellationToken ct)
+    private static async Task<IResult> List(Paging page, string? organizationId, string? status, string? userId, RequestScope scope, Node node, Freshness fresh, CancellationToken ct)
     {
         if (organizationId is not null && !Id<Organization>.TryParse(organizationId, null, out _)) throw Problem.At(nameof(organizationId), "query.invalid", "An organization's id is a lower-case UUID.");
         var filter = HoldSearch.Of(status, userId);
@@ -53,7 +53,7 @@ public static class OperatorHoldsApi
         var opened = new Dictionary<LegalHoldList.Entry, ReadOnlyMemory<byte>>();
         foreach (var group in entries.GroupBy(e => e.Tenant))
         {
-            var rows = await node.Reader(group.Key).Open([.. group.Select(e => (ReadOnlyMemory<byte>)Json(e.Row, e.Tenant))], ct);
+            var rows = await scope.ReaderOf(group.Key).Open([.. group.Select(e => (ReadOnlyMemory<byte>)Json(e.Row, e.Tenant))], ct);
             foreach (var (entry, row) in group.Zip(rows)) opened[entry] = row;
         }
         return page.Answer(Page.Cut(entries, page.Limit, e => opened[e], e => e.Place));
@@ -65,14 +65,14 @@ public static class OperatorHoldsApi
         var journal = scope.JournalFor(tenant, scope.Caller.Actor);
         if (scope.Replay is null && (await journal.Load(wish.OrganizationId, ct)).Version == 0) throw new Refused(RefusalKind.Missing, "organization.missing", "There is no such organization.");
         var hold = await acts.Place(journal, new WantedLegalHold(wish.Reason, wish.UserId), byOperator: true, ct);
-        return await answers.Created(hold, Row(hold, tenant), $"/api/admin/legal-holds/{hold.Id}", ct, node.Reader(tenant));
+        return await answers.Created(hold, Row(hold, tenant), $"/api/admin/legal-holds/{hold.Id}", ct, scope.ReaderOf(tenant));
     }
 
     private static async Task<IResult> Get(Id<LegalHold> id, HttpContext http, RequestScope scope, Node node, Freshness fresh, Answers answers, CancellationToken ct)
     {
         var journal = await JournalOf(id, scope, node, fresh, ct);
         var hold = await journal.Load(id, ct);
-        return await answers.Found(http, hold, Row(hold, journal.Tenant), LegalHold.Missing(), ct, node.Reader(journal.Tenant));
+        return await answers.Found(http, hold, Row(hold, journal.Tenant), LegalHold.Missing(), ct, scope.ReaderOf(journal.Tenant));
     }
 
     private static async Task<IResult> Release(
@@ -80,7 +80,7 @@ public static class OperatorHoldsApi
     {
         var journal = await JournalOf(id, scope, node, fresh, ct);
         var hold = await acts.Release(journal, id, body.Value, byOperator: true, ETags.IfMatch(request), ct);
-        return await answers.Changed(hold, Row(hold, journal.Tenant), ct, node.Reader(journal.Tenant));
+        return await answers.Changed(hold, Row(hold, journal.Tenant), ct, scope.ReaderOf(journal.Tenant));
     }
 
     /// <summary>Whose a hold is, the list tells.</summary>

@@ -49,6 +49,18 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
         await Send(wish.Organization, wish.Email, context.Journal.Origin with { Ip = wish.Ip, UserAgent = wish.Agent }, context.Cancellation);
     }
 
+    /// <summary>The wishes that name this account's address, by the keyed hash that the account is found by.</summary>
+    public async Task<IReadOnlyList<Guid>> Of(string tenant, string emailKey, CancellationToken ct)
+    {
+        var found = new List<Guid>();
+        foreach (var (id, body) in await HeldMessages.Bodies(node.Everyones, Node.Platform, MessageCatalog.ResetWishes, ct))
+        {
+            var wish = StoredJson.Read<Wish>(node.Master.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
+            if ((await node.Directory.Find(wish.Organization, ct))?.Organization == tenant && signIns.AddressKey(tenant, wish.Email) == emailKey) found.Add(id);
+        }
+        return found;
+    }
+
     private sealed record Wish(string Organization, string Email, string? Ip, string? Agent, DateTimeOffset At);
 
     /// <param name="origin">Of the request; the subject is filled in here.</param>

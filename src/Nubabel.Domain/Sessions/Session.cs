@@ -38,7 +38,7 @@ public sealed record RevokeSession(SessionEnd Reason) : Command<Session>;
 
 /// <summary>Why a session was revoked.</summary>
 [JsonConverter(typeof(SessionEndConverter))]
-public enum SessionEnd { SignedOut, Revoked, Reused, PasswordReset, PasswordChanged }
+public enum SessionEnd { SignedOut, Revoked, Reused, PasswordReset, PasswordChanged, Erased }
 
 internal sealed class SessionEndConverter() : WordConverter<SessionEnd>("session.reason_invalid");
 

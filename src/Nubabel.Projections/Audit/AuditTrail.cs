@@ -51,7 +51,7 @@ public sealed class AuditTrail : IRows<AuditRow>
     private static readonly string[] Refusals = [.. NotLetThrough.Values.Select(n => n.Action)];
 
     /// <summary>Kinds of two words whose streams are named by a key, where no length tells the kind from the key.</summary>
-    private static readonly string[] KeyedKinds = ["sign-in"];
+    private static readonly string[] KeyedKinds = ["sign-in", "personal-data"];
 
     /// <summary>How an entry can have ended: <c>succeeded</c>, or what was recorded because it was not let through.</summary>
     public static IReadOnlyList<string> Outcomes { get; } = [Succeeded, Refused, Denied];

@@ -102,6 +102,12 @@ public static class DeliveryLog
 
     public static IReadOnlyList<string> PlaceOf(LoggedDelivery delivery) => [delivery.Created.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), delivery.Id.ToString("D")];
 
+    /// <summary>Takes out what endpoints answered to what happened in these streams: an answer may repeat what it was told. Returns how many deliveries had one.</summary>
+    public static Task<int> Forget(PlatformWriter db, string tenant, IReadOnlyCollection<string> streams, CancellationToken ct) => db.Run([Sql.Of($"""
+        update nubabel.deliveries set attempts = (select jsonb_agg(a - 'answer' order by n) from jsonb_array_elements(attempts) with ordinality x (a, n))
+         where tenant_id = {tenant} and stream = any ({streams.ToArray()}) and jsonb_path_exists(attempts, '$[*].answer')
+        """)], ct);
+
     /// <summary>Deletes what is no longer remembered, a part at a time; returns how many.</summary>
     public static Task<int> Expire(PlatformWriter db, CancellationToken ct) => db.Run([Sql.Of($"""
         delete from nubabel.deliveries where ctid = any (array(

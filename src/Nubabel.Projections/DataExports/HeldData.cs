@@ -51,6 +51,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
     /// <summary>The other kinds. Of these a person gets what the person did, and what mentions the person.</summary>
     public static IReadOnlyDictionary<string, string> Others { get; } = new Dictionary<string, string>
     {
+        ["erasure"] = "named by the account's id; who is erased asks for nothing any more",
         ["user"] = "named by the person's id, so all of it mentions the person",
         ["consent"] = "named by the person's id, so all of it mentions the person",
         ["purpose"] = "the organization's",
@@ -59,6 +60,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["breach-notice"] = "the organization's",
         ["breach-letter"] = "names the person whom it goes to",
         ["attempt"] = "named by who attempted",
+        ["personal-data"] = "named by who read; whose data was read is mentioned",
         ["sign-in"] = "its failures name the account that has the address",
         ["invitation"] = "what is sealed in it is sealed for the invitation; who accepts it has it anew in the account",
         ["organization"] = "the organization's",

@@ -24,4 +24,13 @@ public static class HeldMessages
              order by id, state limit {limit}
             """, row => new HeldMessage(row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetString(3), new DateTimeOffset(row.GetDateTime(4), TimeSpan.Zero)), ct);
     }
+
+    /// <summary>The bodies of all messages of a type, whatever has become of them; for what nobody's name stands on.</summary>
+    public static async Task<IReadOnlyList<(Guid Id, byte[] Body)>> Bodies(PlatformReader db, string tenant, string type, CancellationToken ct) => (await db.Query([Sql.Of($"""
+        select id, body from nubabel.messages where tenant_id = {tenant} and type = {type}
+        union all
+        select id, body from nubabel.deferred_messages where tenant_id = {tenant} and type = {type}
+        union all
+        select id, body from nubabel.dead_letters where tenant_id = {tenant} and type = {type}
+        """)], row => (row.GetGuid(0), row.GetFieldValue<byte[]>(1)), ct))[0];
 }

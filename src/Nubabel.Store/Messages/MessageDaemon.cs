@@ -81,15 +81,7 @@ public sealed class MessageDaemon : IAsyncDisposable
     public Task<IReadOnlyList<QueueStatus>> Status(CancellationToken ct) => QueueStatus.Read(daemon, outbox.Types, ct);
 
     /// <summary>Erases a person's messages wherever they stand. One whose handler runs is taken away from it.</summary>
-    public async Task<int> Erase(string tenant, string subject, CancellationToken ct)
-    {
-        await using var command = daemon.CreateCommand("select nubabel.erase_messages($1, $2)");
-        command.Add(tenant);
-        command.Add(subject);
-        var erased = (int)(await command.ExecuteScalarAsync(ct))!;
-        outbox.Enqueued(workers.Select(w => w.Options.Name));
-        return erased;
-    }
+    public Task<int> Erase(string tenant, string subject, CancellationToken ct) => MessageErasure.Of(daemon, outbox, tenant, subject, ct);
 
     public void Start()
     {

@@ -66,6 +66,20 @@ public sealed class SealedFiles(Database database, SubjectKeys keys, string tena
         delete from nubabel.sealed_parts p using gone where p.tenant_id = gone.tenant_id and p.file = gone.file and p.generation = gone.generation
         """)], ct) > 0;
 
+    /// <summary>Deletes a subject's files, and those that hold personal data of anybody in the tenant. Returns how many.</summary>
+    public static async Task<int> Erase(PlatformReader db, PlatformWriter writer, string tenant, string subject, CancellationToken ct)
+    {
+        var gone = (await db.Query([Sql.Of($"select distinct file from nubabel.sealed_files where tenant_id = {tenant} and (subject = {subject} or holds_all)")], row => row.GetGuid(0), ct))[0].ToArray();
+        if (gone.Length == 0) return 0;
+        await writer.Run(
+            [
+                // The rows first: who still writes a part holds its file's row, and finds it gone after that.
+                Sql.Of($"delete from nubabel.sealed_files where tenant_id = {tenant} and file = any ({gone})"),
+                Sql.Of($"delete from nubabel.sealed_parts where tenant_id = {tenant} and file = any ({gone})"),
+            ], ct);
+        return gone.Length;
+    }
+
     private async IAsyncEnumerable<ReadOnlyMemory<byte>> Parts(byte[] key, string subject, Guid file, Guid generation, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
         // Each part is a query of its own: no transaction is open while somebody reads slowly.

@@ -6,7 +6,10 @@ using Npgsql;
 namespace Nubabel.Store;
 
 /// <summary>A data subject whose key has been destroyed cannot be written about any more.</summary>
-public sealed class SubjectErased(string subject) : Exception($"The data subject {subject} has been erased.");
+public sealed class SubjectErased(string subject) : Exception($"The data subject {subject} has been erased.")
+{
+    public string Subject => subject;
+}
 
 /// <summary>
 /// The keys of data subjects, one each per tenant, made on first use and kept wrapped by the master key. Sealing is deterministic per key

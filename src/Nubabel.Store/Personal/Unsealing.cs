@@ -24,8 +24,9 @@ public static class Unsealing
 
     /// <summary>The texts with their personal values opened, all with one key query.</summary>
     /// <param name="of">Whose values are opened; another person's become null. Null opens all.</param>
+    /// <param name="opened">Told whose values were opened.</param>
     public static async ValueTask<IReadOnlyList<ReadOnlyMemory<byte>>> Open(
-        SubjectKeys keys, string tenant, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct, string? of = null)
+        SubjectKeys keys, string tenant, IReadOnlyList<ReadOnlyMemory<byte>> json, CancellationToken ct, string? of = null, Action<IEnumerable<string>>? opened = null)
     {
         if (!json.Any(j => Needed(j.Span))) return json;
         var subjects = new HashSet<string>();
@@ -39,6 +40,7 @@ public static class Unsealing
             }
             if (of is not null) subjects.IntersectWith([of]);
             var known = await keys.Load(tenant, subjects, ct);
+            opened?.Invoke(known.Where(k => k.Value is not null).Select(k => k.Key));
             return [.. documents.Select(d => Written(d, tenant, known))];
         }
         finally

@@ -23,7 +23,7 @@ public sealed class RefusedAttemptsTests
         var id = Guid.CreateVersion7().ToString();
         await viewer.Client.PutAsJsonAsync($"/api/devices/{id}/name", new { name = "mine" }).Refused(403, "permission.denied");
 
-        var entry = Assert.Single(await Trail(acme, "?outcome=denied"));
+        var entry = Assert.Single(await acme.Trail("?outcome=denied"));
         Assert.Equal(
             ($"user:{viewer.User}", "attempt.denied", $"attempt-user-{viewer.User}", "denied", "devices:write", "127.0.0.1", "prober/1.0"),
             (entry.Text("actor"), entry.Text("action"), entry.Text("object"), entry.Text("outcome"), entry.Text("reason"), entry.Text("ip"), entry.Text("userAgent")));
@@ -32,7 +32,7 @@ public sealed class RefusedAttemptsTests
         Assert.False(entry.TryGetProperty("before", out var before) && before.ValueKind != JsonValueKind.Null);
         // A read that is denied is told as well, and the viewer finds it, and no more, in the own trail.
         await viewer.Client.GetAsync("/api/audit-logs?actor=system:test").Refused(403, "permission.denied");
-        Assert.Equal(["audit:read", "devices:write"], (await Trail(viewer, "?outcome=denied")).Select(e => e.Text("reason")));
+        Assert.Equal(["audit:read", "devices:write"], (await viewer.Trail("?outcome=denied")).Select(e => e.Text("reason")));
     }
 
     [Fact]
@@ -48,12 +48,12 @@ public sealed class RefusedAttemptsTests
         await acme.Client.SendAsync(late).Refused(412, "resource.version_mismatch");
         await acme.Client.DeleteAsync($"/api/devices/{Guid.CreateVersion7()}").Refused(404, "device.missing");
 
-        var entries = await Trail(acme, "?outcome=refused");
+        var entries = await acme.Trail("?outcome=refused");
         Assert.Equal([("DELETE /api/devices/{id}", "device.missing"), ("PUT /api/devices/{id}/name", "device.revoked")], entries.Select(e => (e.GetProperty("after").Text("operation"), e.Text("reason"))));
         Assert.All(entries, e => Assert.Equal(("refused", "attempt.refused"), (e.Text("outcome"), e.Text("action"))));
         Assert.Equal(path.Split('/')[^1], entries[1].GetProperty("after").Text("object"));
-        Assert.DoesNotContain(await Trail(acme, "?outcome=succeeded"), e => e.Text("action").StartsWith("attempt.", StringComparison.Ordinal));
-        Assert.Equal(["attempt.refused"], (await Trail(acme, $"?outcome=refused&action=attempt.refused&object=attempt-user-{acme.User}&limit=1")).Select(e => e.Text("action")));
+        Assert.DoesNotContain(await acme.Trail("?outcome=succeeded"), e => e.Text("action").StartsWith("attempt.", StringComparison.Ordinal));
+        Assert.Equal(["attempt.refused"], (await acme.Trail($"?outcome=refused&action=attempt.refused&object=attempt-user-{acme.User}&limit=1")).Select(e => e.Text("action")));
         await acme.Client.GetAsync("/api/audit-logs?outcome=lost").Refused(400, "query.invalid");
     }
 
@@ -64,9 +64,9 @@ public sealed class RefusedAttemptsTests
         var (acme, other) = (await api.SignUp(), await api.SignUp());
         await acme.Client.GetAsync("/admin/feature-flags").Refused(403, "permission.denied");
         await acme.Client.DeleteAsync($"/api/devices/{Guid.CreateVersion7()}").Refused(404, "device.missing");
-        Assert.Equal(["platform:flags-read"], (await Trail(acme, "?outcome=denied")).Select(e => e.Text("reason")));
-        Assert.Empty(await Trail(other, "?outcome=denied"));
-        Assert.Empty(await Trail(other, "?outcome=refused"));
+        Assert.Equal(["platform:flags-read"], (await acme.Trail("?outcome=denied")).Select(e => e.Text("reason")));
+        Assert.Empty(await other.Trail("?outcome=denied"));
+        Assert.Empty(await other.Trail("?outcome=refused"));
     }
 
     [Fact]
@@ -200,13 +200,5 @@ public sealed class RefusedAttemptsTests
         using var created = await acme.Client.PostAsJsonAsync("/api/devices", new { name = "phone", type = "mobile" });
         await acme.Client.PutAsJsonAsync(created.Headers.Location + "/revocation", new { reason = "lost" }).Json();
         return created.Headers.Location!.ToString();
-    }
-
-    /// <summary>The trail as it is once it has seen all that the log holds now.</summary>
-    private static async Task<IReadOnlyList<JsonElement>> Trail(TestTenant who, string query)
-    {
-        var last = await who.Api.Database.Scalar<long>("select max(seq_id) from events.mt_events");
-        Assert.True((await who.Api.Services.GetRequiredService<Store.Positions>().Reached("audit", last, TimeSpan.FromSeconds(20), CancellationToken.None)).Reached);
-        return await who.Client.Items("/api/audit-logs" + query);
     }
 }

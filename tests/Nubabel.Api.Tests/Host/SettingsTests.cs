@@ -27,18 +27,18 @@ public sealed class SettingsTests
     }
 
     [Fact]
-    public void Production_needs_its_key_and_issuer()
+    public void Production_needs_its_key_its_ledger_and_issuer()
     {
         var (settings, errors) = Read("Production");
         Assert.Null(settings);
-        Assert.Equal(["Keys__Master or Keys__MasterFile is required outside Development.", "Tokens__Issuer is required outside Development."], errors);
+        Assert.Equal(["Keys__Master or Keys__MasterFile is required outside Development.", "Erasures__Ledger is required outside Development: a directory that all nodes share, apart from the database.", "Tokens__Issuer is required outside Development."], errors);
     }
 
     [Fact]
     public void Sign_up_is_closed_in_production_unless_opened()
     {
-        Assert.Equal(SignupMode.Closed, Read("Production", ("Keys:Master", MasterKey), ("Tokens:Issuer", "https://id.example.com")).Settings!.SignupMode);
-        Assert.Equal(SignupMode.Open, Read("Production", ("Keys:Master", MasterKey), ("Tokens:Issuer", "https://id.example.com"), ("Signup:Mode", "open")).Settings!.SignupMode);
+        Assert.Equal(SignupMode.Closed, Read("Production", ("Keys:Master", MasterKey), ("Erasures:Ledger", "/var/lib/ledger"), ("Tokens:Issuer", "https://id.example.com")).Settings!.SignupMode);
+        Assert.Equal(SignupMode.Open, Read("Production", ("Keys:Master", MasterKey), ("Erasures:Ledger", "/var/lib/ledger"), ("Tokens:Issuer", "https://id.example.com"), ("Signup:Mode", "open")).Settings!.SignupMode);
     }
 
     [Theory]
@@ -52,7 +52,7 @@ public sealed class SettingsTests
     [InlineData("postgres://u:hidden@db.example.com/nubabel", true)]
     public void Production_needs_verified_tls_to_another_machine(string connection, bool refused)
     {
-        var (_, errors) = Read("Production", ("Keys:Master", MasterKey), ("Tokens:Issuer", "https://id.example.com"), ("ConnectionStrings:Nubabel", connection));
+        var (_, errors) = Read("Production", ("Keys:Master", MasterKey), ("Erasures:Ledger", "/var/lib/ledger"), ("Tokens:Issuer", "https://id.example.com"), ("ConnectionStrings:Nubabel", connection));
         Assert.Equal(refused, errors.Count == 1);
         Assert.All(errors, e => Assert.StartsWith("ConnectionStrings__Nubabel must say SSL Mode=VerifyFull", e, StringComparison.Ordinal));
     }

@@ -120,9 +120,12 @@ public sealed class PlaintextTests
     /// <summary>What an admin says of a member is the member's.</summary>
     private static async Task Suspend(HttpClient ada)
     {
-        var guest = (await ada.GetFromJsonAsync<JsonElement>("/api/members")).GetProperty("items").EnumerateArray().Single(m => m.GetProperty("name").GetString() == GuestName);
-        Assert.Equal(200, (await Reply.To(ada, "PUT", $"/api/members/{guest.GetProperty("id").GetString()}/suspension", new { reason = Leave })).Status);
-        var trail = (await ada.GetFromJsonAsync<JsonElement>("/api/audit-logs?action=user.suspended")).GetProperty("items");
+        JsonElement guest = default;
+        await Burst.Until("the guest is in the list", TimeSpan.FromSeconds(20), async () =>
+            (guest = (await ada.GetFromJsonAsync<JsonElement>("/api/members")).GetProperty("items").EnumerateArray().SingleOrDefault(m => m.GetProperty("name").GetString() == GuestName)).ValueKind == JsonValueKind.Object);
+        var suspended = await Reply.To(ada, "PUT", $"/api/members/{guest.GetProperty("id").GetString()}/suspension", new { reason = Leave });
+        Assert.Equal(200, suspended.Status);
+        var trail = (await Reply.To(ada, "GET", "/api/audit-logs?action=user.suspended", minPosition: suspended.Position)).Json.GetProperty("items");
         Assert.Equal(Leave, trail[0].GetProperty("after").GetProperty("reason").GetString());
     }
 

@@ -33,6 +33,7 @@ internal sealed class NodeProcess : IAsyncDisposable
                 ["ConnectionStrings__NubabelOwner"] = database.OwnerString,
                 ["Keys__Master"] = Convert.ToBase64String(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()),
                 ["NUBABEL_DATA"] = data,
+                ["Erasures__Ledger"] = database.Ledger,
                 ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
                 ["ASPNETCORE_ENVIRONMENT"] = "Development",
                 ["Tokens__Issuer"] = "http://nubabel.test",

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Slices;
 
@@ -46,4 +48,18 @@ public static class Calls
     public static string Position(this HttpResponseMessage answer) => answer.Headers.GetValues("Nubabel-Position").Single();
 
     public static Task<HttpResponseMessage> Post(this HttpClient client, string path, object body) => client.PostAsJsonAsync(path, body);
+
+    /// <summary>Waits until a read model has all that the log holds now.</summary>
+    public static async Task HasSeen(this TestApi api, string model)
+    {
+        var last = await api.Database.Scalar<long>("select max(seq_id) from events.mt_events");
+        Assert.True((await api.Services.GetRequiredService<Store.Positions>().Reached(model, last, TimeSpan.FromSeconds(20), CancellationToken.None)).Reached);
+    }
+
+    /// <summary>The trail as it is once it has seen all that the log holds now.</summary>
+    public static async Task<IReadOnlyList<JsonElement>> Trail(this TestTenant who, string query)
+    {
+        await who.Api.HasSeen("audit");
+        return await who.Client.Items("/api/audit-logs" + query);
+    }
 }

@@ -12,7 +12,7 @@ public sealed class AccessTests
     /// <summary>Those open to anybody, by name: a new one is added here on purpose or not at all.</summary>
     private static readonly string[] Open =
     [
-        "GET /.well-known/jwks.json", "GET /api/permissions", "GET /health", "GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json",
+        "GET /.well-known/audit-keys.json", "GET /.well-known/jwks.json", "GET /api/erasure-receipts/{code}", "GET /api/permissions", "GET /health", "GET /health/live", "GET /health/ready", "GET /openapi/{documentName}.json",
         "POST /admin/auth/refresh", "POST /admin/auth/sign-in", "POST /api/auth/password-reset", "POST /api/auth/password-reset/confirm", "POST /api/auth/refresh", "POST /api/auth/sign-in",
         "POST /api/invitations/accept", "POST /api/signup", "POST /api/webhooks/{provider}", "POST /api/webhooks/{provider}/{address}",
     ];

@@ -79,6 +79,7 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
 
     private static Dictionary<string, string> Operators() => new()
     {
+        ["GET /api/erasure-receipts/{code}"] = "an erasure, by a secret code and whoever calls",
         ["POST /api/webhooks/{provider}"] = Signed,
         ["POST /api/webhooks/{provider}/{address}"] = Signed,
         ["GET /api/admin/projections/{name}"] = ReadModel,

@@ -38,7 +38,9 @@ public sealed class AuditAdminTests : IAsyncLifetime
     {
         using var renamed = await acme.Client.PatchAsJsonAsync("/api/organization", new { name = "Acme Ltd" });
         var theirs = await platform.Items($"{Path}?organization={acme.Id}", renamed.Position());
-        Assert.Equal((await acme.Client.Items("/api/audit-logs", renamed.Position())).Select(e => e.GetRawText()), theirs.Select(e => e.GetRawText()));
+        // That the operator has looked stands in front of it by now.
+        var own = (await acme.Client.Items("/api/audit-logs", renamed.Position())).Where(e => e.Text("action") != "personal_data.read");
+        Assert.Equal(own.Select(e => e.GetRawText()), theirs.Select(e => e.GetRawText()));
         var entry = Assert.Single(await platform.Items($"{Path}?organization={acme.Id}&action=organization.renamed&actor=user:{acme.User}", renamed.Position()));
         Assert.Equal("127.0.0.1", entry.Text("ip"));
         Assert.Empty(await platform.Items($"{Path}?organization={acme.Id}&to=2026-01-01T00:00:00Z", renamed.Position()));

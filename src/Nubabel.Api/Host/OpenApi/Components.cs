@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using Nubabel.Api.Host.Rates;
+using Nubabel.Api.Reads;
 
 namespace Nubabel.Api.Host.OpenApi;
 
@@ -56,6 +57,7 @@ internal static class Components
         Header("If-Match", "`*` or entity tags that the resource must have; otherwise 412."),
         Header("If-None-Match", "`*` or entity tags that the caller has already; then 304."),
         Header(Positions.MinimumHeader, "The answer is to show the log up to this position; waits up to 2 s, then 503 `projection.lagging`."),
+        Header(ReadRecord.PurposeHeader, "What the caller looks for: the number of a case or a keyword. It stands in the audit trail with the read.", Domain.Reads.ReadPurpose.MaximumCharacters),
         Header(RequestIds.Header, "1 to 128 visible ASCII characters; made where there is none.", 128),
     ];
 

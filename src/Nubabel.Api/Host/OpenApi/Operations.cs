@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using Nubabel.Api.Host.Rates;
+using Nubabel.Api.Reads;
 using Nubabel.Domain;
 
 namespace Nubabel.Api.Host.OpenApi;
@@ -98,6 +99,7 @@ internal static class Operations
             "POST" => [IdempotencyKeys.Header, RequestIds.Header],
             _ => [IdempotencyKeys.Header, "If-Match", RequestIds.Header],
         };
+        if (endpoint.OfType<IProducesResponseTypeMetadata>().Any(r => PersonalShapes.HoldsPersonal(r.Type))) headers = [.. headers[..^1], ReadRecord.PurposeHeader, headers[^1]];
         foreach (var header in headers) operation.Parameters.Add(new OpenApiParameterReference(header, document));
     }
 

@@ -1,0 +1,60 @@
+using Nubabel.Api.Host;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Erasures;
+
+/// <summary>The ledger of erasures as this process uses it, and what the database knows of it.</summary>
+public sealed class Ledger(Node node, Settings settings) : IDisposable
+{
+    private readonly ErasureLedger files = new(settings.ErasureLedger, node.Master.Derive("erasure-ledger"));
+    private volatile string? fault;
+
+    /// <summary>Why the last entry could not be written; null after one that was.</summary>
+    public string? Fault => fault;
+
+    internal ErasureLedger Files => files;
+
+    /// <summary>What the ledger has and the database has not carried out to its end.</summary>
+    /// <exception cref="LedgerFault">The ledger is missing, another one, damaged, or older than the database.</exception>
+    public async Task<IReadOnlyList<LedgerEntry>> Missed(CancellationToken ct)
+    {
+        var known = await ErasureRows.Ledger(node.Everyones, ct);
+        var found = files.Open(known);
+        if (known is null)
+        {
+            // Of several processes at once the first one's word stands.
+            await ErasureRows.Belongs(node.EveryonesWriter, found, ct);
+            files.Open(await ErasureRows.Ledger(node.Everyones, ct));
+        }
+        // The database first: an entry is on disk before its row is written.
+        var rows = (await ErasureRows.All(node.Everyones, ct)).ToDictionary(r => (r.Tenant, r.Person));
+        var entries = (await files.Read(ct)).GroupBy(e => (e.Tenant, e.Person))
+            .ToDictionary(g => g.Key, g => g.First() with { Subjects = [.. g.SelectMany(e => e.Subjects).Distinct().Order(StringComparer.Ordinal)] });
+        var lacking = rows.Values.Where(r => !entries.TryGetValue((r.Tenant, r.Person), out var e) || r.Subjects.Except(e.Subjects).Any()).ToArray();
+        if (lacking.Length > 0)
+            throw new LedgerFault($"The ledger of erasures in {files.Directory} lacks {lacking.Length} of the erasures that the database knows, the first of {lacking[0].Entered:yyyy-MM-dd HH:mm} UTC: it is older than the database. Put the youngest copy of it there; where none is left, `nubabel erasures amend` writes down what the database knows.");
+        var alive = (await ErasureRows.Alive(node.Everyones, [.. entries.Values.SelectMany(e => e.Subjects.Select(s => (e.Tenant, s)))], ct)).ToHashSet();
+        return [.. entries.Values.Where(e => !rows.TryGetValue((e.Tenant, e.Person), out var row) || !row.IsDone || e.Subjects.Except(row.Subjects).Any() || e.Subjects.Any(s => alive.Contains((e.Tenant, s))))];
+    }
+
+    /// <summary>Makes sure that the ledger has it, on disk, and that the database knows.</summary>
+    /// <exception cref="LedgerFault">It cannot be written.</exception>
+    public async Task Enter(string tenant, Guid person, IReadOnlyList<string> subjects, CancellationToken ct)
+    {
+        if (await ErasureRows.Find(node.Everyones, tenant, person, ct) is { } row && !subjects.Except(row.Subjects).Any()) return;
+        var entry = new LedgerEntry(node.Time.GetUtcNow(), tenant, person, subjects);
+        try
+        {
+            await files.Enter(entry, ct);
+            fault = null;
+        }
+        catch (LedgerFault e)
+        {
+            fault = e.Message;
+            throw;
+        }
+        await ErasureRows.Entered(node.EveryonesWriter, entry, ct);
+    }
+
+    public void Dispose() => files.Dispose();
+}

@@ -1,0 +1,251 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Nubabel.Store;
+
+/// <summary>One erasure as the ledger has it: ids and no words.</summary>
+/// <param name="Person">The account's id.</param>
+/// <param name="Subjects">Whose keys are destroyed.</param>
+public sealed record LedgerEntry(DateTimeOffset At, string Tenant, Guid Person, IReadOnlyList<string> Subjects);
+
+/// <summary>The ledger cannot be believed, or cannot be written; the message is a sentence for an operator and says what to do.</summary>
+public sealed class LedgerFault(string sentence, Exception? inner = null) : Exception(sentence, inner);
+
+/// <summary>
+/// Who has been erased, outside of the database, so that a backup which is restored brings nobody back. A directory that all nodes share: a file that says which
+/// ledger it is, and a file of lines for each process that has written. An entry is on disk when <see cref="Enter"/> returns, and no key is destroyed before that.
+/// Each line carries a MAC over itself, the one before it and the file's name, under a key that follows from the master key: what is altered, taken out of the
+/// middle or brought from elsewhere is found. Lines that were cut off at the end are found by the database, which knows what it had entered.
+/// </summary>
+/// <param name="directory">Not in the database's directory, and not on its disk if there is a choice.</param>
+/// <param name="key">32 bytes.</param>
+public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
+{
+    private const string Head = "ledger.json", Lines = "*.ndjson";
+
+    /// <summary>How long a line that another process is just writing may be incomplete.</summary>
+    private static readonly TimeSpan LongestLine = TimeSpan.FromSeconds(2);
+
+    private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+    private readonly SemaphoreSlim turn = new(1);
+    private FileStream? file;
+    private string name = "", last = "";
+    private int lines;
+
+    public string Directory => directory;
+
+    /// <summary>Which ledger this is; made where there is none.</summary>
+    /// <param name="known">Which one the database belongs to; null where it belongs to none yet, and then one is made if the directory has none.</param>
+    /// <exception cref="LedgerFault">It is missing, damaged, or another one.</exception>
+    public string Open(string? known)
+    {
+        try
+        {
+            var head = Path.Combine(directory, Head);
+            if (!File.Exists(head))
+            {
+                if (known is not null)
+                    throw new LedgerFault($"The ledger of erasures {known} is not in {directory}. Mount it there, or name its directory in Erasures__Ledger; without it nobody knows who was erased since this database was backed up.");
+                Make(head);
+            }
+            var found = JsonSerializer.Deserialize<HeadLine>(File.ReadAllBytes(head), Form);
+            if (found is null || !Same(found.Mac, MacOf(Head, "", found.Ledger)))
+                throw new LedgerFault($"{head} was altered, or written under another master key. Restore it from a copy of the ledger.");
+            if (known is not null && found.Ledger != known)
+                throw new LedgerFault($"{directory} holds the ledger of erasures {found.Ledger}, and this database belongs to {known}. Erasures__Ledger names the directory of the right one.");
+            return found.Ledger;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw Unreadable(e);
+        }
+    }
+
+    /// <summary>All entries, file by file, each checked.</summary>
+    /// <exception cref="LedgerFault">Something of it was altered or cut off; the sentence names the place.</exception>
+    public async Task<IReadOnlyList<LedgerEntry>> Read(CancellationToken ct)
+    {
+        var all = new List<LedgerEntry>();
+        try
+        {
+            foreach (var path in System.IO.Directory.EnumerateFiles(directory, Lines).Order(StringComparer.Ordinal))
+            {
+                for (var started = TimeProvider.System.GetTimestamp(); ;)
+                {
+                    var bytes = await File.ReadAllBytesAsync(path, ct);
+                    // The last line may be under way in another process.
+                    var torn = bytes.Length > 0 && bytes[^1] != (byte)'\n';
+                    if (torn && TimeProvider.System.GetElapsedTime(started) < LongestLine)
+                    {
+                        await Task.Delay(50, ct);
+                        continue;
+                    }
+                    if (torn) throw new LedgerFault($"The last line of {path} is cut off. Restore the file from a copy; if its machine lost power while it was written, `nubabel erasures mend` takes the line away: no key was destroyed for it.");
+                    all.AddRange(Parse(path, bytes));
+                    break;
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable(e);
+        }
+        return all;
+    }
+
+    /// <summary>Adds an entry. When this returns it is on disk.</summary>
+    /// <exception cref="LedgerFault">It could not be written; then it is not in the ledger.</exception>
+    public async Task Enter(LedgerEntry entry, CancellationToken ct)
+    {
+        await turn.WaitAsync(ct);
+        try
+        {
+            if (file is null) Begin();
+            var line = new Line(lines + 1, entry.At, entry.Tenant, entry.Person, entry.Subjects, "");
+            line = line with { Mac = MacOf(name, last, Said(line)) };
+            var bytes = (byte[])[.. JsonSerializer.SerializeToUtf8Bytes(line, Form), (byte)'\n'];
+            var before = file!.Position;
+            try
+            {
+                file.Write(bytes);
+                file.Flush(flushToDisk: true);
+            }
+            catch (IOException)
+            {
+                // Half a line must not stay: every start would refuse it. Where even that fails, the next entry begins a file of its own.
+                End(before);
+                throw;
+            }
+            (lines, last) = (lines + 1, line.Mac);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LedgerFault($"The ledger of erasures in {directory} cannot be written: {e.Message}", e);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <summary>Takes away what is cut off at the end of files. Returns how many files that were.</summary>
+    public int Mend()
+    {
+        var mended = 0;
+        foreach (var path in System.IO.Directory.EnumerateFiles(directory, Lines))
+        {
+            using var torn = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
+            var bytes = new byte[torn.Length];
+            torn.ReadExactly(bytes);
+            var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
+            if (whole == bytes.Length) continue;
+            torn.SetLength(whole);
+            torn.Flush(flushToDisk: true);
+            mended++;
+        }
+        return mended;
+    }
+
+    public void Dispose()
+    {
+        file?.Dispose();
+        turn.Dispose();
+    }
+
+    private void Begin()
+    {
+        // The name is part of what is signed, and of a time, so that files stand in the order in which they were begun.
+        name = $"{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):D}.ndjson";
+        file = Private(Path.Combine(directory, name));
+        Directories.Flush(directory);
+        (lines, last) = (0, "");
+    }
+
+    private void End(long before)
+    {
+        var broken = file!;
+        file = null;
+        try
+        {
+            broken.SetLength(before);
+            broken.Flush(flushToDisk: true);
+        }
+        catch (IOException)
+        {
+            // A start will name it.
+        }
+        broken.Dispose();
+    }
+
+    private void Make(string head)
+    {
+        System.IO.Directory.CreateDirectory(directory);
+        var id = Guid.CreateVersion7(TimeProvider.System.GetUtcNow()).ToString("D");
+        var made = Path.Combine(directory, $".{id}.tmp");
+        using (var stream = Private(made))
+        {
+            stream.Write(JsonSerializer.SerializeToUtf8Bytes(new HeadLine(id, MacOf(Head, "", id)), Form));
+            stream.Flush(flushToDisk: true);
+        }
+        try
+        {
+            // Whole or not at all, and of several processes the first one's.
+            File.Move(made, head, overwrite: false);
+        }
+        catch (IOException) when (File.Exists(head))
+        {
+            File.Delete(made);
+        }
+        Directories.Flush(directory);
+    }
+
+    private List<LedgerEntry> Parse(string path, ReadOnlySpan<byte> bytes)
+    {
+        var (entries, before, of) = (new List<LedgerEntry>(), "", Path.GetFileName(path));
+        while (!bytes.IsEmpty)
+        {
+            var end = bytes.IndexOf((byte)'\n');
+            if (Read(bytes[..end]) is not { } line || line.N != entries.Count + 1 || !Same(line.Mac, MacOf(of, before, Said(line))))
+                throw new LedgerFault($"Line {entries.Count + 1} of {path} was altered, or a line before it is missing, or it was written under another master key. Restore the file from a copy of the ledger.");
+            entries.Add(new LedgerEntry(line.At, line.Tenant, line.Person, line.Subjects));
+            before = line.Mac;
+            bytes = bytes[(end + 1)..];
+        }
+        return entries;
+
+        static Line? Read(ReadOnlySpan<byte> json)
+        {
+            try
+            {
+                return JsonSerializer.Deserialize<Line>(json, Form);
+            }
+            catch (JsonException)
+            {
+                return null;
+            }
+        }
+    }
+
+    private LedgerFault Unreadable(Exception e) => new($"The ledger of erasures in {directory} cannot be read: {e.Message} Erasures__Ledger names its directory.", e);
+
+    /// <summary>What a line says, as one text that nothing else can be.</summary>
+    private static string Said(Line line) => JsonSerializer.Serialize(line with { Mac = "" }, Form);
+
+    private string MacOf(string of, string before, string text) => Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{of}\n{before}\n{text}")));
+
+    private static bool Same(string a, string b) => CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(a), Encoding.ASCII.GetBytes(b));
+
+    private static FileStream Private(string path)
+    {
+        // One write reaches the file at once, so there is nothing that a flush could forget.
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return new FileStream(path, options);
+    }
+
+    private sealed record HeadLine(string Ledger, string Mac);
+
+    private sealed record Line(int N, DateTimeOffset At, string Tenant, Guid Person, [property: JsonRequired] IReadOnlyList<string> Subjects, string Mac);
+}
