@@ -6,7 +6,6 @@ using Nubabel.Api.ApiKeys;
 using Nubabel.Api.Attempts;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Commands;
-using Nubabel.Api.Consents;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Devices;
@@ -96,12 +95,12 @@ public static partial class Server
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
-        services.AddSingleton<Consents.Consents>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
         Engine(services, node, settings);
         services.AddErasures();
         Beside(services, node, settings);
+        services.AddRegisters();
 
         services.AddScoped<RequestScope>();
         services.AddScoped(sp => sp.GetRequiredService<RequestScope>().Caller);
@@ -135,6 +134,7 @@ public static partial class Server
         services.AddSingleton(new WebhookKeys(node.Root));
         services.AddSingleton<Intake>();
         services.AddSingleton<ReadRecord>();
+        services.AddSingleton<TrailExports>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
@@ -172,7 +172,8 @@ public static partial class Server
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
             .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle)
             .On<EventDelivery>(sp.GetRequiredService<Deliveries>().Deliver)
-            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation)));
+            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation))
+            .OnRegisters(sp));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
             new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
@@ -228,8 +229,6 @@ public static partial class Server
         app.MapApiKeys();
         app.MapWebhooks();
         app.MapWebhookSources();
-        app.MapConsents();
-        app.MapUserConsents();
         app.MapConsumers();
         app.MapDeliveries();
         app.MapFlags();
@@ -253,6 +252,7 @@ public static partial class Server
         app.MapMessages();
         app.MapDeadLetters();
         app.MapLetterSweeps();
+        app.MapRegisters();
         app.MapHealth();
         app.MapDocument();
     }

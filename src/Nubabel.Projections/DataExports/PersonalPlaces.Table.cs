@@ -18,6 +18,8 @@ public static partial class PersonalPlaces
         ("read", "held", "legal_holds.reason legal_holds.releaseReason"),
         ("event", "operator", "operator_added.email"),
         ("event", "provider", "webhook_received.payload"),
+        ("event", "register", "breach_recorded.facts.description breach_amended.facts.description"),
+        ("read", "register", "breaches.state.facts.description"),
         ("message", "letter", "letter.letter"),
         ("message", "swept", "job.body long-job.body reset-wish.sealed"),
         ("message", "passing", "letter-order.body"),
@@ -51,6 +53,15 @@ public static partial class PersonalPlaces
             organization_suspended.reason organization_closure_scheduled.reason flag_created.description flag_described.description projection_paused.reason projection_event_skipped.reason
             dead_letter_replayed.reason dead_letter_discarded.reason letter_sweep_started.reason personal_data_read.purpose personal_data_exported.purpose
             """),
+        ("event", "words", """
+            breach_recorded.facts.source breach_recorded.facts.title breach_amended.facts.source breach_amended.facts.title breach_assessed.assessment.consequences breach_assessed.assessment.dataCategories
+            breach_assessed.assessment.measures breach_assessed.assessment.peopleCategories breach_assessed.assessment.reason breach_closed.reason breach_people_exempted.reason
+            breach_reported.report.authority breach_reported.report.content breach_reported.report.delayReason breach_reported.report.reference
+            breach_worded.text.advice breach_worded.text.consequences breach_worded.text.contact breach_worded.text.measures breach_worded.text.subject breach_worded.text.whatHappened
+            breach_notice_given.content.dataCategories breach_notice_given.content.text.advice breach_notice_given.content.text.consequences breach_notice_given.content.text.contact
+            breach_notice_given.content.text.measures breach_notice_given.content.text.subject breach_notice_given.content.text.whatHappened
+            """),
+        ("event", "code", "breach_closed.undone"),
         ("origin", "words", "reason"),
         ("column", "words", "paused.reason"),
         ("event", "organization", """

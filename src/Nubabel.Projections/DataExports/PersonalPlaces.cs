@@ -37,6 +37,7 @@ public static partial class PersonalPlaces
         new("key", "whoever uses an API key", "nothing: a program of the organization's, no person's"),
         new("sign-in", "whoever tried an address that has no account", "nothing: nobody knows who it was"),
         new("webhook", "whoever a provider wrote about", "nothing: each has a key of its own, and nobody knows who is in it"),
+        new("breach", "whoever the description of a breach may name", "nothing: the register of breaches is kept as the law demands; each has a key of its own"),
         new("consumer", "nobody: the secret of a consumer", "nothing: no person's"),
     ];
 
@@ -49,13 +50,14 @@ public static partial class PersonalPlaces
         ["held"] = new(["legal-hold"], "why somebody's data is kept", [], "no: it is sealed for the hold", "reads as null, with the hold's key"),
         ["operator"] = new(["operator"], "an operator's address", [], "no: the platform's", "stays"),
         ["provider"] = new(["webhook"], "what a provider sent", [], "no: the organization's", "stays; its key can be destroyed by itself"),
+        ["register"] = new(["breach"], "what happened in a breach", [], "no: the platform's register; who is affected is told by a notice", "stays; its key can be destroyed by itself"),
         ["letter"] = new(["user", "invitation"], "a letter that waits", ["messages"], "that it waits, not what it says: it may hold a link that sets a password", "deleted, and unreadable with its key"),
         ["swept"] = new([], "may hold what a person sent or was sent, sealed or shortened", [], "no: what it is about stands elsewhere in the export", "deleted"),
         ["passing"] = new([], "is there for as long as somebody works on it", [], "no: gone within minutes", "gone by itself"),
         ["hash"] = new([], "a hash, keyed where it could be guessed", [], "no: look-up keys and hashes of secrets are left out", "stays, and leads to nobody without the root; claims are released"),
         ["secret"] = new([], "a secret of programs, sealed, or a key, wrapped", [], "no: secrets are left out", Ours),
         ["id"] = new([], "ids and numbers, of persons too", ["auditTrail"], "as they are", "stays: an id leads to nothing once what it names is erased"),
-        ["words"] = new([], "free words of owners and operators about organizations, flags, letters and reads; not to be about persons, says the API's page", [], "in the trail, where they mention the person", "stays"),
+        ["words"] = new([], "free words of owners and operators about organizations, flags, letters, reads and breaches; not to be about persons, says the API's page", [], "in the trail, where they mention the person", "stays"),
         ["organization"] = new([], "the organization's own names, addresses of its systems, texts", [], "to its owners, with the organization", Ours),
         ["code"] = new([], "words of the code: kinds, states, names of queues and operations", [], "as they are", Ours),
         ["engine"] = new([], "what the engine notes of itself: faults, progress, signatures over numbers and hashes", [], "no", Ours),

@@ -16,8 +16,8 @@ public sealed class PersonalPlacesTests
     {
         var found = Places.Sealed.ToHashSet();
         Assert.True(found.Count > 20);
-        Assert.Equal([], found.Where(p => !PersonalPlaces.Places.TryGetValue(p, out var fate) || !PersonalPlaces.Fates[fate].IsSealed));
-        Assert.Equal([], PersonalPlaces.Places.Where(p => PersonalPlaces.Fates[p.Value].IsSealed && !found.Contains(p.Key) && !p.Key.StartsWith("origin.", StringComparison.Ordinal)).Select(p => p.Key));
+        None("not decided on", found.Where(p => !PersonalPlaces.Places.TryGetValue(p, out var fate) || !PersonalPlaces.Fates[fate].IsSealed));
+        None("no such place", PersonalPlaces.Places.Where(p => PersonalPlaces.Fates[p.Value].IsSealed && !found.Contains(p.Key) && !p.Key.StartsWith("origin.", StringComparison.Ordinal)).Select(p => p.Key));
     }
 
     [Fact]
@@ -25,8 +25,8 @@ public sealed class PersonalPlacesTests
     {
         var found = Places.Texts.Concat(await Places.Columns()).ToHashSet();
         Assert.True(found.Count > 200);
-        Assert.Equal([], found.Where(p => !PersonalPlaces.Places.ContainsKey(p)).Order(StringComparer.Ordinal));
-        Assert.Equal([], PersonalPlaces.Places.Where(p => !PersonalPlaces.Fates[p.Value].IsSealed && !found.Contains(p.Key)).Select(p => p.Key));
+        None("not decided on", found.Where(p => !PersonalPlaces.Places.ContainsKey(p)));
+        None("no such place", PersonalPlaces.Places.Where(p => !PersonalPlaces.Fates[p.Value].IsSealed && !found.Contains(p.Key)).Select(p => p.Key));
         // What the edge parses and seals never gets further as it is.
         Assert.DoesNotContain(EventCatalog.All.SelectMany(e => e.Type.GetProperties()), p => p.PropertyType == typeof(Email) || p.PropertyType == typeof(PersonName));
     }
@@ -61,6 +61,8 @@ public sealed class PersonalPlacesTests
         var erased = new Belongings("user-x", [], [], [], ["invitation-x"], ["legal-hold-x"], []).Subjects.Select(s => s[..^2]);
         Assert.Equal(PersonalPlaces.Subjects.Where(s => s.IsErased).Select(s => s.Kind).Order(StringComparer.Ordinal), erased.Order(StringComparer.Ordinal));
     }
+
+    private static void None(string fault, IEnumerable<string> places) => Assert.True(!places.Any(), $"{fault} in PersonalPlaces: {string.Join(' ', places.Order(StringComparer.Ordinal))}");
 
     /// <summary>Set NUBABEL_WRITE_CONTRACTS=1 to rewrite the page.</summary>
     [Fact]
