@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Attempts;
+using Nubabel.Domain.Breaches;
 using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.DataExports;
@@ -100,6 +101,23 @@ public static class EventCatalog
         new("api_key_made", typeof(ApiKeyMade)),
         new("api_key_rotated", typeof(ApiKeyRotated)),
         new("api_key_revoked", typeof(ApiKeyRevoked)),
+
+        // Breaches
+        new("breach_recorded", typeof(BreachRecorded)),
+        new("breach_amended", typeof(BreachAmended)),
+        new("breach_assessed", typeof(BreachAssessed)),
+        new("breach_scope_set", typeof(BreachScopeSet)),
+        new("breach_reported", typeof(BreachReported)),
+        new("breach_worded", typeof(BreachWorded)),
+        new("breach_people_exempted", typeof(BreachPeopleExempted)),
+        new("breach_notification_ordered", typeof(BreachNotificationOrdered)),
+        new("breach_notification_completed", typeof(BreachNotificationCompleted)),
+        new("breach_closed", typeof(BreachClosed)),
+        new("breach_reopened", typeof(BreachReopened)),
+        new("breach_notice_given", typeof(BreachNoticeGiven)),
+        new("breach_letter_ordered", typeof(BreachLetterOrdered)),
+        new("breach_letter_sent", typeof(BreachLetterSent)),
+        new("breach_letter_failed", typeof(BreachLetterFailed)),
 
         // Consents
         new("purpose_declared", typeof(PurposeDeclared)),

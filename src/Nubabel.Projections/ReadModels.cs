@@ -1,5 +1,6 @@
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Breaches;
 using Nubabel.Projections.Consents;
 using Nubabel.Projections.Consumers;
 using Nubabel.Projections.DataExports;
@@ -23,6 +24,9 @@ public static class ReadModels
     public static ProjectionSet All { get; } = new ProjectionSet(Events.Types)
         .Rows<AuditTrail, AuditRow>()
         .Documents<ApiKeyList, ApiKeyRow>()
+        .Documents<BreachList, BreachRow>()
+        .Documents<BreachLetterList, BreachLetterRow>(platform: true)
+        .Documents<BreachNoticeList, BreachNoticeRow>()
         .Documents<ConsentList, ConsentRow>()
         .Documents<ConsumerList, ConsumerRow>()
         .Documents<DataExportList, DataExportRow>()

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Nubabel.Projections.ApiKeys;
 using Nubabel.Projections.Audit;
+using Nubabel.Projections.Breaches;
 using Nubabel.Projections.Consents;
 using Nubabel.Projections.Consumers;
 using Nubabel.Projections.DataExports;
@@ -33,6 +34,7 @@ public sealed class MemberOrderTests
     [InlineData(typeof(OrganizationRow))]
     [InlineData(typeof(ApiKeyRow))]
     [InlineData(typeof(ConsumerRow))]
+    [InlineData(typeof(BreachNoticeRow))]
     [InlineData(typeof(PurposeRow))]
     [InlineData(typeof(ConsentRow))]
     public void The_members_of_a_row_stand_in_the_order_of_jsonb(Type row)

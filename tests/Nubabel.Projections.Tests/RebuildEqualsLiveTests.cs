@@ -68,7 +68,7 @@ public sealed partial class RebuildEqualsLiveTests
     internal sealed partial class History(TestDatabase database, Signal signal, int seed)
     {
         private readonly Random random = new(seed);
-        private readonly SubjectKeys keys = new(database.Database.Api, TestDatabase.Master);
+        private readonly SubjectKeys keys = new(database.Database, TestDatabase.Master);
 
         public async Task<long> Append()
         {
@@ -76,6 +76,7 @@ public sealed partial class RebuildEqualsLiveTests
             await Operator();
             await Flags();
             await Control();
+            await Breaches();
             await ApiKeys(JournalOf(Projection.PlatformTenant, new Origin($"operator:{Guid.Empty}")), seed * 10);
             await MartenWriter.Append(database.Database.Daemon, Guid.NewGuid().ToString(), $"invoice-{seed}", new MartenEvent("invoice_sent", "[1]", "7"), new MartenEvent($"invoice_{seed}"));
             // A new event type is added to what happens here.

@@ -4,6 +4,7 @@ using System.Text.Json.Schema;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
 using Nubabel.Domain.ApiKeys;
+using Nubabel.Domain.Breaches;
 using Nubabel.Domain.Consents;
 using Nubabel.Domain.Consumers;
 using Nubabel.Domain.Devices;
@@ -71,6 +72,11 @@ public static class IntegrationEvents
         Of("purpose_retired", "consent_purpose.retired.v1", "Nobody is dealt with for a purpose any more.", (Recorded e, PurposeRetired _) => new ConsentPurposeV1(e.Stream[(Purpose.Kind.Length + 1)..])),
         Of("consent_given", "consent.given.v1", "A member has agreed to a purpose.", (Recorded e, ConsentGiven d) => new ConsentGivenV1(e.StreamGuid, d.Purpose.Value, d.TextVersion, d.TextHash)),
         Of("consent_withdrawn", "consent.withdrawn.v1", "A member agrees no more to a purpose, or objects.", (Recorded e, ConsentWithdrawn d) => new ConsentWithdrawnV1(e.StreamGuid, d.Purpose.Value)),
+
+        Of("breach_notice_given", "breach.notified.v1", "The platform tells the organization of a breach of personal data that affects it.",
+            (Recorded e, BreachNoticeGiven d) => new BreachNotifiedV1(
+                e.StreamGuid, d.Number, d.Content.Text.Subject.Value, d.Content.Text.WhatHappened.Value, d.Content.Text.Consequences.Value, d.Content.Text.Measures.Value, d.Content.Text.Advice?.Value,
+                d.Content.Text.Contact.Value, d.Content.AwareAt, [.. d.Content.Kinds.Select(Word)], d.Content.Risk is { } risk ? Word(risk) : null, d.Content.AffectedUsers)),
 
         Of("job_completed", "job.completed.v1", "A job has ended well.", (Recorded e, JobCompleted _) => new JobV1(e.StreamGuid)),
         Of("job_failed", "job.failed.v1", "A job has failed.", (Recorded e, JobFailed d) => new JobFailedV1(e.StreamGuid, d.Error.Code, d.Error.Detail)),

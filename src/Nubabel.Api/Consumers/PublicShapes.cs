@@ -37,6 +37,9 @@ internal sealed record ConsentPurposeRewrittenV1(string Purpose, int TextVersion
 internal sealed record ConsentGivenV1(Guid UserId, string Purpose, int TextVersion, string TextSha256);
 internal sealed record ConsentWithdrawnV1(Guid UserId, string Purpose);
 
+internal sealed record BreachNotifiedV1(
+    Guid BreachId, int Number, string Subject, string WhatHappened, string Consequences, string Measures, string? Advice, string Contact, DateTimeOffset AwareAt, IReadOnlyList<string> Kinds, string? Risk, long AffectedUsers);
+
 internal sealed record JobV1(Guid JobId);
 internal sealed record JobFailedV1(Guid JobId, string Code, string Detail);
 

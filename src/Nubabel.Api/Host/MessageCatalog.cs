@@ -1,3 +1,4 @@
+using Nubabel.Api.Breaches;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.Erasures;
 using Nubabel.Api.Host.Mail;
@@ -62,6 +63,8 @@ public static class MessageCatalog
         [
             new MessageType("letter", typeof(Mailing), "mail"),
             new MessageType(ResetWishes, typeof(ResetWish), "mail"),
+            new MessageType("breach-letter", typeof(BreachMail), "mail"),
+            new MessageType("breach-letter-lost", typeof(BreachMailLost), "operations"),
             new MessageType("letter-order", typeof(LetterOrder), "operations"),
             new MessageType("sweep-order", typeof(SweepOrder), "operations"),
             new MessageType("erasure-order", typeof(ErasureOrder), "operations"),

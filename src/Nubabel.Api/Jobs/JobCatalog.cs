@@ -1,3 +1,4 @@
+using Nubabel.Api.Breaches;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
 
@@ -7,6 +8,7 @@ namespace Nubabel.Api.Jobs;
 public static class JobCatalog
 {
     public static JobHandlers Handlers(IServiceProvider services) => new JobHandlers()
+        .On(BreachNotifications.Kind, services.GetRequiredService<BreachNotifications>().Run)
         .On(Replays.Kind, services.GetRequiredService<Replays>().Run)
         .On(ExportBundles.OfUser, services.GetRequiredService<ExportBundles>().Make)
         .On(ExportBundles.OfOrganization, services.GetRequiredService<ExportBundles>().Make);

@@ -86,6 +86,11 @@ public sealed partial class AuditTrail : IRows<AuditRow>
             """, row => (row.GetString(0), PlaceOf(row.GetDateTime(1), row.GetInt64(2))), ct);
     }
 
+    /// <summary>The users who did anything between two times, the second excluded; to stay signed in leaves an entry every few minutes.</summary>
+    public static Task<IReadOnlyList<string>> Seen(Reader db, DateTimeOffset from, DateTimeOffset to, CancellationToken ct) => db.Query($"""
+        select distinct actor from read.audit_v1 where tenant_id = {db.Tenant} and at >= {from.UtcDateTime} and at < {to.UtcDateTime} and actor like 'user:%' order by actor
+        """, row => row.GetString(0), ct);
+
     /// <summary>A stretch of the trail, oldest first.</summary>
     /// <param name="Entries">Those that were asked for.</param>
     /// <param name="Place">What the next stretch starts after; null at the end.</param>

@@ -1,5 +1,10 @@
 using System.Net.Http.Json;
-using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
+using Nubabel.Domain;
+using Nubabel.Domain.Breaches;
+using Nubabel.Projections;
+using Nubabel.Store;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Tenancy;
@@ -9,6 +14,7 @@ public sealed partial record Resource
     /// <summary>What is written down for the law.</summary>
     private static Dictionary<string, Resource> Registers() => new()
     {
+        ["GET /api/breaches/{id}"] = new(Breach, Personal: false),
         ["GET /api/consent-purposes/{key}"] = new(Purpose, Personal: false),
         ["PATCH /api/consent-purposes/{key}"] = new(Purpose, new { required = true }, Personal: false),
         ["DELETE /api/consent-purposes/{key}"] = new(Purpose, Personal: false),
@@ -21,6 +27,23 @@ public sealed partial record Resource
         ["GET /api/consents/{userId}/{purpose}"] = new(Consent, Personal: false),
         ["GET /api/consents/{userId}/{purpose}/history"] = new(Consent, Personal: false),
     };
+
+    /// <summary>Operations on what operators keep.</summary>
+    private static Dictionary<string, string> PlatformRegisters() => new[]
+    {
+        "GET /api/admin/breaches/{id}", "PATCH /api/admin/breaches/{id}", "GET /api/admin/breaches/{id}/history", "PUT /api/admin/breaches/{id}/assessment", "PUT /api/admin/breaches/{id}/affected",
+        "GET /api/admin/breaches/{id}/affected", "POST /api/admin/breaches/{id}/authority-reports", "PUT /api/admin/breaches/{id}/notices/{audience}", "PUT /api/admin/breaches/{id}/exemption",
+        "PUT /api/admin/breaches/{id}/closure", "DELETE /api/admin/breaches/{id}/closure", "POST /api/admin/breaches/{id}/notifications", "GET /api/admin/breaches/{id}/notifications",
+        "GET /api/admin/breaches/{id}/letters",
+    }.ToDictionary(name => name, _ => "a breach, which is the platform's");
+
+    private static async Task<string> Breach(TestTenant owner)
+    {
+        var (id, words) = (new Id<BreachNotice>(Guid.CreateVersion7()), new NoticeText(Phrase.Parse("S"), Prose.Parse("W"), Prose.Parse("C"), Prose.Parse("M"), Phrase.Parse("c@example.com")));
+        var node = owner.Api.Services.GetRequiredService<Node>();
+        await node.Journal(owner.Id, new Origin("operator:test")).Create(id, new GiveBreachNotice(1, new NoticeContent(words, node.Time.GetUtcNow(), [BreachKind.Integrity], null, null, null, [], 1)), CancellationToken.None);
+        return id.ToString();
+    }
 
     private static async Task<string> Purpose(TestTenant owner)
     {

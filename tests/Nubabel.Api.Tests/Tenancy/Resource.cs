@@ -75,7 +75,9 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
     /// <summary>Operations whose path names what belongs to no tenant, with what it names.</summary>
-    public static IReadOnlyDictionary<string, string> Platform { get; } = new Dictionary<string, string>
+    public static IReadOnlyDictionary<string, string> Platform { get; } = Operators().Concat(PlatformRegisters()).ToDictionary();
+
+    private static Dictionary<string, string> Operators() => new()
     {
         ["GET /api/erasure-receipts/{code}"] = "an erasure, by a secret code and whoever calls",
         ["POST /api/webhooks/{provider}"] = Signed,

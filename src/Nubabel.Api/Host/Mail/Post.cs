@@ -43,11 +43,18 @@ public sealed partial class Post(Node node, MailSettings settings, ICarrier carr
     public async Task Deliver(Mailing mailing, MessageContext context)
     {
         if (await node.Open(context.Tenant, mailing.Letter, context.Cancellation) is not { } text) return;
-        var letter = StoredJson.Read<Letter>(System.Text.Encoding.UTF8.GetBytes(text));
+        await Carry(StoredJson.Read<Letter>(System.Text.Encoding.UTF8.GetBytes(text)), context.Delivery.Id, context.Cancellation);
+    }
+
+    /// <summary>Gives a letter to the mail server, for handlers of messages that know themselves what it says.</summary>
+    /// <param name="id">The same on every attempt, so that a receiver can tell a repetition.</param>
+    /// <exception cref="Hopeless">It will never be taken.</exception>
+    /// <exception cref="NotCarried">Another attempt may end otherwise.</exception>
+    public async Task Carry(Letter letter, Guid id, CancellationToken ct)
+    {
         try
         {
-            // The same number on every attempt, so that a receiver can tell a repetition.
-            await carrier.Carry(Mime.Of(letter, settings.From, context.Delivery.Id.ToString("N"), node.Time.GetUtcNow()), letter.Subject, context.Cancellation);
+            await carrier.Carry(Mime.Of(letter, settings.From, id.ToString("N"), node.Time.GetUtcNow()), letter.Subject, ct);
             fault = null;
             Count("delivered");
         }
