@@ -236,7 +236,7 @@ public sealed class AuditPageTests : IAsyncLifetime
     {
         var (node, last) = (acme.Api.Services.GetRequiredService<Node>(), await acme.Api.Database.Scalar<long>("select max(seq_id) from events.mt_events"));
         await using var keeper = new ChainKeeper(
-            node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master), new ChainOptions { Age = TimeSpan.Zero, Every = TimeSpan.FromMilliseconds(50), Issuer = "http://nubabel.test" });
+            node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Masters), new ChainOptions { Age = TimeSpan.Zero, Every = TimeSpan.FromMilliseconds(50), Issuer = "http://nubabel.test" });
         keeper.Start();
         await Burst.Until("a checkpoint covers it", TimeSpan.FromSeconds(20), async () =>
             await acme.Api.Database.Scalar<long>($"select coalesce(max(position), 0) from nubabel.audit_checkpoints where tenant_id = '{acme.Id}'") >= await acme.Api.Database.Scalar<long>(
