@@ -35,7 +35,7 @@ public static partial class PersonalPlaces
         new("legal-hold", "whom a legal hold is about", "the erasure of that person, which waits until the hold is lifted", IsErased: true),
         new("operator", "an operator", "nothing: who has had power over the platform stays accountable"),
         new("key", "whoever uses an API key", "nothing: a program of the organization's, no person's"),
-        new("sign-in", "whoever tried an address that has no account", "nothing: nobody knows who it was"),
+        new("sign-in", "whoever tried an address that has no account", "the erasure of the account that has the address", IsErased: true),
         new("webhook", "whoever a provider wrote about", "nothing: each has a key of its own, and nobody knows who is in it"),
         new("breach", "whoever the description of a breach may name", "nothing: the register of breaches is kept as the law demands; each has a key of its own"),
         new("consumer", "nobody: the secret of a consumer", "nothing: no person's"),
