@@ -20,7 +20,7 @@ internal sealed class BenchNode : IAsyncDisposable
     private BenchNode(TestDatabase database, ProjectionSet projections)
     {
         this.database = database;
-        Node = new Node(database.Database, TestDatabase.Master, new Signal(), TimeProvider.System);
+        Node = new Node(database.Database, TestDatabase.Master, TestDatabase.Root, new Signal(), TimeProvider.System);
         daemon = new ProjectionDaemon(database.Database.Daemon, database.DaemonString, projections, Node.Appended, new Store.Positions(database.Database.Daemon, projections));
     }
 

@@ -44,7 +44,7 @@ internal sealed class CommandBench(Options options) : IBench
     {
         await using var database = await TestDatabase.New();
         await Seed.Devices(database, Streams, Events);
-        var node = new Node(database.Database, TestDatabase.Master, new Signal(), TimeProvider.System);
+        var node = new Node(database.Database, TestDatabase.Master, TestDatabase.Root, new Signal(), TimeProvider.System);
         var rows = new List<Row>();
         foreach (var callers in (int[])[1, 8])
         {

@@ -106,7 +106,7 @@ internal sealed class FlagsBench : IBench
     private Evaluation Ours()
     {
         const string nowhere = "Host=127.0.0.1;Username=nobody";
-        var evaluation = new Evaluation(new Node(Database.Open("main", nowhere, nowhere), new MasterKey(new byte[32]), new Signal(), TimeProvider.System));
+        var evaluation = new Evaluation(new Node(Database.Open("main", nowhere, nowhere), new MasterKeys(new MasterKey(new byte[32])), new RootKey(new byte[32]), new Signal(), TimeProvider.System));
         foreach (var key in keys)
         {
             var version = 0;

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Nubabel.Api.DataExports;
 using Nubabel.Api.Host;
 
 namespace Nubabel.Api;
@@ -42,7 +41,7 @@ internal sealed class RegisterFile(string format, string name, string head, Func
         };
     }
 
-    public static string Line(IEnumerable<string> cells) => string.Join(',', cells.Select(ExportTables.Cell)) + "\r\n";
+    public static string Line(IEnumerable<string> cells) => string.Join(',', cells.Select(Csv.Cell)) + "\r\n";
 
     private string Rendered(ReadOnlyMemory<byte> entry)
     {

@@ -57,12 +57,12 @@ public static partial class Server
         var (read, errors) = Settings.Read(builder.Configuration, builder.Environment.EnvironmentName, Settings.ApiConnection, Settings.DaemonConnection);
         var settings = read ?? throw new BadSettings(errors);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        var master = MasterKeyFile.Of(settings);
+        var masters = MasterKeyFile.Of(settings);
         var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!, settings.RememberedBytes);
-        await Prepare(settings, database, master, ct);
+        var root = await Prepare(settings, database, masters, ct);
 
-        var node = new Node(database, master, new Signal(), time ?? TimeProvider.System);
-        var keys = new SigningKeys(database, master, node.Time);
+        var node = new Node(database, masters, root, new Signal(), time ?? TimeProvider.System);
+        var keys = new SigningKeys(database, masters, node.Time);
         await keys.Ensure(ct);
         builder.AddEdge(settings);
         // Behind the edge, whose configuration source makes all others read again: what was only set here would be gone.
@@ -91,7 +91,7 @@ public static partial class Server
         services.AddSingleton(node);
         services.AddSingleton(node.Time);
         services.AddSingleton(keys);
-        services.AddSingleton(new Cursors(node.Master.Derive("cursor")));
+        services.AddSingleton(new Cursors(node.Root.Derive("cursor")));
         services.AddSingleton<Idempotency>();
         services.AddSingleton<UnreadableEvents>();
         services.AddSingleton<Evaluation>();
@@ -116,9 +116,9 @@ public static partial class Server
     /// <summary>Who gets in, and how often.</summary>
     private static void Access(IServiceCollection services, Node node)
     {
-        services.AddSingleton(new RefreshTokens(node.Master));
-        services.AddSingleton(new InvitationTokens(node.Master));
-        services.AddSingleton(new ApiKeyTexts(node.Master));
+        services.AddSingleton(new RefreshTokens(node.Root));
+        services.AddSingleton(new InvitationTokens(node.Root));
+        services.AddSingleton(new ApiKeyTexts(node.Root));
         services.AddSingleton<AccessTokens>();
         services.AddSingleton<ApiKeyCheck>();
         services.TryAddSingleton(new Passwords());
@@ -131,9 +131,10 @@ public static partial class Server
         services.AddSingleton<RevokedSessions>();
         services.AddSingleton<Standings>();
         services.AddSingleton<RateLimits>();
-        services.AddSingleton(new WebhookKeys(node.Master));
+        services.AddSingleton(new WebhookKeys(node.Root));
         services.AddSingleton<Intake>();
         services.AddSingleton<ReadRecord>();
+        services.AddSingleton<TrailExports>();
     }
 
     private static void Engine(IServiceCollection services, Node node, Settings settings)
@@ -178,7 +179,7 @@ public static partial class Server
             new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
             recurring: [DeliveryExpiry.Schedule]));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
-        services.AddSingleton(new ChainKeys(node.Database.Daemon, node.Master));
+        services.AddSingleton(new ChainKeys(node.Database.Daemon, node.Masters));
         services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, sp.GetRequiredService<ChainKeys>(),
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
         services.AddSingleton<Readiness>();
@@ -257,7 +258,7 @@ public static partial class Server
     }
 
     /// <summary>Brings schema, logins and stamps into a state that may be served, or says in one sentence why not.</summary>
-    private static async Task Prepare(Settings settings, Database database, MasterKey master, CancellationToken ct)
+    private static async Task<RootKey> Prepare(Settings settings, Database database, MasterKeys masters, CancellationToken ct)
     {
         if (!Domain.Text.IsNormalising)
             throw new BadSettings(["ICU is missing, so names cannot be compared. Install libicu, and unset DOTNET_SYSTEM_GLOBALIZATION_INVARIANT."]);
@@ -269,6 +270,6 @@ public static partial class Server
         }
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
-        await Stamps.Check(database.Daemon, settings.EnvironmentStamp, master, ct);
+        return await Stamps.Check(database.Daemon, settings.EnvironmentStamp, masters, ct);
     }
 }

@@ -19,7 +19,7 @@ internal static class Grants
         grant select, insert, update on nubabel.subject_keys to {daemon};
         grant select on nubabel.key_watch to {api};
         grant select, update on nubabel.key_watch to {daemon};
-        grant select, insert, delete on nubabel.master_keys to {daemon};
+        grant select, insert, update, delete on nubabel.master_keys to {daemon};
         grant select on nubabel.signing_keys, nubabel.schema_migrations, nubabel.stamps to {api}, {daemon};
         grant insert, update on nubabel.signing_keys, nubabel.stamps to {daemon};
         grant select, insert, update, delete on nubabel.parked, nubabel.paused, nubabel.orders_applied, nubabel.flag_counts to {daemon};
@@ -29,6 +29,7 @@ internal static class Grants
         grant select, insert, update, delete on nubabel.audit_chain, nubabel.audit_heads to {daemon};
         grant select, insert on nubabel.audit_checkpoints, nubabel.audit_keys to {daemon};
         grant select, insert, update on nubabel.erasures to {daemon};
+        grant update (wrapped) on nubabel.audit_keys to {daemon};
         grant select on nubabel.key_uses to {api};
         grant select, insert, update on nubabel.key_uses to {daemon};
         """;

@@ -68,7 +68,7 @@ public sealed partial class RebuildEqualsLiveTests
     internal sealed partial class History(TestDatabase database, Signal signal, int seed)
     {
         private readonly Random random = new(seed);
-        private readonly SubjectKeys keys = new(database.Database.Api, TestDatabase.Master);
+        private readonly SubjectKeys keys = new(database.Database, TestDatabase.Master);
 
         public async Task<long> Append()
         {

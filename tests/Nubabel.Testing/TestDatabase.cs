@@ -44,7 +44,10 @@ public sealed class TestDatabase : IAsyncDisposable
     public NpgsqlDataSource Superuser { get; }
 
     /// <summary>The key of all test databases: a test may open another process on the same data.</summary>
-    public static MasterKey Master { get; } = new(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray());
+    public static MasterKeys Master { get; } = new(new MasterKey(Enumerable.Range(1, 32).Select(i => (byte)i).ToArray()));
+
+    /// <summary>For what is made without a server; a server has the root of its database.</summary>
+    public static RootKey Root { get; } = new(Enumerable.Range(33, 32).Select(i => (byte)i).ToArray());
 
     /// <summary>A database of one's own, on the shared server or on the one given.</summary>
     public static async Task<TestDatabase> New(TestServer? on = null, bool migrate = true, string shard = "main")

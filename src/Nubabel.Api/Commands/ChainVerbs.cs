@@ -83,7 +83,7 @@ internal static class ChainVerbs
         verb.SetAction((parsed, ct) => Verbs.Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
-            if (parsed.GetValue(rotate)) await new ChainKeys(node.Node.Database.Daemon, node.Node.Master).Rotate(ct);
+            if (parsed.GetValue(rotate)) await new ChainKeys(node.Node.Database.Daemon, node.Node.Masters).Rotate(ct);
             Console.WriteLine((await ChainKeys.Published(node.Node.Database.Daemon, ct)).ToJsonString());
             return 0;
         }));

@@ -48,8 +48,8 @@ public sealed class Opened : IAsyncDisposable
     {
         get
         {
-            var keys = new Host.Tokens.SigningKeys(Node.Database, Node.Master, Node.Time);
-            return new SignIns(Node, Settings, new Host.Tokens.AccessTokens(keys, Settings, Node.Time), new Host.Tokens.RefreshTokens(Node.Master));
+            var keys = new Host.Tokens.SigningKeys(Node.Database, Node.Masters, Node.Time);
+            return new SignIns(Node, Settings, new Host.Tokens.AccessTokens(keys, Settings, Node.Time), new Host.Tokens.RefreshTokens(Node.Root));
         }
     }
 
@@ -57,11 +57,11 @@ public sealed class Opened : IAsyncDisposable
     {
         var settings = Configured.Settings(Host.Settings.ApiConnection, Host.Settings.DaemonConnection);
         var database = Database.Open(settings.Shard, settings.Api!, settings.DaemonLogin!);
-        var master = MasterKeyFile.Of(settings);
+        var masters = MasterKeyFile.Of(settings);
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
-        await Stamps.Check(database.Daemon, settings.EnvironmentStamp, master, ct);
-        return new Opened(new Node(database, master, new Store.Signal(), TimeProvider.System), settings);
+        var root = await Stamps.Check(database.Daemon, settings.EnvironmentStamp, masters, ct);
+        return new Opened(new Node(database, masters, root, new Store.Signal(), TimeProvider.System), settings);
     }
 
     public ValueTask DisposeAsync() => Node.Database.DisposeAsync();

@@ -69,10 +69,12 @@ internal static class EventVerbs
         if (path == "-" && resume) return Verbs.Fail("Standard output cannot be resumed.");
         if (path != "-" && !resume && File.Exists(path)) return Verbs.Fail($"{path} exists. --resume goes on with it.");
         var daemon = node.Node.Database.Daemon;
+        if (withKeys && await RootKeys.AreExchanged(daemon, ct)) return Verbs.Fail("Keys are on their way from one master key to another. Let nubabel master-key rotate come to its end first.");
         await using var to = path == "-" ? Console.OpenStandardOutput() : new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         await using var export = to is FileStream file ? await EventExport.Resume(daemon, file, ct) : EventExport.To(daemon, to);
+        export.Root = RootKeys.ForFile(node.Node.Masters, node.Node.Root);
         using var bar = new ProgressBar("export");
-        var result = await export.Run(selection, node.Settings.Shard, node.Node.Master.Fingerprint, withKeys, p => bar.Show(p.Done, p.Total), ct);
+        var result = await export.Run(selection, node.Settings.Shard, node.Node.Masters.Fingerprint, withKeys, p => bar.Show(p.Done, p.Total), ct);
         bar.Dispose();
         var resumed = result.Resumed > 0 ? $", {result.Resumed} of them before" : "";
         await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{result.Events} events{resumed} and {result.Keys} keys, up to position {result.To}."));
@@ -90,7 +92,7 @@ internal static class EventVerbs
         verb.SetAction((parsed, ct) => Verbs.Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
-            var wish = new ImportWish(parsed.GetValue(tenant), parsed.GetValue(keep), node.Settings.Shard, node.Node.Master.Fingerprint, parsed.GetValue(erase));
+            var wish = new ImportWish(parsed.GetValue(tenant), parsed.GetValue(keep), node.Settings.Shard, node.Node.Masters.Fingerprint, parsed.GetValue(erase));
             if (!IsTenant(wish.Tenant)) return Verbs.Fail(NoTenant);
             if (wish.KeepPositions && node.Settings.Owner is null) return Verbs.Fail("--keep-positions needs ConnectionStrings__NubabelOwner: the sequence is set by its owner.");
             return await WithFile(() => Import(node, parsed.GetValue(file)!, wish, parsed.GetValue(dry), ct));
@@ -108,6 +110,7 @@ internal static class EventVerbs
         var unknown = report.UnknownAliases > 0 ? $", {report.UnknownAliases} of them with aliases that this build does not know" : "";
         await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
             $"{path}: {report.End.Events} events of {report.Streams} streams{unknown}, positions {report.First} to {report.Last}, {report.End.Keys} keys, {missing.Count} subjects without a key."));
+        await RootKeys.Match(node.Node.Database.Daemon, node.Node.Masters, node.Node.Root, report.Header, write: !dry, ct);
         if (dry) return 0;
         // The check of the logins has left a session of the other login behind, which would count as somebody who serves.
         node.Node.Database.Api.Clear();

@@ -4,10 +4,12 @@ using Nubabel.Store;
 
 namespace Nubabel.Api.Commands;
 
-/// <summary>The master key: from the configuration, or in Development from a file that the first start makes.</summary>
+/// <summary>The master keys: from the configuration, or in Development from a file that the first start makes.</summary>
 public static class MasterKeyFile
 {
-    public static MasterKey Of(Settings settings)
+    public static MasterKeys Of(Settings settings) => new(Configured(settings), settings.PreviousMasterKey is { } previous ? new MasterKey([.. previous]) : null);
+
+    private static MasterKey Configured(Settings settings)
     {
         if (settings.MasterKey is { } configured) return new MasterKey([.. configured]);
         if (!settings.IsDevelopment) throw new InvalidOperationException("Settings let no other environment through without a master key.");

@@ -9,13 +9,14 @@ namespace Nubabel.Api.Commands;
 /// </summary>
 public static class Stamps
 {
-    /// <exception cref="StampMismatch">The database belongs to another environment or another master key.</exception>
-    public static async Task Check(NpgsqlDataSource daemon, string environment, MasterKey master, CancellationToken ct)
+    /// <returns>The root of the database.</returns>
+    /// <exception cref="StampMismatch">The database belongs to another environment.</exception>
+    /// <exception cref="MasterKeyRefused">It belongs to another master key.</exception>
+    public static async Task<RootKey> Check(NpgsqlDataSource daemon, string environment, MasterKeys masters, CancellationToken ct)
     {
         if (await Stamp(daemon, "environment", environment, ct) is { } other)
             throw new StampMismatch($"This database belongs to the environment {other}, and this process to {environment}. Environment__Name says which.");
-        if (await Stamp(daemon, "master-key", master.Fingerprint, ct) is { } fingerprint)
-            throw new StampMismatch($"This database was written with another master key (fingerprint {fingerprint}, this one is {master.Fingerprint}). Without that key its secrets cannot be read.");
+        return await RootKeys.Open(daemon, masters, ct);
     }
 
     // The stamp of the first process that serves the database stands; null when it is ours.

@@ -17,7 +17,7 @@ public static class Verbs
     {
         var root = new RootCommand("Nubabel: tenants, sessions, devices and their audit trail as events over one PostgreSQL.")
         {
-            Config(), Migrate(), OperatorVerbs.All(), EventVerbs.All(), ClaimVerbs.All(), AuditVerbs.All(), Keys(), ProjectionVerbs.All(), LetterVerbs.All(), NodeVerbs.All(), HealthVerb(),
+            Config(), Migrate(), OperatorVerbs.All(), EventVerbs.All(), ClaimVerbs.All(), AuditVerbs.All(), Keys(), MasterKeyVerbs.All(), ProjectionVerbs.All(), LetterVerbs.All(), NodeVerbs.All(), HealthVerb(),
         };
         var serve = new Command("serve", "Serve the API (what happens without a verb, too).");
         serve.SetAction((_, ct) => Guarded(() => Server.Run(ct)));
@@ -63,7 +63,7 @@ public static class Verbs
         rotate.SetAction((parsed, ct) => Guarded(async () =>
         {
             await using var node = await Opened.Open(ct);
-            using var keys = new SigningKeys(node.Node.Database, node.Node.Master, TimeProvider.System);
+            using var keys = new SigningKeys(node.Node.Database, node.Node.Masters, TimeProvider.System);
             var (kid, activates) = await keys.Rotate(TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(after), 0, 86_400)), ct);
             Console.WriteLine($"Key {kid} signs from {activates:yyyy-MM-dd HH:mm:ss} UTC on.");
             return 0;
@@ -108,7 +108,7 @@ public static class Verbs
         {
             return Fail($"The address is in use; ASPNETCORE_URLS names another. {e.Message}");
         }
-        catch (Exception e) when (e is SchemaDrift or BadEventFile or ImportRefused or ReplayRefused or LoginRefused or StampMismatch or RebuildRefused or ReadTableDiffers or NpgsqlException)
+        catch (Exception e) when (e is SchemaDrift or BadEventFile or ImportRefused or ReplayRefused or LoginRefused or StampMismatch or MasterKeyRefused or RebuildRefused or ReadTableDiffers or NpgsqlException)
         {
             return Fail(e is PostgresException p ? $"PostgreSQL refused: {p.MessageText}" : e.Message);
         }

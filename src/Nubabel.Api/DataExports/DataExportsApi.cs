@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
@@ -23,7 +22,7 @@ namespace Nubabel.Api.DataExports;
 /// </summary>
 public static class DataExportsApi
 {
-    private static readonly ConcurrentDictionary<Guid, bool> reading = new();
+    private static readonly OneAtATime place = new("data_export.busy", "The last export is still being read.");
 
     private const string Example = """
         {"id":"01936d5e-7c2a-7b1e-9d3f-2f6a1c0b4e55","bytes":18211,"owner":"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f50","scope":"user","madeAt":"2026-11-21T08:15:33.4Z",
@@ -62,8 +61,7 @@ public static class DataExportsApi
     private static async Task<IResult> Read(HttpContext http, Caller caller, Node node, Store.Positions positions, Evaluation evaluation, Journal journal, Freshness fresh, Ids ids, CancellationToken ct)
     {
         // It looks at the whole trail: one at a time for each user and process.
-        if (!reading.TryAdd(caller.Id, true)) throw Problem.RetryLater("data_export.busy", "The last export is still being read.", 5);
-        http.Response.OnCompleted(() => Task.FromResult(reading.TryRemove(caller.Id, out _)));
+        place.Enter(http, caller.Id);
         await fresh.Of(AuditTrail.Name, ct);
         var content = await ExportContent.Open(node, positions, evaluation, journal, caller.User, ct);
         if (!Edge.IsHead(http)) await journal.Create(ids.New<DataExport>(), new ReadDataExport(ExportScope.User, content.UpTo), ct);

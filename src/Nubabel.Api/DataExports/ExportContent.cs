@@ -36,16 +36,22 @@ public sealed class ExportContent
     /// <param name="person">Null for the whole organization.</param>
     public static async Task<ExportContent> Open(Node node, Store.Positions positions, Evaluation evaluation, Journal journal, Id<User>? person, CancellationToken ct)
     {
-        await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
-        var written = (long)(await command.ExecuteScalarAsync(ct))!;
-        // As far as it is, where it does not get there in time: the document says up to where.
-        var (reached, have) = await positions.Reached(AuditTrail.Name, written, LongestWait, ct);
-        var upTo = reached ? written : have;
+        var upTo = await Settled(node, positions, ct);
         var head = new ExportHead(person is null ? ExportScope.Organization : ExportScope.User, journal.Tenant, person?.ToString(), journal.Now(), Host.Positions.Format(node.Database.Shard, upTo));
         var sections = new HeldData(journal, node.Reader(journal.Tenant), person, upTo).Sections().ToList();
         // Before the trail, which is the longest.
         sections.Insert(sections.Count - 1, new HeldSection("flags", "Feature flags", ["key", "enabled", "reason"], ct => Flags(evaluation, Guid.Parse(journal.Tenant))));
         return new ExportContent(head, upTo, sections);
+    }
+
+    /// <summary>Up to where an export goes that begins now: waits until the trail has what is written, and where that takes too long, up to where the trail is.</summary>
+    internal static async Task<long> Settled(Node node, Store.Positions positions, CancellationToken ct)
+    {
+        await using var command = node.Database.Api.CreateCommand("select last_value from events.mt_events_sequence");
+        var written = (long)(await command.ExecuteScalarAsync(ct))!;
+        // As far as it is, where it does not get there in time: the document says up to where.
+        var (reached, have) = await positions.Reached(AuditTrail.Name, written, LongestWait, ct);
+        return reached ? written : have;
     }
 
     /// <summary>Writes all of it as one JSON document, a few rows in memory at a time.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Nubabel.Api.Host;
 using Nubabel.Domain.DataExports;
 using Nubabel.Projections.DataExports;
 
@@ -23,12 +24,12 @@ internal static class ExportTables
     {
         var (rows, last) = (0L, new Queue<string[]>());
         // An encoder without a byte order mark; flushed by the writer as its buffer fills.
-        await using var text = new StreamWriter(stream, new UTF8Encoding(false), 16_384, leaveOpen: true) { NewLine = "\r\n" };
-        await text.WriteLineAsync(string.Join(',', section.Columns.Select(Cell)));
+        await using var text = new StreamWriter(stream, new UTF8Encoding(false), 16_384, leaveOpen: true) { NewLine = Csv.LineEnd };
+        await text.WriteLineAsync(Csv.Line(section.Columns));
         await foreach (var row in section.Rows(ct))
         {
             var cells = CellsOf(section, row);
-            await text.WriteLineAsync(string.Join(',', cells.Select(Cell)).AsMemory(), ct);
+            await text.WriteLineAsync(Csv.Line(cells).AsMemory(), ct);
             rows++;
             wrote();
             if (last.Count == MostShown) last.Dequeue();
@@ -37,24 +38,6 @@ internal static class ExportTables
         await text.FlushAsync(ct);
         return new ExportGlance(section, rows, [.. last]);
     }
-
-    /// <summary>
-    /// A cell. A spreadsheet takes what begins with one of a few signs for a formula, which may send the rest of the table away, so such a text gets an apostrophe
-    /// in front. Many take a semicolon or a tab for the end of a cell, so one may begin behind those too.
-    /// </summary>
-    public static string Cell(string text)
-    {
-        var safe = new StringBuilder(text.Length + 1);
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (IsFormulaSign(text[i]) && (i == 0 || text[i - 1] is ';' or '\t' or '\r' or '\n')) safe.Append('\'');
-            safe.Append(text[i]);
-        }
-        var cell = safe.ToString();
-        return cell.AsSpan().IndexOfAny(",\"\r\n;") >= 0 || cell.StartsWith(' ') || cell.EndsWith(' ') ? $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : cell;
-    }
-
-    private static bool IsFormulaSign(char c) => c is '=' or '+' or '-' or '@' or '\t' or '\r' or '\n' or '＝' or '＋' or '－' or '＠';
 
     /// <summary>Writes the page: no script, nothing from elsewhere, and every text escaped.</summary>
     public static async Task WriteHtml(Stream stream, ExportHead head, IReadOnlyList<ExportGlance> glances, CancellationToken ct)
@@ -102,15 +85,8 @@ internal static class ExportTables
     private static string[] CellsOf(HeldSection section, ReadOnlyMemory<byte> row)
     {
         using var json = JsonDocument.Parse(row, new JsonDocumentOptions { MaxDepth = 1_000 });
-        return [.. section.Columns.Select(c => json.RootElement.TryGetProperty(c, out var value) ? ValueOf(value) : "")];
+        return Csv.Cells(json.RootElement, section.Columns);
     }
-
-    private static string ValueOf(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Null or JsonValueKind.Undefined => "",
-        JsonValueKind.String => value.GetString()!,
-        _ => value.GetRawText(),
-    };
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);
 }

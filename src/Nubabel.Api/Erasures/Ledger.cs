@@ -6,7 +6,7 @@ namespace Nubabel.Api.Erasures;
 /// <summary>The ledger of erasures as this process uses it, and what the database knows of it.</summary>
 public sealed class Ledger(Node node, Settings settings) : IDisposable
 {
-    private readonly ErasureLedger files = new(settings.ErasureLedger, node.Master.Derive("erasure-ledger"));
+    private readonly ErasureLedger files = new(settings.ErasureLedger, node.Root.Derive("erasure-ledger"));
     private volatile string? fault;
 
     /// <summary>Why the last entry could not be written; null after one that was.</summary>

@@ -48,7 +48,7 @@ public sealed record Receipt(
 public sealed class Receipts(Node node, Settings settings, ChainKeys keys)
 {
     private const string Type = "nubabel-erasure+jwt";
-    private readonly byte[] key = node.Master.Derive("erasure-receipt");
+    private readonly byte[] key = node.Root.Derive("erasure-receipt");
 
     public ReceiptCode CodeOf(string tenant, Id<User> person) =>
         new(tenant, person, Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes($"{tenant}|{person}"))));

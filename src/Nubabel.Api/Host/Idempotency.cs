@@ -21,8 +21,8 @@ public sealed class Idempotency(Node node)
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(25);
     private readonly Dictionary<(string Tenant, string Scope, string Key), Gate> gates = [];
-    private readonly AnswerSeal seal = new(node.Master);
-    private readonly byte[] bodyKey = node.Master.Derive("idempotent-body");
+    private readonly AnswerSeal seal = new(node.Root);
+    private readonly byte[] bodyKey = node.Root.Derive("idempotent-body");
 
     public async Task Invoke(HttpContext context, RequestDelegate next)
     {
@@ -150,7 +150,7 @@ public sealed class Idempotency(Node node)
 }
 
 /// <summary>Keeps an answer that holds secrets in its idempotency record, readable for the nodes alone.</summary>
-public sealed class AnswerSeal(MasterKey master)
+public sealed class AnswerSeal(RootKey root)
 {
     private const string Use = "idempotent-answer";
 
@@ -161,13 +161,13 @@ public sealed class AnswerSeal(MasterKey master)
         var text = new ArrayBufferWriter<byte>(body.Length + 64);
         text.Write(Encoding.ASCII.GetBytes(tenant + "\n"));
         text.Write(body);
-        return record with { Answer = master.Wrap(Use, ContextOf(record), text.WrittenSpan) };
+        return record with { Answer = root.Wrap(Use, ContextOf(record), text.WrittenSpan) };
     }
 
-    /// <exception cref="System.Security.Cryptography.CryptographicException">Sealed under another master key, or for another record.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">Sealed under another root, or for another record.</exception>
     public (string Tenant, ReadOnlyMemory<byte> Body) Open(IdempotencyRecord record)
     {
-        var plain = master.Unwrap(Use, ContextOf(record), record.Answer);
+        var plain = root.Unwrap(Use, ContextOf(record), record.Answer);
         var end = plain.AsSpan().IndexOf((byte)'\n');
         return (Encoding.ASCII.GetString(plain, 0, end), plain.AsMemory(end + 1));
     }

@@ -20,7 +20,7 @@ public sealed class LockOut(Node node, Settings settings)
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(20);
     private readonly KeyedGates gates = new(mostWaiting: 200);
-    private readonly byte[] key = node.Master.Derive("sign-in-guard");
+    private readonly byte[] key = node.Root.Derive("sign-in-guard");
 
     /// <summary>Begins an attempt: alone with this address on this node until it is disposed of.</summary>
     /// <param name="emailKey">The keyed hash of organization and address.</param>

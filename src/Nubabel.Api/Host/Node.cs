@@ -6,18 +6,24 @@ using Nubabel.Store;
 namespace Nubabel.Api.Host;
 
 /// <summary>What this process serves from: the database, the keys and the clock. From it each request gets what is made for its tenant.</summary>
-public sealed class Node(Database database, MasterKey master, Signal appended, TimeProvider time)
+public sealed class Node(Database database, MasterKeys masters, RootKey root, Signal appended, TimeProvider time)
 {
     /// <summary>The tenant of what belongs to no organization: operators, global flags.</summary>
     public const string Platform = "*DEFAULT*";
 
     public Database Database => database;
-    public MasterKey Master => master;
+
+    /// <summary>Wraps keys, and can be exchanged. What is kept or handed out is derived from <see cref="Root"/>.</summary>
+    public MasterKeys Masters => masters;
+
+    /// <summary>What tokens, keyed hashes and cursors are derived from, for as long as the database lives.</summary>
+    public RootKey Root => root;
+
     public TimeProvider Time => time;
 
     /// <summary>Set after each append; wakes the readers of this process.</summary>
     public Signal Appended => appended;
-    public SubjectKeys Subjects { get; } = new(database, master);
+    public SubjectKeys Subjects { get; } = new(database, masters);
     /// <summary>For what every node keeps about all tenants, and for operators.</summary>
     public PlatformReader Everyones { get; } = new(database);
 

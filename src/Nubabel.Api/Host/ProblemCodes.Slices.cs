@@ -165,6 +165,7 @@ public static partial class ProblemCodes
         new("webhook_source.rotated", 409, "Rotated meanwhile", "Another request has just replaced the secret."),
         new("webhook_source.status_invalid", 422, "Status refused", "There is no such status of a webhook source."),
         new("read_purpose.invalid", 422, "Purpose refused", "`Nubabel-Purpose` is the number of a case or a keyword: letters, digits and `. _ : / # -`, 100 at most."),
+        new("audit.export_busy", 429, "Still being read", "An export of the trail by the same caller is still being read; retry after `Retry-After`."),
         new("audit.entry_missing", 404, "No such entry", "The organization has no chained event at this position, or has not yet."),
         new("consumer.missing", 404, "No such consumer", "There is no consumer with this id for the caller."),
         new("consumer.exists", 409, "Consumer exists", "Another consumer has this id."),

@@ -45,7 +45,8 @@ public sealed partial record Settings
             Api = values.Connection(ApiConnection) ?? values.Connection(DatabaseUrl),
             DaemonLogin = values.Connection(DaemonConnection),
             Owner = values.Connection(OwnerConnection) ?? values.Connection(DirectUrl),
-            MasterKey = MasterKeyOf(values, errors),
+            MasterKey = MasterKeyOf(values, KeysMaster, KeysMasterFile, errors),
+            PreviousMasterKey = MasterKeyOf(values, KeysPrevious, KeysPreviousFile, errors),
             DataDirectory = Path.GetFullPath(values.Text(Data) ?? ".data"),
             ErasureLedger = Path.GetFullPath(values.Text(ErasuresLedger) ?? Path.Combine(values.Text(Data) ?? ".data", "erasures")),
             Addresses = addresses, Shard = values.Text(ShardName) ?? "main",
@@ -84,14 +85,14 @@ public sealed partial record Settings
         };
     }
 
-    private static ImmutableArray<byte>? MasterKeyOf(Values values, List<string> errors)
+    private static ImmutableArray<byte>? MasterKeyOf(Values values, Setting direct, Setting inFile, List<string> errors)
     {
-        var text = values.Text(KeysMaster);
-        if (values.Text(KeysMasterFile) is { } file)
+        var text = values.Text(direct);
+        if (values.Text(inFile) is { } file)
         {
-            if (text is not null) errors.Add($"{KeysMaster.Variable} and {KeysMasterFile.Variable} exclude each other.");
+            if (text is not null) errors.Add($"{direct.Variable} and {inFile.Variable} exclude each other.");
             text = File.Exists(file) ? File.ReadAllText(file).Trim() : "";
-            if (KeysMaster.Fault(text) is { } fault) errors.Add($"{KeysMasterFile.Variable} must name a readable file that holds {fault}.");
+            if (direct.Fault(text) is { } fault) errors.Add($"{inFile.Variable} must name a readable file that holds {fault}.");
         }
         var key = new byte[MasterKeyBytes];
         return text is not null && Convert.TryFromBase64String(text, key, out _) ? [.. key] : null;

@@ -22,6 +22,8 @@ public sealed partial record Settings
     private static readonly Setting DirectUrl = Connection("DIRECT_URL", "Alias of `ConnectionStrings:NubabelOwner`.");
     private static readonly Setting KeysMaster = Key("Keys:Master", "Wraps all other keys; the same on every node, never in the database. Required outside Development.");
     private static readonly Setting KeysMasterFile = Text("Keys:MasterFile", "(none)", "A file that holds `Keys:Master`, for mounted secrets.");
+    private static readonly Setting KeysPrevious = Key("Keys:MasterPrevious", "The master key before it, while keys are re-wrapped (`nubabel master-key rotate`).");
+    private static readonly Setting KeysPreviousFile = Text("Keys:MasterPreviousFile", "(none)", "A file that holds `Keys:MasterPrevious`.");
     private static readonly Setting Data = Text("NUBABEL_DATA", ".data", "Directory of files made at run time.");
     private static readonly Setting Urls = Matching("ASPNETCORE_URLS", "addresses, separated by semicolons", "http://127.0.0.1:5080", "Where to listen.", IsAddresses) with { Alias = "URLS" };
     private static readonly Setting EnvironmentName = Matching("Environment:Name", "1–40 of a–z, 0–9, -", "the environment, lower case", "Stamped into the database; a database of another environment is refused.", IsName);
@@ -73,7 +75,7 @@ public sealed partial record Settings
     /// <summary>Every key that Nubabel reads. Whatever else stands in its sections is a typing error and stops the start.</summary>
     public static IReadOnlyList<Setting> All { get; } =
     [
-        ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
+        ApiConnection, DaemonConnection, OwnerConnection, DatabaseUrl, DirectUrl, KeysMaster, KeysMasterFile, KeysPrevious, KeysPreviousFile, Data, Urls, EnvironmentName, ShardName, CorsAllowed, Signup,
         TokensIssuer, TokensAudience, TokensAccess, TokensRefresh, TokensSession, OrganizationsGrace, BodyBytes, JsonDepth, ArrayItems, UrlBytes, HeaderBytes, RequestSeconds, FailedSignIns, SignInWindow,
         UserRate, UserBurst, OrganizationRate, OrganizationBurst, AddressRate, AddressBurst, WrongRate, TrustedProxies, Remembered, Daemon,
         DeadLetterDays, StalledSeconds,
@@ -91,6 +93,9 @@ public sealed partial record Settings
 
     /// <summary>32 bytes; null only in Development, where the start makes one under <see cref="DataDirectory"/>.</summary>
     public ImmutableArray<byte>? MasterKey { get; init; }
+
+    /// <summary>32 bytes: what wraps keys that are not re-wrapped yet.</summary>
+    public ImmutableArray<byte>? PreviousMasterKey { get; init; }
     public required string DataDirectory { get; init; }
     public IReadOnlyList<string> Addresses { get; init; } = [];
     public string Shard { get; init; } = "main";

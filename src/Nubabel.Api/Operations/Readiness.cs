@@ -60,7 +60,8 @@ public sealed class Readiness(
             ["audit"] = settings.DaemonEnabled && chain.Fault is { } broken ? new Component("degraded", broken) : new Component("healthy"),
             ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
             ["erasures"] = replay.Fault is { } waiting ? new Component("unhealthy", waiting) : ledger.Fault is { } unwritten ? new Component("degraded", unwritten) : new Component("healthy"),
-            ["keys"] = node.Subjects.IsHeard ? new Component("healthy") : new Component("degraded", "This node does not hear of destroyed keys: it remembers none and asks the database for each."),
+            ["keys"] = node.Masters.Unknown is { } master ? new Component("unhealthy", $"This node does not have the master key that keys are wrapped by now (fingerprint {master}).")
+                : node.Subjects.IsHeard ? new Component("healthy") : new Component("degraded", "This node does not hear of destroyed keys: it remembers none and asks the database for each."),
             ["mail"] = Mailing(),
         };
         var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";

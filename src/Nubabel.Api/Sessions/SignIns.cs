@@ -14,8 +14,8 @@ namespace Nubabel.Api;
 /// <summary>What sign-up, the two sign-ins and refresh have in common: the session they open or continue and the token answer.</summary>
 public sealed class SignIns(Node node, Settings settings, AccessTokens tokens, RefreshTokens refreshTokens)
 {
-    private readonly byte[] emailKey = node.Master.Derive("email-lookup");
-    private readonly AnswerSeal seal = new(node.Master);
+    private readonly byte[] emailKey = node.Root.Derive("email-lookup");
+    private readonly AnswerSeal seal = new(node.Root);
 
     /// <summary>What an address is looked up by: a MAC, so that the database does not say who has an account.</summary>
     public string EmailKey(string tenant, Email email) =>

@@ -36,14 +36,14 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
     {
         var journal = node.Journal(Node.Platform, origin);
         var wish = JsonSerializer.SerializeToUtf8Bytes(new Wish(organization, address, origin.Ip, origin.UserAgent, journal.Now()), StoredJson.Options);
-        journal.Enqueue(new Message(new ResetWish(Convert.ToBase64String(node.Master.Wrap(Use, "", wish)))));
+        journal.Enqueue(new Message(new ResetWish(Convert.ToBase64String(node.Root.Wrap(Use, "", wish)))));
         await journal.Send(ct);
     }
 
     /// <summary>Handles a wish. One that is older than its link would be is nobody's any more.</summary>
     public async Task Handle(ResetWish message, MessageContext context)
     {
-        var wish = StoredJson.Read<Wish>(node.Master.Unwrap(Use, "", Convert.FromBase64String(message.Sealed)));
+        var wish = StoredJson.Read<Wish>(node.Root.Unwrap(Use, "", Convert.FromBase64String(message.Sealed)));
         if (wish.At + Life < context.Journal.Now()) return;
         // The message's id is the cause of what follows, so that a wish that is handled again is seen to be done.
         await Send(wish.Organization, wish.Email, context.Journal.Origin with { Ip = wish.Ip, UserAgent = wish.Agent }, context.Cancellation);
@@ -55,7 +55,7 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
         var found = new List<Guid>();
         foreach (var (id, body) in await HeldMessages.Bodies(node.Everyones, Node.Platform, MessageCatalog.ResetWishes, ct))
         {
-            var wish = StoredJson.Read<Wish>(node.Master.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
+            var wish = StoredJson.Read<Wish>(node.Root.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
             if ((await node.Directory.Find(wish.Organization, ct))?.Organization == tenant && signIns.AddressKey(tenant, wish.Email) == emailKey) found.Add(id);
         }
         return found;

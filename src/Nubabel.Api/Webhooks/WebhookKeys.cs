@@ -11,12 +11,12 @@ namespace Nubabel.Api.Webhooks;
 
 /// <summary>
 /// The addresses and secrets of sources. An address carries the tenant and the source in the clear, and a MAC: nobody can make one up, and what was made up is
-/// refused without a look-up. Secrets are sealed by the master key, since a signature can only be checked by who has the secret.
+/// refused without a look-up. Secrets are sealed by the root, since a signature can only be checked by who has the secret.
 /// </summary>
-public sealed class WebhookKeys(MasterKey master)
+public sealed class WebhookKeys(RootKey root)
 {
     private const int IdBytes = 16, MacBytes = 16;
-    private readonly byte[] address = master.Derive("webhook-address"), made = master.Derive("webhook-secret"), print = master.Derive("webhook-secret-print");
+    private readonly byte[] address = root.Derive("webhook-address"), made = root.Derive("webhook-secret"), print = root.Derive("webhook-secret-print");
 
     /// <summary>Where a source's webhooks go.</summary>
     public string Path(string tenant, Id<WebhookSource> id, ProviderName provider)
@@ -43,9 +43,9 @@ public sealed class WebhookKeys(MasterKey master)
     internal string Make(Scheme scheme, string tenant, Id<WebhookSource> id, int generation) =>
         scheme.Secret(HMACSHA256.HashData(made, Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{tenant}|{id}|{generation}"))));
 
-    public string Seal(string tenant, Id<WebhookSource> id, string secret) => Base64Url.EncodeToString(master.Wrap("webhook-secret-seal", $"{tenant}|{id}", Encoding.UTF8.GetBytes(secret)));
+    public string Seal(string tenant, Id<WebhookSource> id, string secret) => Base64Url.EncodeToString(root.Wrap("webhook-secret-seal", $"{tenant}|{id}", Encoding.UTF8.GetBytes(secret)));
 
-    public string Open(string tenant, Id<WebhookSource> id, string sealedSecret) => Encoding.UTF8.GetString(master.Unwrap("webhook-secret-seal", $"{tenant}|{id}", Base64Url.DecodeFromChars(sealedSecret)));
+    public string Open(string tenant, Id<WebhookSource> id, string sealedSecret) => Encoding.UTF8.GetString(root.Unwrap("webhook-secret-seal", $"{tenant}|{id}", Base64Url.DecodeFromChars(sealedSecret)));
 
     /// <summary>What tells whether two secrets of a source are the same.</summary>
     public string Print(string tenant, Id<WebhookSource> id, string secret) => Convert.ToHexStringLower(HMACSHA256.HashData(print, Encoding.UTF8.GetBytes($"{tenant}|{id}|{secret}")));

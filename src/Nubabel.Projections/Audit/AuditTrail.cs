@@ -1,24 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
 using Nubabel.Domain;
-using Nubabel.Domain.Attempts;
 using Nubabel.Store;
 
 namespace Nubabel.Projections.Audit;
-
-/// <summary>What an entry of the audit trail is found by and shows without the event itself.</summary>
-/// <param name="Object">The stream id.</param>
-/// <param name="Reason">Why: as the actor gave it, or what refused an attempt: the code, or the permission that was missing.</param>
-/// <param name="Outcome">One of <see cref="AuditTrail.Outcomes"/>.</param>
-/// <param name="Version">The event's place in the object's stream: with it the entry finds its event.</param>
-public sealed record AuditRow(
-    DateTimeOffset At, Guid Id, Personal? Ip, string? Actor, string Action, string Object, string? Reason, string Outcome, string? TraceId, long Version, string? RequestId, Personal? UserAgent);
 
 /// <summary>
 /// Every event of a tenant as an entry: who, what, on which object, when, from where, why. The rows are the tenant's index into the log; what an
 /// event changed is read from the log itself when a page is shown.
 /// </summary>
-public sealed class AuditTrail : IRows<AuditRow>
+public sealed partial class AuditTrail : IRows<AuditRow>
 {
     /// <summary>How far back in its stream an entry looks for the value that an event replaced, in events.</summary>
     private const int BeforeWithin = 200;
@@ -31,27 +22,6 @@ public sealed class AuditTrail : IRows<AuditRow>
 
     // What another program has nested deeper is not shown: an answer has a depth, too.
     private static readonly JsonDocumentOptions Shown = new() { MaxDepth = 24 };
-
-    private const string Succeeded = "succeeded", Refused = "refused", Denied = "denied";
-
-    /// <summary>
-    /// What was recorded because it was not let through, by alias, with the entry's action. An alias belongs here from its first event on: the outcome stands
-    /// in the entries, and the search goes by the actions.
-    /// </summary>
-    private static readonly Dictionary<string, (string Action, string Outcome)> NotLetThrough = new()
-    {
-        ["attempt_denied"] = ("attempt.denied", Denied),
-        ["attempt_refused"] = ("attempt.refused", Refused),
-        ["attempt_overflowed"] = ("attempt.overflowed", Refused),
-        ["session_refresh_reused"] = ("session.refresh_reused", Refused),
-        ["sign_in_failed"] = ("sign_in.failed", Refused),
-        ["sign_in_locked"] = ("sign_in.locked", Refused),
-    };
-
-    private static readonly string[] Refusals = [.. NotLetThrough.Values.Select(n => n.Action)];
-
-    /// <summary>Kinds of two words whose streams are named by a key, where no length tells the kind from the key.</summary>
-    private static readonly string[] KeyedKinds = ["sign-in", "personal-data"];
 
     /// <summary>How an entry can have ended: <c>succeeded</c>, or what was recorded because it was not let through.</summary>
     public static IReadOnlyList<string> Outcomes { get; } = [Succeeded, Refused, Denied];
@@ -76,60 +46,13 @@ public sealed class AuditTrail : IRows<AuditRow>
         .Index("Where something was done.", "action", "at desc", "position desc")
         .Index("What was done to an object.", "object", "at desc", "position desc");
 
-    public static IEnumerable<AuditRow> Project(Recorded e)
-    {
-        using var headers = Parsed(e.Headers);
-        yield return new AuditRow(
-            e.At, e.Id, PersonalHeader("ip"), e.Actor, ActionOf(e.Type, e.Stream), e.Stream, ReasonOf(e.Data) ?? Header("reason"), NotLetThrough.GetValueOrDefault(e.Type).Outcome ?? Succeeded,
-            TraceId(Header("traceparent")), e.Version, e.CorrelationId, PersonalHeader("user_agent"));
-
-        // Another writer's headers may be anything; what has not our form is not shown.
-        JsonElement? Member(string name, JsonValueKind kind) =>
-            headers is { RootElement: { ValueKind: JsonValueKind.Object } all } && all.TryGetProperty(name, out var value) && value.ValueKind == kind ? value : null;
-
-        string? Header(string name) => Member(name, JsonValueKind.String)?.GetString();
-
-        Personal? PersonalHeader(string name)
-        {
-            try
-            {
-                return Member(name, JsonValueKind.Object)?.Deserialize<Personal>(StoredJson.Options);
-            }
-            catch (JsonException)
-            {
-                return null;
-            }
-        }
-    }
-
-    /// <summary>
-    /// <c>device_registered</c> on <c>device-0198…</c> is <c>device.registered</c>, <c>flag_enabled</c> on <c>flag-dark-mode</c> <c>flag.enabled</c>; another
-    /// writer's alias stays as it is.
-    /// </summary>
-    public static string ActionOf(string alias, string stream)
-    {
-        // Named by an id, the stream's kind is all before it, hyphens included; named by a key, it is one word or one of a few.
-        var keyed = KeyedKinds.FirstOrDefault(kind => stream.StartsWith(kind + "-", StringComparison.Ordinal));
-        return Cut(stream.Length - 37) ?? Cut(keyed?.Length ?? stream.IndexOf('-', StringComparison.Ordinal)) ?? alias;
-
-        string? Cut(int at) =>
-            at > 0 && stream[at] == '-' && alias.Length > at + 1 && alias[at] == '_' && alias.StartsWith(stream[..at].Replace('-', '_'), StringComparison.Ordinal)
-                ? $"{alias[..at]}.{alias[(at + 1)..]}"
-                : null;
-    }
-
-    private static string? ReasonOf(object? data) => data switch
-    {
-        AttemptDenied denied => denied.Required,
-        AttemptRefused refused => refused.Code,
-        _ => null,
-    };
-
     /// <summary>What the caller asks the trail for; null means any.</summary>
-    public sealed record Filter(string? Actor = null, string? Action = null, string? Object = null, DateTimeOffset? From = null, DateTimeOffset? To = null, string? Outcome = null);
+    /// <param name="UpTo">As the trail stood at this position.</param>
+    public sealed record Filter(string? Actor = null, string? Action = null, string? Object = null, DateTimeOffset? From = null, DateTimeOffset? To = null, string? Outcome = null, long? UpTo = null);
 
     /// <summary>One entry of a page: the row, the event's data and the values of the same members before it.</summary>
-    public sealed record Entry(long Position, AuditRow Row, JsonElement? After, JsonElement? Before)
+    /// <param name="Type">The event's alias.</param>
+    public sealed record Entry(long Position, AuditRow Row, JsonElement? After, JsonElement? Before, string? Type = null)
     {
         public IReadOnlyList<string> Place => [Row.At.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), Position.ToString(CultureInfo.InvariantCulture)];
     }
@@ -144,11 +67,11 @@ public sealed class AuditTrail : IRows<AuditRow>
                   select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(case when jsonb_typeof(p.data) = 'object' then p.data else jsonb_build_object() end) m
                    where a.action <> all({Refusals}) and p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
                      and jsonb_exists(e.data, m.key) and m.key <> all({NotBefore})
-                   order by m.key, p.version desc) b)
+                   order by m.key, p.version desc) b), e.type
           from ({Found(db, filter, after, limit + 1)}) a
           left join events.mt_events e on e.tenant_id = a.tenant_id and e.stream_id = a.object and e.version = a.version
          order by a.at desc, a.position desc
-        """, row => new Entry(row.GetInt64(0), StoredJson.Read<AuditRow>(row.GetFieldValue<byte[]>(1)), Element(row, 2), Element(row, 3)), ct);
+        """, row => new Entry(row.GetInt64(0), StoredJson.Read<AuditRow>(row.GetFieldValue<byte[]>(1)), Element(row, 2), Element(row, 3), row.IsDBNull(4) ? null : row.GetString(4)), ct);
 
     /// <summary>The streams whose first event is this action, in the order in which they began: by this actor, or by anybody.</summary>
     /// <param name="upTo">As the trail stood at this position.</param>
@@ -234,18 +157,6 @@ public sealed class AuditTrail : IRows<AuditRow>
             """);
     }
 
-    private static JsonDocument? Parsed(string? headers)
-    {
-        try
-        {
-            return headers is null ? null : JsonDocument.Parse(headers);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
-
     private static JsonElement? Element(Npgsql.NpgsqlDataReader row, int column)
     {
         try
@@ -265,12 +176,11 @@ public sealed class AuditTrail : IRows<AuditRow>
         var on = filter.Object is { } o ? Sql.Of($"and object = {o}") : Sql.None;
         var from = filter.From is { } f ? Sql.Of($"and at >= {f.UtcDateTime}") : Sql.None;
         var to = filter.To is { } t ? Sql.Of($"and at < {t.UtcDateTime}") : Sql.None;
-        return Sql.Of($"{actor} {action} {on} {from} {to}");
+        var upTo = filter.UpTo is { } u ? Sql.Of($"and position <= {u}") : Sql.None;
+        return Sql.Of($"{actor} {action} {on} {from} {to} {upTo}");
     }
 
     private static Sql After(IReadOnlyList<string>? place) => place is [var at, var position]
         ? Sql.Of($"and (at, position) < ({DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)}, {long.Parse(position, CultureInfo.InvariantCulture)})")
         : Sql.None;
-
-    private static string? TraceId(string? traceParent) => traceParent?.Split('-') is [_, { Length: 32 } trace, ..] ? trace : null;
 }

@@ -7,7 +7,7 @@ using Npgsql;
 namespace Nubabel.Store;
 
 /// <summary>The ES256 keys of checkpoints, shared by all nodes. The youngest one signs; all of them verify for good, since a checkpoint outlives the key that signed it.</summary>
-public sealed class ChainKeys(NpgsqlDataSource daemon, MasterKey master)
+public sealed class ChainKeys(NpgsqlDataSource daemon, MasterKeys masters)
 {
     private const string Wrapping = "audit-key";
 
@@ -20,7 +20,7 @@ public sealed class ChainKeys(NpgsqlDataSource daemon, MasterKey master)
             youngest = await Youngest(ct) ?? throw new InvalidOperationException("There is no audit key.");
         }
         var key = ECDsa.Create();
-        key.ImportPkcs8PrivateKey(master.Unwrap(Wrapping, youngest.Kid, youngest.Wrapped), out _);
+        key.ImportPkcs8PrivateKey(masters.Unwrap(Wrapping, youngest.Kid, youngest.Wrapped), out _);
         return (youngest.Kid, key);
     }
 
@@ -71,12 +71,14 @@ public sealed class ChainKeys(NpgsqlDataSource daemon, MasterKey master)
         var kid = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(12));
         var jwk = new JsonObject { ["kty"] = "EC", ["crv"] = "P-256", ["x"] = Base64Url.EncodeToString(q.X), ["y"] = Base64Url.EncodeToString(q.Y), ["kid"] = kid, ["use"] = "sig", ["alg"] = "ES256" };
         await using var command = daemon.CreateCommand($"""
-            insert into nubabel.audit_keys (kid, public, wrapped) select $1, $2::jsonb, $3 {(onlyFirst ? "where not exists (select from nubabel.audit_keys)" : "")}
+            insert into nubabel.audit_keys (kid, public, wrapped) select $1, $2::jsonb, $3 where nubabel.wraps($4) {(onlyFirst ? "and not exists (select from nubabel.audit_keys)" : "")}
             """);
         command.Add(kid);
         command.Add(jwk.ToJsonString());
-        command.Add(master.Wrap(Wrapping, kid, key.ExportPkcs8PrivateKey()));
-        await command.ExecuteNonQueryAsync(ct);
+        await masters.Refresh(daemon, ct);
+        command.Add(masters.Wrap(Wrapping, kid, key.ExportPkcs8PrivateKey(), out var by));
+        command.Add(by);
+        if (await command.ExecuteNonQueryAsync(ct) == 0 && !onlyFirst) throw new MasterKeyRefused("The master key was exchanged at this moment; try again.");
         return kid;
     }
 }

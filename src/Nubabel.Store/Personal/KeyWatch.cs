@@ -48,9 +48,12 @@ public sealed class KeyWatch : IAsyncDisposable
     private async Task Follow(CancellationToken ct)
     {
         await using var connection = await direct.OpenConnectionAsync(ct);
+        // By these locks, which end with the connection, who rotates the master key sees which nodes have which.
+        await using (var hold = new NpgsqlCommand(string.Join("; ", keys.Masters.Known.Select(k => KeyRotation.LockOf(k.Fingerprint)).Prepend(0).Select(n => $"select pg_advisory_lock_shared({KeyRotation.Serving}, {n})")), connection))
+            await hold.ExecuteNonQueryAsync(ct);
         // Another server may answer now, or an older state of this one: the number is compared with none from before.
         var began = Stopwatch.GetTimestamp();
-        seen = await Number(connection, ct);
+        seen = await Look(connection, ct);
         keys.Cache.ForgetAll();
         while (true)
         {
@@ -60,7 +63,7 @@ public sealed class KeyWatch : IAsyncDisposable
             loop.Goes();
             await Task.Delay(Every, ct);
             began = Stopwatch.GetTimestamp();
-            var now = await Number(connection, ct);
+            var now = await Look(connection, ct);
             if (now == seen) continue;
             await Forget(connection, now, ct);
             seen = now;
@@ -80,9 +83,12 @@ public sealed class KeyWatch : IAsyncDisposable
         else keys.Cache.Forget(destroyed);
     }
 
-    private static async Task<long> Number(NpgsqlConnection connection, CancellationToken ct)
+    private async Task<long> Look(NpgsqlConnection connection, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand("select number from nubabel.key_watch", connection);
-        return (long)(await command.ExecuteScalarAsync(ct) ?? throw new InvalidOperationException("nubabel.key_watch has no row."));
+        await using var command = new NpgsqlCommand("select number, master from nubabel.key_watch", connection);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct)) throw new InvalidOperationException("nubabel.key_watch has no row.");
+        keys.Masters.Use(reader.IsDBNull(1) ? null : reader.GetString(1));
+        return reader.GetInt64(0);
     }
 }

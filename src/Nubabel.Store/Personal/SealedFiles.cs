@@ -94,7 +94,7 @@ public sealed class SealedFiles(Database database, SubjectKeys keys, string tena
             // Who reads slowly must not go on reading after an erasure.
             if ((await keys.Load(tenant, [subject], ct)).GetValueOrDefault(subject) is null) throw new SubjectErased(subject);
             // That it is the last one is sealed with it: a file that was cut off does not open.
-            yield return MasterKey.Aead.Open(key, bytes, Context(file, generation, part, isLast));
+            yield return Aead.Open(key, bytes, Context(file, generation, part, isLast));
             if (isLast) yield break;
         }
     }
@@ -104,7 +104,7 @@ public sealed class SealedFiles(Database database, SubjectKeys keys, string tena
         // The key is this generation's alone, and no number comes twice under it.
         var nonce = new byte[12];
         BinaryPrimitives.WriteInt32BigEndian(nonce.AsSpan(8), part);
-        return MasterKey.Aead.Seal(key, nonce, plain, Context(file, generation, part, isLast));
+        return Aead.Seal(key, nonce, plain, Context(file, generation, part, isLast));
     }
 
     private byte[] Context(Guid file, Guid generation, int part, bool isLast) =>

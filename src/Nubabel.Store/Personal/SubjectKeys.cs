@@ -17,10 +17,17 @@ public sealed class SubjectErased(string subject) : Exception($"The data subject
 /// one subject's own values. A node with a <see cref="KeyWatch"/> remembers keys; without one it asks for each.
 /// </summary>
 /// <param name="remembered">How many keys a node keeps unwrapped.</param>
-public sealed class SubjectKeys(Database database, MasterKey master, int remembered = 20_000)
+public sealed class SubjectKeys(Database database, MasterKeys masters, int remembered = 20_000)
 {
     /// <summary>A longer text is not kept: addresses and agents are short, and letters and webhooks are sealed once.</summary>
     private const int LongestRecent = 512;
+
+    private const string Wrapping = "subject-key";
+
+    /// <summary>How often a key is tried to be made while master keys are exchanged.</summary>
+    private const int Tries = 3;
+
+    internal MasterKeys Masters => masters;
 
     internal KeyCache Cache { get; } = new(remembered);
 
@@ -77,7 +84,7 @@ public sealed class SubjectKeys(Database database, MasterKey master, int remembe
         mac.AppendData(context);
         mac.AppendData([0]);
         mac.AppendData(bytes);
-        return Base64Url.EncodeToString(MasterKey.Aead.Seal(key, mac.GetHashAndReset().AsSpan(0, 12), bytes, context));
+        return Base64Url.EncodeToString(Aead.Seal(key, mac.GetHashAndReset().AsSpan(0, 12), bytes, context));
     }
 
     /// <summary>
@@ -92,7 +99,7 @@ public sealed class SubjectKeys(Database database, MasterKey master, int remembe
         if (keys.GetValueOrDefault(subject) is not { } key) return null;
         try
         {
-            return Encoding.UTF8.GetString(MasterKey.Aead.Open(key, Base64Url.DecodeFromChars(cipher), Context(tenant, subject)));
+            return Encoding.UTF8.GetString(Aead.Open(key, Base64Url.DecodeFromChars(cipher), Context(tenant, subject)));
         }
         catch (CryptographicException)
         {
@@ -128,19 +135,34 @@ public sealed class SubjectKeys(Database database, MasterKey master, int remembe
 
     private async ValueTask<byte[]?> FindOrMake(string tenant, string subject, CancellationToken ct)
     {
-        if ((await Load(tenant, [subject], ct)).TryGetValue(subject, out var known)) return known;
-        // Two nodes may make the key at once: the first row wins and both read it back. It commits before any event that needs it.
-        var wrapped = master.Wrap("subject-key", $"{tenant}|{subject}", RandomNumberGenerator.GetBytes(32));
+        for (var attempt = 1; ; attempt++)
+        {
+            var found = await Load(tenant, [subject], ct);
+            if (found.TryGetValue(subject, out var known)) return known;
+            if (attempt > Tries) throw new InvalidOperationException($"A key of {subject} could not be made.");
+            await Make(tenant, subject, ct);
+        }
+    }
+
+    /// <summary>Two nodes may make the key at once: the first row wins and both read it back. It commits before any event that needs it.</summary>
+    private async Task Make(string tenant, string subject, CancellationToken ct)
+    {
+        var wrapped = masters.Wrap(Wrapping, $"{tenant}|{subject}", RandomNumberGenerator.GetBytes(32), out var by);
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
-        batch.BatchCommands.Add(Sql.Of($"insert into nubabel.subject_keys (tenant_id, subject, wrapped) values ({tenant}, {subject}, {wrapped}) on conflict do nothing").ToBatchCommand());
-        await batch.ExecuteNonQueryAsync(ct);
-        return (await Load(tenant, [subject], ct)).GetValueOrDefault(subject);
+        // Nothing is written where another master key wraps by now; then it is tried again under that one.
+        batch.BatchCommands.Add(Sql.Of($"""
+            insert into nubabel.subject_keys (tenant_id, subject, wrapped) select {tenant}, {subject}, {wrapped} where nubabel.wraps({by}) on conflict do nothing
+            """).ToBatchCommand());
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("select master from nubabel.key_watch"));
+        await using var reader = await batch.ExecuteReaderAsync(ct);
+        await reader.NextResultAsync(ct);
+        if (await reader.ReadAsync(ct) && !reader.IsDBNull(0)) masters.Use(reader.GetString(0));
     }
 
     private byte[]? Keep(string tenant, string subject, byte[]? wrapped, long before)
     {
-        var key = wrapped is null ? null : master.Unwrap("subject-key", $"{tenant}|{subject}", wrapped);
+        var key = wrapped is null ? null : masters.Unwrap(Wrapping, $"{tenant}|{subject}", wrapped);
         Cache.Keep(tenant, subject, key, before);
         return key;
     }

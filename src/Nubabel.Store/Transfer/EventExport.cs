@@ -76,6 +76,9 @@ public sealed class EventExport : IAsyncDisposable
         }
     }
 
+    /// <summary>What look-up keys are derived from, wrapped by the master key, in base64.</summary>
+    public string? Root { get; set; }
+
     /// <summary>Writes what is wanted; of a resumed export what was wanted then.</summary>
     /// <param name="selection">What is taken.</param>
     /// <param name="shard">Where it is taken.</param>
@@ -88,7 +91,7 @@ public sealed class EventExport : IAsyncDisposable
         if (header is null)
         {
             var now = TimeProvider.System.GetUtcNow();
-            header = new EventFileHeader(selection.Tenant, selection.From, await LogPages.Last(daemon, selection, ct), shard, master, withKeys, now);
+            header = new EventFileHeader(selection.Tenant, selection.From, await LogPages.Last(daemon, selection, ct), shard, master, withKeys, now, Root);
             EventFile.Write(writer, header);
             await Line(ct);
         }

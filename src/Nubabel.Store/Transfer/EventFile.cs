@@ -17,7 +17,8 @@ public sealed class BadEventFile(string message) : Exception(message)
 /// <param name="Shard">Where it was taken.</param>
 /// <param name="Master">The fingerprint of the master key that its sealed values need.</param>
 /// <param name="WithKeys">Whether it holds the keys of subjects, wrapped by that master key.</param>
-public sealed record EventFileHeader(string? Tenant, long From, long To, string Shard, string? Master, bool WithKeys, DateTimeOffset At);
+/// <param name="Root">What its look-up keys are derived from, wrapped by that master key, in base64; null in files from before there was a root: then it is the master key.</param>
+public sealed record EventFileHeader(string? Tenant, long From, long To, string Shard, string? Master, bool WithKeys, DateTimeOffset At, string? Root = null);
 
 /// <summary>The last line: what a whole file has.</summary>
 /// <param name="Sha256">Of all bytes before this line, in lower-case hexadecimal digits.</param>
@@ -69,6 +70,7 @@ internal static class EventFile
         to.WriteNumber("to", header.To);
         to.WriteString("shard", header.Shard);
         Text(to, "master", header.Master);
+        Text(to, "root", header.Root);
         if (header.WithKeys) to.WriteBoolean("keys", true);
         to.WriteString("at", header.At.UtcDateTime);
         to.WriteEndObject();
@@ -123,11 +125,11 @@ internal static class EventFile
 
     public static EventFileHeader Header(JsonDocument line, long number)
     {
-        var members = new LineMembers(line.RootElement, number, "format", "version", "tenant", "from", "to", "shard", "master", "keys", "at");
+        var members = new LineMembers(line.RootElement, number, "format", "version", "tenant", "from", "to", "shard", "master", "root", "keys", "at");
         if (members.Text("format") != Format) throw new BadEventFile(number, $"The file does not begin with the format {Format}.");
         if (members.Number("version") != Version) throw new BadEventFile(number, $"This build reads version {Version} of the format.");
         return new EventFileHeader(
-            members.TextOrNull("tenant"), members.Number("from"), members.Number("to"), members.Text("shard"), members.TextOrNull("master"), members.Flag("keys"), members.Time("at"));
+            members.TextOrNull("tenant"), members.Number("from"), members.Number("to"), members.Text("shard"), members.TextOrNull("master"), members.Flag("keys"), members.Time("at"), members.TextOrNull("root"));
     }
 
     public static EventFileEnd End(JsonDocument line, long number)

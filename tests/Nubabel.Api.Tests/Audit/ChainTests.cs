@@ -126,7 +126,7 @@ public sealed class ChainTests : IAsyncLifetime
     private async Task Signed(TestApi api, string tenant)
     {
         var node = api.Services.GetRequiredService<Node>();
-        await using var keeper = new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Master), new ChainOptions { Age = TimeSpan.Zero, Every = TimeSpan.FromMilliseconds(50) });
+        await using var keeper = new ChainKeeper(node.Database.Daemon, new ChainKeys(node.Database.Daemon, node.Masters), new ChainOptions { Age = TimeSpan.Zero, Every = TimeSpan.FromMilliseconds(50) });
         keeper.Start();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         while (await database.Scalar<long>($"select count(*) from nubabel.audit_heads h where tenant_id = '{tenant}' and signed = entries and position >= (select max(seq_id) from events.mt_events where tenant_id = '{tenant}')") == 0)

@@ -11,7 +11,10 @@ internal sealed class NubabelCommand : IDisposable
 
     private NubabelCommand(Process process) => (this.process, output, errors) = (process, process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
 
-    public static NubabelCommand Start(TestDatabase database, params string[] arguments)
+    public static NubabelCommand Start(TestDatabase database, params string[] arguments) => Start(database, new Dictionary<string, string>(), arguments);
+
+    /// <param name="environment">Settings of the test's own.</param>
+    public static NubabelCommand Start(TestDatabase database, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "nubabel.dll"), .. arguments])
         {
@@ -27,6 +30,7 @@ internal sealed class NubabelCommand : IDisposable
                 ["ASPNETCORE_ENVIRONMENT"] = "Development",
             },
         };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
         return new NubabelCommand(Process.Start(start)!);
     }
 
@@ -34,6 +38,12 @@ internal sealed class NubabelCommand : IDisposable
     public static async Task<(int Code, string Output, string Errors)> Run(TestDatabase database, params string[] arguments)
     {
         using var command = Start(database, arguments);
+        return await command.End();
+    }
+
+    public static async Task<(int Code, string Output, string Errors)> Run(TestDatabase database, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    {
+        using var command = Start(database, environment, arguments);
         return await command.End();
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Nubabel.Api.DataExports;
+using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain.Users;
@@ -154,10 +155,10 @@ public sealed partial class DataExportTests
     [InlineData("=a,b", "\"'=a,b\"")]
     [InlineData("two\nlines", "\"two\nlines\"")]
     [InlineData("", "")]
-    public void A_cell_is_no_formula_and_no_end_of_a_cell(string text, string cell) => Assert.Equal(cell, ExportTables.Cell(text));
+    public void A_cell_is_no_formula_and_no_end_of_a_cell(string text, string cell) => Assert.Equal(cell, Csv.Cell(text));
 
     /// <summary>The rows of a CSV, as RFC 4180 reads them.</summary>
-    private static List<string[]> Rows(string csv) =>
+    internal static List<string[]> Rows(string csv) =>
         [.. csv.TrimEnd('\r', '\n').Split("\r\n").Select(line => Field().Matches(line).Select(m => m.Groups[1].Success ? m.Groups[1].Value.Replace("\"\"", "\"", StringComparison.Ordinal) : m.Groups[2].Value).ToArray())];
 
     [GeneratedRegex("(?:^|(?<=,))(?:\"((?:[^\"]|\"\")*)\"|([^,\"]*))(?=,|$)")]

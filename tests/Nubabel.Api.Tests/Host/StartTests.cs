@@ -57,7 +57,7 @@ public sealed class StartTests
         await (await TestApi.Start(database)).DisposeAsync();
         var secret = RandomNumberGenerator.GetBytes(32);
         var other = new MasterKey(secret);
-        var refused = await Assert.ThrowsAsync<StampMismatch>(() => TestApi.Start(database, settings => settings["Keys:Master"] = Convert.ToBase64String(secret)));
+        var refused = await Assert.ThrowsAsync<MasterKeyRefused>(() => TestApi.Start(database, settings => settings["Keys:Master"] = Convert.ToBase64String(secret)));
         Assert.Equal(
             $"This database was written with another master key (fingerprint {TestDatabase.Master.Fingerprint}, this one is {other.Fingerprint}). Without that key its secrets cannot be read.",
             refused.Message);

@@ -79,7 +79,7 @@ public sealed class WithoutPredicatesTests
             Assert.True((await api.Services.GetRequiredService<Store.Positions>().Reached(name, Math.Max(flag.Position, made.Position), TimeSpan.FromSeconds(20), ct)).Item1);
 
         await using var database = Database.Open("main", login, api.Database.DaemonString);
-        var node = new Node(database, TestDatabase.Master, new Signal(), TimeProvider.System);
+        var node = new Node(database, TestDatabase.Master, owner.Root, new Signal(), TimeProvider.System);
         var (journal, reader) = (node.Journal(thief.Id, new Origin($"user:{thief.User}")), node.Reader(thief.Id));
         var stream = Streams.Of(device);
         var reached = new List<string>();

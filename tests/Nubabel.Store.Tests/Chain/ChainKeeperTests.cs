@@ -5,7 +5,7 @@ namespace Nubabel.Store.Tests.Chain;
 /// <summary>The chain in PostgreSQL: each event once, whoever keeps it and wherever it dies; what a person with the owner's rights does to the log is found.</summary>
 public sealed class ChainKeeperTests : IAsyncLifetime
 {
-    private static readonly MasterKey Master = new(RandomNumberGenerator.GetBytes(32));
+    private static readonly MasterKeys Master = new(new MasterKey(RandomNumberGenerator.GetBytes(32)));
     private EngineDatabase database = null!;
     private TallyLog log = null!;
 

@@ -74,7 +74,7 @@ public sealed class SubjectKeysTests
     public async Task Another_master_key_does_not_open_it()
     {
         var cipher = await (await Node()).Seal(tenant, Ada, "Ada", default);
-        var stranger = new SubjectKeys((await TestDatabase.Shared).Database, new MasterKey(RandomNumberGenerator.GetBytes(32)));
+        var stranger = new SubjectKeys((await TestDatabase.Shared).Database, new MasterKeys(new MasterKey(RandomNumberGenerator.GetBytes(32))));
         await Assert.ThrowsAnyAsync<CryptographicException>(() => Opened(stranger, tenant, Ada, cipher));
         await Assert.ThrowsAnyAsync<CryptographicException>(() => stranger.Seal(tenant, Ada, "Ada", default).AsTask());
     }

@@ -22,7 +22,7 @@ public sealed class RateLimits
         ArgumentNullException.ThrowIfNull(node);
         ArgumentNullException.ThrowIfNull(settings);
         (limits, this.standings) = (settings.Limits, standings);
-        addresses = new AddressKeys(node.Master.Derive("limits"));
+        addresses = new AddressKeys(node.Root.Derive("limits"));
         // Since the start, by the clock that is never set: a limit must not care what time it is.
         var start = node.Time.GetTimestamp();
         long Clock() => node.Time.GetElapsedTime(start).Ticks;

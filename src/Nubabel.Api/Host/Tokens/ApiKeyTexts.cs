@@ -56,9 +56,9 @@ public sealed record ApiKeyText(string Tenant, Id<ApiKey> Key, int Generation, s
 /// Makes API keys: the secret is a MAC over tenant, key and generation under a key of the server's. So a repeated request gets the same key, and all who
 /// rotate one generation at the same time get the same successor, from any node, and no secret is kept.
 /// </summary>
-public sealed class ApiKeyTexts(MasterKey master)
+public sealed class ApiKeyTexts(RootKey root)
 {
-    private readonly byte[] key = master.Derive("api-key");
+    private readonly byte[] key = root.Derive("api-key");
 
     public ApiKeyText Of(string tenant, Id<ApiKey> id, int generation) =>
         new(tenant, id, generation, Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes($"{tenant}|{id}|{generation.ToString(CultureInfo.InvariantCulture)}"))));

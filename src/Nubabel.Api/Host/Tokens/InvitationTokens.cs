@@ -24,10 +24,10 @@ public sealed record InvitationToken(string Tenant, Id<Invitation> Invitation, s
 /// Makes invitation tokens: the secret is a MAC over the invitation under a key of the server's, so that a repeated request is answered with the same token
 /// and no node keeps one.
 /// </summary>
-public sealed class InvitationTokens(MasterKey master)
+public sealed class InvitationTokens(RootKey root)
 {
     private const int Longest = 200;
-    private readonly byte[] key = master.Derive("invitation-token");
+    private readonly byte[] key = root.Derive("invitation-token");
 
     public InvitationToken Of(string tenant, Id<Invitation> invitation) =>
         new(tenant, invitation, Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes($"{tenant}|{invitation}"))));

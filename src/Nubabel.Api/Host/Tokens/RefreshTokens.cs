@@ -24,9 +24,9 @@ public sealed record RefreshToken(string Tenant, Id<Session> Session, int Genera
 /// Makes refresh tokens: the secret is a MAC over family and generation under a key of the server's, so that whoever refreshes the same token
 /// at the same time gets the same successor, from any node.
 /// </summary>
-public sealed class RefreshTokens(MasterKey master)
+public sealed class RefreshTokens(RootKey root)
 {
-    private readonly byte[] key = master.Derive("refresh-token");
+    private readonly byte[] key = root.Derive("refresh-token");
 
     public RefreshToken Of(string tenant, Id<Session> session, int generation) =>
         new(tenant, session, generation, Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes($"{tenant}|{session}|{generation.ToString(CultureInfo.InvariantCulture)}"))));

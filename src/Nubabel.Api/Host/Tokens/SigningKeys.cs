@@ -22,7 +22,7 @@ public sealed record JwkSet([property: JsonPropertyName("keys")] IReadOnlyList<J
 /// alike. A new key is published some minutes before it signs, so that those who keep the key set know it by then; a retired one verifies until
 /// the last token it signed has run out. A node that meets an unknown <c>kid</c> looks again, at most ten times a second for all who ask.
 /// </summary>
-public sealed class SigningKeys(Database database, MasterKey master, TimeProvider time) : IDisposable
+public sealed class SigningKeys(Database database, MasterKeys masters, TimeProvider time) : IDisposable
 {
     private const string Wrapping = "signing-key";
 
@@ -65,6 +65,7 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
     {
         await using var connection = await database.Daemon.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
+        await masters.Refresh(database.Daemon, ct);
         // Nodes that start at once on an empty database agree on one key.
         await using var take = new NpgsqlCommand("select pg_advisory_xact_lock(5642163)", connection, transaction);
         await take.ExecuteNonQueryAsync(ct);
@@ -78,6 +79,7 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
     {
         await using var connection = await database.Daemon.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
+        await masters.Refresh(database.Daemon, ct);
         var activates = time.GetUtcNow() + after;
         var kid = await Insert(connection, transaction, activates, ct);
         await using var retire = new NpgsqlCommand("update nubabel.signing_keys set retires = $2 where kid <> $1 and retires is null", connection, transaction);
@@ -96,12 +98,13 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
         var q = key.ExportParameters(false).Q;
         var kid = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(12));
         var jwk = new Jwk("EC", "P-256", Base64Url.EncodeToString(q.X), Base64Url.EncodeToString(q.Y), kid, "sig", "ES256");
-        await using var insert = new NpgsqlCommand("insert into nubabel.signing_keys (kid, public, wrapped, activates) values ($1, $2::jsonb, $3, $4)", connection, transaction);
+        await using var insert = new NpgsqlCommand("insert into nubabel.signing_keys (kid, public, wrapped, activates) select $1, $2::jsonb, $3, $4 where nubabel.wraps($5)", connection, transaction);
         insert.Parameters.Add(new NpgsqlParameter<string> { TypedValue = kid });
         insert.Parameters.Add(new NpgsqlParameter<string> { TypedValue = System.Text.Json.JsonSerializer.Serialize(jwk, Json.Options) });
-        insert.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = master.Wrap(Wrapping, kid, key.ExportPkcs8PrivateKey()) });
+        insert.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = masters.Wrap(Wrapping, kid, key.ExportPkcs8PrivateKey(), out var by) });
         insert.Parameters.Add(new NpgsqlParameter<DateTime> { TypedValue = activates.UtcDateTime });
-        await insert.ExecuteNonQueryAsync(ct);
+        insert.Parameters.Add(new NpgsqlParameter<string> { TypedValue = by });
+        if (await insert.ExecuteNonQueryAsync(ct) == 0) throw new MasterKeyRefused("The master key was exchanged at this moment; try again.");
         return kid;
     }
 
@@ -140,7 +143,7 @@ public sealed class SigningKeys(Database database, MasterKey master, TimeProvide
             var jwk = System.Text.Json.JsonSerializer.Deserialize<Jwk>(reader.GetString(0), Json.Options)!;
             entries.Add(new Entry(jwk, new DateTimeOffset(reader.GetDateTime(2), TimeSpan.Zero), reader.IsDBNull(3) ? null : new DateTimeOffset(reader.GetDateTime(3), TimeSpan.Zero)));
             var key = ECDsa.Create();
-            key.ImportPkcs8PrivateKey(master.Unwrap(Wrapping, jwk.Kid, reader.GetFieldValue<byte[]>(1)), out _);
+            key.ImportPkcs8PrivateKey(masters.Unwrap(Wrapping, jwk.Kid, reader.GetFieldValue<byte[]>(1)), out _);
             opened[jwk.Kid] = key;
         }
         return new Loaded(entries, entries.ToFrozenDictionary(e => e.Jwk.Kid, e => e.Jwk.ToKey()), opened.ToFrozenDictionary(), time.GetUtcNow());

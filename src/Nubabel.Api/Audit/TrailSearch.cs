@@ -1,0 +1,50 @@
+using Nubabel.Api.Host;
+using Nubabel.Projections;
+using Nubabel.Projections.Audit;
+using Nubabel.Store;
+
+namespace Nubabel.Api.Audit;
+
+/// <summary>
+/// A page of the trail. A text is looked for in what is read of an entry, names and sealed values among it, so no index finds it: entries are opened and looked at, newest first, a bounded number
+/// and for a bounded time. A page may so hold few entries, or none, and still have a next one, which goes on where this one stopped.
+/// </summary>
+internal static class TrailSearch
+{
+    /// <summary>At how many entries a request looks.</summary>
+    public const int MostLookedAt = 5_000;
+
+    private const int LookedAtOnce = 500;
+
+    /// <summary>How long a request goes on looking.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
+
+    /// <param name="db">Tells whose values it opens: those of the page's entries, and of no other.</param>
+    /// <param name="silent">The same tenant's, for what is only looked at.</param>
+    public static async Task<Page> Page(Reader db, Reader silent, TrailQuery query, Paging page, TimeProvider time, CancellationToken ct)
+    {
+        if (query.Text is null)
+        {
+            var all = await AuditTrail.Search(db, query.Filter, page.After, page.Limit, ct);
+            return new Page(await Told(db, [.. all.Take(page.Limit)], ct), all.Count > page.Limit ? all[page.Limit - 1].Place : null);
+        }
+        var (found, after, began) = (new List<AuditTrail.Entry>(), page.After, time.GetTimestamp());
+        for (var looked = 0; ;)
+        {
+            var entries = await AuditTrail.Search(silent, query.Filter, after, LookedAtOnce, ct);
+            var told = await ToldEntry.Tell(silent, [.. entries.Take(LookedAtOnce)], AuditApi.Show, ct);
+            for (var i = 0; i < told.Count; i++)
+            {
+                if (!query.Wants(told[i])) continue;
+                found.Add(entries[i]);
+                if (found.Count == page.Limit) return new Page(await Told(db, found, ct), i + 1 < entries.Count ? entries[i].Place : null);
+            }
+            if (entries.Count <= LookedAtOnce) return new Page(await Told(db, found, ct), null);
+            (after, looked) = (entries[LookedAtOnce - 1].Place, looked + LookedAtOnce);
+            if (looked >= MostLookedAt || time.GetElapsedTime(began) > Longest) return new Page(await Told(db, found, ct), after);
+        }
+    }
+
+    private static async Task<IReadOnlyList<ReadOnlyMemory<byte>>> Told(Reader db, IReadOnlyList<AuditTrail.Entry> entries, CancellationToken ct) =>
+        [.. (await ToldEntry.Tell(db, entries, AuditApi.Show, ct)).Select(e => e.Json)];
+}
