@@ -13,7 +13,9 @@ using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
 using Nubabel.Projections.ProcessingRecords;
+using Nubabel.Projections.Retention;
 using Nubabel.Projections.Sessions;
+using Nubabel.Projections.Users;
 using Nubabel.Projections.Webhooks;
 using Nubabel.Store;
 
@@ -41,6 +43,9 @@ public static class ReadModels
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
         .Documents<ProcessingRecordList, ProcessingRecordRow>()
+        .Documents<RemovedAccountList, RemovedAccountRow>()
+        .Documents<RetentionPolicyList, RetentionPolicyRow>()
+        .Documents<RetentionRunList, RetentionRunRow>()
         .Documents<PurposeList, PurposeRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()
