@@ -162,6 +162,11 @@ public static class Sentences
         ("webhook_source_added", "{actor} added a source of webhooks of {provider}"),
         ("webhook_source_rotated", "{actor} replaced the secret of a source of webhooks; the old one works until {oldValidUntil:time}"),
         ("webhook_source_removed", "{actor} removed a source of webhooks"),
+
+        ("processing_record_created", "{actor} created the processing record {object}"),
+        ("processing_record_revised", "{actor} revised the processing record {object}"),
+        ("processing_record_archived", "{actor} archived the processing record {object}"),
+        ("processing_record_restored", "{actor} restored the processing record {object}"),
     ];
 
     public static IReadOnlyDictionary<string, string> All { get; } = Table.ToDictionary(s => s.Alias, s => s.Text);
