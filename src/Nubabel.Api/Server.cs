@@ -286,6 +286,8 @@ public static partial class Server
         }
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
-        return await Stamps.Check(database.Daemon, settings.EnvironmentStamp, masters, ct);
+        var root = await Stamps.Check(database.Daemon, settings.EnvironmentStamp, masters, ct);
+        await MissingKeys.Refuse(database.Daemon, ct);
+        return root;
     }
 }
