@@ -132,8 +132,19 @@ public sealed partial class RefusedAttempts(Node node, ILogger<RefusedAttempts> 
 
     private AttemptMinute Minute((string, Actor) whose) => minutes.GetOrAdd(whose, _ => new AttemptMinute(node.Time.GetUtcNow() + Window));
 
-    private Task Append(string tenant, Origin origin, IReadOnlyList<Command<Attempt>> commands, CancellationToken ct) =>
-        node.Journal(tenant, origin).Record(Streams.Named<Attempt>(origin.Subject!), commands, ct);
+    private async Task Append(string tenant, Origin origin, IReadOnlyList<Command<Attempt>> commands, CancellationToken ct)
+    {
+        var stream = Streams.Named<Attempt>(origin.Subject!);
+        try
+        {
+            await node.Journal(tenant, origin).Record(stream, commands, ct);
+        }
+        catch (SubjectErased)
+        {
+            // The actor was erased within the minute: what was refused is told, and no more from where.
+            await node.Journal(tenant, origin with { Subject = null }).Record(stream, commands, ct);
+        }
+    }
 
     /// <summary>The id in the path, where it is one: anything else that stands there was written by the caller and is not kept.</summary>
     private static string? Named(HttpContext context, RouteEndpoint endpoint) =>

@@ -35,6 +35,7 @@ public sealed class ErasureSweep(Node node, LiveSessions live, PasswordResets re
         var messages = 0;
         foreach (var subject in all.Subjects) messages += await MessageErasure.Of(node.Database, node.Outbox, tenant, subject, ct);
         if (account.EmailKey.Length > 0) messages += await MessageErasure.Of(node.Database, node.Outbox, Node.Platform, await resets.Of(tenant, account.EmailKey, ct), ct);
+        await MessageErasure.Runs(node.EveryonesWriter, tenant, [.. all.Jobs.Select(j => j.Value)], ct);
         var files = await SealedFiles.Erase(node.Everyones, node.EveryonesWriter, tenant, all.Account, ct);
         var records = await IdempotencyRecord.Erase(node.EveryonesWriter, tenant, Node.Platform, Actor.User(person.Value).ToString(), all.Everything, ct);
         var answers = await DeliveryLog.Forget(node.EveryonesWriter, tenant, all.Everything, ct);

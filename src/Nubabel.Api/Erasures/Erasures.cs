@@ -19,7 +19,7 @@ public sealed record ErasureOrder(Guid Person, bool Again = false);
 /// commit, after which nobody gets in with the account; <see cref="Run"/> is everything else, in steps that may each be cut off and done again. Whoever begins
 /// runs it; a message carries it on where that process dies.
 /// </summary>
-public sealed class Erasures(Node node, Settings settings, Ledger ledger, ErasureSweep sweep, Holds holds, Receipts receipts)
+public sealed class Erasures(Node node, Settings settings, Ledger ledger, ErasureSweep sweep, Holds holds, LockOut lockOut, Receipts receipts)
 {
     public const string System = "system:erasure";
 
@@ -138,7 +138,10 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
     private async Task<Belongings> All(string tenant, Id<User> person, User account, CancellationToken ct)
     {
         var past = (await holds.Of(tenant, ct)).Past(person).Select(Streams.Of).ToArray();
-        return await Belongings.Of(node.Everyones, tenant, person, account.EmailKey, past, ct);
+        // From where somebody failed to sign in with the address while no account had it is sealed for the stream of the failures, which its name alone leads to.
+        var founded = (await node.Journal(tenant, new Origin(System)).Load(Id<Organization>.Parse(tenant), ct)).History;
+        var guards = account.EmailKey.Length == 0 || founded.Count == 0 ? [] : lockOut.Since(account.EmailKey, founded[0].At).ToArray();
+        return await Belongings.Of(node.Everyones, tenant, person, account.EmailKey, past, guards, ct);
     }
 
     /// <summary>What closes the account, on exactly the version that it was loaded in.</summary>

@@ -56,5 +56,18 @@ public sealed class Ledger(Node node, Settings settings) : IDisposable
         await ErasureRows.Entered(node.EveryonesWriter, entry, ct);
     }
 
+    /// <summary>Writes into the ledger what the database knows and the ledger lacks; where there is no ledger, one is made. For when the right one is lost for good.</summary>
+    /// <returns>How many it had lacked.</returns>
+    /// <exception cref="LedgerFault">It is damaged, or cannot be written.</exception>
+    public async Task<int> Amend(CancellationToken ct)
+    {
+        await ErasureRows.BelongsAnew(node.EveryonesWriter, files.Open(null), ct);
+        var rows = await ErasureRows.All(node.Everyones, ct);
+        var has = (await files.Read(ct)).ToLookup(e => (e.Tenant, e.Person), e => e.Subjects);
+        var lacking = rows.Where(r => r.Subjects.Except(has[(r.Tenant, r.Person)].SelectMany(s => s)).Any()).ToArray();
+        foreach (var row in lacking) await files.Enter(new LedgerEntry(row.Entered, row.Tenant, row.Person, row.Subjects), ct);
+        return lacking.Length;
+    }
+
     public void Dispose() => files.Dispose();
 }

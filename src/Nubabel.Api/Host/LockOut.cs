@@ -52,20 +52,26 @@ public sealed class LockOut(Node node, Settings settings)
         return [new Step<SignInGuard>(now, new ClearSignIns()), new Step<SignInGuard>(before, new ClearSignIns())];
     }
 
+    /// <summary>The streams in which failures with an address may stand since a time, named or not by an account that has it.</summary>
+    public IEnumerable<string> Since(string emailKey, DateTimeOffset from)
+    {
+        for (var number = from.UtcTicks / Period.Ticks; number <= node.Time.GetUtcNow().Ticks / Period.Ticks; number++) yield return Streams.Of(Named(emailKey, number));
+    }
+
     // Named by the period, so that the streams that are loaded stay short.
     private (Id<SignInGuard> Now, Id<SignInGuard> Before) StreamsOf(string emailKey)
     {
         var period = node.Time.GetUtcNow().Ticks / Period.Ticks;
-        return (Named(period), Named(period - 1));
+        return (Named(emailKey, period), Named(emailKey, period - 1));
+    }
 
-        Id<SignInGuard> Named(long number)
-        {
-            var hash = HMACSHA256.HashData(key, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{emailKey}|{number}"))).AsSpan(0, 16);
-            // A UUID of version 8 (RFC 9562 §5.8): what it is made of is our own business.
-            hash[6] = (byte)(0x80 | (hash[6] & 0x0F));
-            hash[8] = (byte)(0x80 | (hash[8] & 0x3F));
-            return new Id<SignInGuard>(new Guid(hash, bigEndian: true));
-        }
+    private Id<SignInGuard> Named(string emailKey, long number)
+    {
+        var hash = HMACSHA256.HashData(key, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{emailKey}|{number}"))).AsSpan(0, 16);
+        // A UUID of version 8 (RFC 9562 §5.8): what it is made of is our own business.
+        hash[6] = (byte)(0x80 | (hash[6] & 0x0F));
+        hash[8] = (byte)(0x80 | (hash[8] & 0x3F));
+        return new Id<SignInGuard>(new Guid(hash, bigEndian: true));
     }
 
     private static Problem Locked(TimeSpan wait) =>
@@ -85,13 +91,21 @@ public sealed class LockOut(Node node, Settings settings)
         /// <param name="account">The stream of the account that has the address, null where none has. It is the subject of the caller's address and agent.</param>
         public async Task Fail(RequestScope scope, string? account)
         {
-            var subject = Streams.Of(now);
-            // A subject of its own has its key made now. So has an account's guard, though it is not used: or the time would tell which it was.
-            await node.Subjects.Seal(tenant, subject, "", CancellationToken.None);
             // Whoever guesses from inside a session is named by it.
-            var journal = scope.JournalBeside(tenant, scope.IsSignedIn ? scope.Caller.Actor : Actor.System("sign-in"), account ?? subject);
+            var actor = scope.IsSignedIn ? scope.Caller.Actor : Actor.System("sign-in");
+            var subject = Streams.Of(now);
             var fail = new FailSignIn(limits.FailedSignIns, limits.SignInWindowSeconds, earlier.Counting(node.Time.GetUtcNow()), account);
-            await journal.Handle(now, fail, CancellationToken.None);
+            try
+            {
+                // A subject of its own has its key made now. So has an account's guard, though it is not used: or the time would tell which it was.
+                await node.Subjects.Seal(tenant, subject, "", CancellationToken.None);
+                await scope.JournalBeside(tenant, actor, account ?? subject).Handle(now, fail, CancellationToken.None);
+            }
+            catch (SubjectErased)
+            {
+                // Who has the address was erased within the period: it counts, and from where it came is not kept.
+                await node.Journal(tenant, scope.Origin(actor, subject) with { Subject = null }).Handle(now, fail, CancellationToken.None);
+            }
         }
 
         public void Dispose() => turn.Dispose();

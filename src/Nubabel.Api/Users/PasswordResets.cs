@@ -54,11 +54,21 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
     {
         var found = new List<Guid>();
         foreach (var (id, body) in await HeldMessages.Bodies(node.Everyones, Node.Platform, MessageCatalog.ResetWishes, ct))
-        {
-            var wish = StoredJson.Read<Wish>(node.Root.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
-            if ((await node.Directory.Find(wish.Organization, ct))?.Organization == tenant && signIns.AddressKey(tenant, wish.Email) == emailKey) found.Add(id);
-        }
+            if (Opened(body) is { } wish && (await node.Directory.Find(wish.Organization, ct))?.Organization == tenant && signIns.AddressKey(tenant, wish.Email) == emailKey) found.Add(id);
         return found;
+    }
+
+    // What no key of today opens is nobody's to read either.
+    private Wish? Opened(byte[] body)
+    {
+        try
+        {
+            return StoredJson.Read<Wish>(node.Root.Unwrap(Use, "", Convert.FromBase64String(StoredJson.Read<ResetWish>(body).Sealed)));
+        }
+        catch (Exception e) when (e is System.Security.Cryptography.CryptographicException or FormatException or JsonException)
+        {
+            return null;
+        }
     }
 
     private sealed record Wish(string Organization, string Email, string? Ip, string? Agent, DateTimeOffset At);

@@ -26,6 +26,10 @@ public static class MessageErasure
         return await Run(command, outbox, ct);
     }
 
+    /// <summary>What handlers have said about these messages.</summary>
+    public static Task Runs(PlatformWriter db, string tenant, IReadOnlyCollection<Guid> messages, CancellationToken ct) =>
+        db.Run([Sql.Of($"delete from nubabel.message_runs where tenant_id = {tenant} and message = any ({messages.ToArray()})")], ct);
+
     private static async Task<int> Run(NpgsqlCommand command, Outbox outbox, CancellationToken ct)
     {
         var erased = (int)(await command.ExecuteScalarAsync(ct))!;

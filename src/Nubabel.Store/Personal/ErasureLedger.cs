@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace Nubabel.Store;
 
@@ -23,12 +22,13 @@ public sealed class LedgerFault(string sentence, Exception? inner = null) : Exce
 /// <param name="key">32 bytes.</param>
 public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
 {
-    private const string Head = "ledger.json", Lines = "*.ndjson";
+    private const string Head = "ledger.json", Lines = "*.ndjson", MacBegins = ",\"mac\":\"", MacEnds = "\"}";
+    private const int MacCharacters = 64;
 
     /// <summary>How long a line that another process is just writing may be incomplete.</summary>
     private static readonly TimeSpan LongestLine = TimeSpan.FromSeconds(2);
 
-    private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web) { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+    private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web) { PropertyNameCaseInsensitive = false, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
     private readonly SemaphoreSlim turn = new(1);
     private FileStream? file;
     private string name = "", last = "";
@@ -103,9 +103,9 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
         try
         {
             if (file is null) Begin();
-            var line = new Line(lines + 1, entry.At, entry.Tenant, entry.Person, entry.Subjects, "");
-            line = line with { Mac = MacOf(name, last, Said(line)) };
-            var bytes = (byte[])[.. JsonSerializer.SerializeToUtf8Bytes(line, Form), (byte)'\n'];
+            var said = JsonSerializer.Serialize(new Line(lines + 1, entry.At, entry.Tenant, entry.Person, entry.Subjects), Form)[..^1];
+            var mac = MacOf(name, last, said);
+            var bytes = Encoding.UTF8.GetBytes($"{said}{MacBegins}{mac}{MacEnds}\n");
             var before = file!.Position;
             try
             {
@@ -118,7 +118,7 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
                 End(before);
                 throw;
             }
-            (lines, last) = (lines + 1, line.Mac);
+            (lines, last) = (lines + 1, mac);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -207,31 +207,27 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
         while (!bytes.IsEmpty)
         {
             var end = bytes.IndexOf((byte)'\n');
-            if (Read(bytes[..end]) is not { } line || line.N != entries.Count + 1 || !Same(line.Mac, MacOf(of, before, Said(line))))
+            var (said, mac) = Cut(Encoding.UTF8.GetString(bytes[..end]));
+            // What is signed is the text as it stands, so nothing of it can be written in another way.
+            if (!Same(mac, MacOf(of, before, said)) || JsonSerializer.Deserialize<Line>(said + "}", Form) is not { } line || line.N != entries.Count + 1)
                 throw new LedgerFault($"Line {entries.Count + 1} of {path} was altered, or a line before it is missing, or it was written under another master key. Restore the file from a copy of the ledger.");
             entries.Add(new LedgerEntry(line.At, line.Tenant, line.Person, line.Subjects));
-            before = line.Mac;
+            before = mac;
             bytes = bytes[(end + 1)..];
         }
         return entries;
+    }
 
-        static Line? Read(ReadOnlySpan<byte> json)
-        {
-            try
-            {
-                return JsonSerializer.Deserialize<Line>(json, Form);
-            }
-            catch (JsonException)
-            {
-                return null;
-            }
-        }
+    /// <summary>What a line says, and the MAC at its end; nothing where it has none.</summary>
+    private static (string Said, string Mac) Cut(string line)
+    {
+        var begin = line.Length - MacBegins.Length - MacCharacters - MacEnds.Length;
+        return begin > 0 && line.AsSpan(begin).StartsWith(MacBegins) && line.EndsWith(MacEnds, StringComparison.Ordinal)
+            ? (line[..begin], line.Substring(begin + MacBegins.Length, MacCharacters))
+            : ("", "");
     }
 
     private LedgerFault Unreadable(Exception e) => new($"The ledger of erasures in {directory} cannot be read: {e.Message} Erasures__Ledger names its directory.", e);
-
-    /// <summary>What a line says, as one text that nothing else can be.</summary>
-    private static string Said(Line line) => JsonSerializer.Serialize(line with { Mac = "" }, Form);
 
     private string MacOf(string of, string before, string text) => Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{of}\n{before}\n{text}")));
 
@@ -247,5 +243,5 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
 
     private sealed record HeadLine(string Ledger, string Mac);
 
-    private sealed record Line(int N, DateTimeOffset At, string Tenant, Guid Person, [property: JsonRequired] IReadOnlyList<string> Subjects, string Mac);
+    private sealed record Line(int N, DateTimeOffset At, string Tenant, Guid Person, IReadOnlyList<string> Subjects);
 }

@@ -58,7 +58,7 @@ public sealed class PersonalPlacesTests
         var sections = new HeldData(null!, null!, new Id<User>(Guid.Empty), 0).Sections().Select(s => s.Name).ToHashSet();
         Assert.All(PersonalPlaces.Fates.Values.SelectMany(f => f.Sections), section => Assert.Contains(section, sections));
         // The subjects whose keys an erasure destroys, by the names of their streams.
-        var erased = new Belongings("user-x", [], [], [], ["invitation-x"], ["legal-hold-x"], []).Subjects.Select(s => s[..^2]);
+        var erased = new Belongings("user-x", [], [], [], ["invitation-x"], ["legal-hold-x"], ["sign-in-x"], []).Subjects.Select(s => s[..^2]);
         Assert.Equal(PersonalPlaces.Subjects.Where(s => s.IsErased).Select(s => s.Kind).Order(StringComparer.Ordinal), erased.Order(StringComparer.Ordinal));
     }
 

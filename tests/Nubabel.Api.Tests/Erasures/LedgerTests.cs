@@ -1,0 +1,129 @@
+using Nubabel.Api.Tests.Commands;
+using Nubabel.Api.Tests.Races;
+using Nubabel.Domain.Users;
+using Nubabel.Testing;
+
+namespace Nubabel.Api.Tests.Erasures;
+
+/// <summary>What stands between a restored backup and those who were erased since.</summary>
+public sealed class LedgerTests
+{
+    [Fact]
+    public async Task A_backup_that_is_restored_brings_nobody_back()
+    {
+        await using var database = await TestDatabase.New();
+        string backup;
+        TestTenant ada, bob, eve, late;
+        string invited;
+        await using (var api = await TestApi.Start(database))
+        {
+            ada = await api.SignUp();
+            bob = await ada.Colleague();
+            // Alone at the time of the backup, and not when she is erased.
+            eve = await api.SignUp();
+            // Her invitation is open in the backup, which knows no account.
+            invited = $"late@{ada.Slug}.example";
+            var invitation = await Reply.To(ada.Client, "POST", "/api/invitations", new { email = invited, role = "member" });
+            Assert.Equal(201, (await Reply.To(bob.Client, "POST", "/api/devices", new { name = "Phone", type = "mobile" })).Status);
+            backup = await Dump.Take(database);
+
+            var accepted = await Reply.To(api.Client, "POST", "/api/invitations/accept", new { token = invitation.Text("token"), name = "Late", password = TestTenant.Password });
+            late = ada with { User = accepted.Text("user_id"), Client = api.As(accepted.Text("access_token")) };
+            await eve.Colleague(Role.Owner);
+            foreach (var person in new[] { bob, eve, late }) Assert.Equal(200, (await Reply.To(person.Client, "DELETE", "/api/user/account")).Status);
+        }
+
+        await using var restored = await Dump.Restore(database, backup);
+        Assert.Equal(0, await restored.Scalar<long>("select count(*) from nubabel.subject_keys where wrapped is null"));
+        await using (var api = await TestApi.Start(restored, settings => settings["Erasures:Ledger"] = database.Ledger))
+        {
+            // Ready means that it is done.
+            Assert.Equal(200, (await Reply.To(api.Client, "GET", "/health/ready")).Status);
+            foreach (var person in new[] { bob, eve })
+            {
+                Assert.Equal(1, await restored.Scalar<long>($"select count(*) from events.mt_events where stream_id = 'erasure-{person.User}' and type = 'erasure_completed'"));
+                Assert.Equal("ledger", await restored.Scalar<string>($"select data ->> 'wish' from events.mt_events where stream_id = 'erasure-{person.User}' and type = 'erasure_requested'"));
+                Assert.Equal(401, (await TwoNodes.SignInAt(api, person)).Status);
+            }
+            foreach (var subject in new[] { $"user-{bob.User}", $"user-{eve.User}", $"user-{late.User}" })
+                Assert.Equal((subject, 1), (subject, await restored.Scalar<long>($"select count(*) from nubabel.subject_keys where subject = '{subject}' and wrapped is null")));
+            using var owner = api.As(ada.AccessToken);
+            Assert.DoesNotContain(invited, (await Reply.To(owner, "GET", "/api/invitations")).Body, StringComparison.Ordinal);
+            Assert.Equal(0, await restored.Scalar<long>("select count(*) from nubabel.erasures where done is null"));
+        }
+        var chain = await NubabelCommand.Run(restored, "audit", "verify");
+        Assert.True(chain.Code == 0, chain.Output + chain.Errors);
+    }
+
+    [Fact]
+    public async Task Without_the_right_ledger_nothing_is_served_and_health_says_why()
+    {
+        await using var database = await TestDatabase.New();
+        await using (var api = await TestApi.Start(database))
+            for (var i = 0; i < 2; i++) Assert.Equal(200, (await Reply.To((await (await api.SignUp()).Colleague()).Client, "DELETE", "/api/user/account")).Status);
+        var (file, away) = (Directory.GetFiles(database.Ledger, "*.ndjson").Single(), Directory.CreateTempSubdirectory("nubabel-ledger-").FullName);
+        var whole = await File.ReadAllTextAsync(file);
+
+        await Refused(database, away, "is not in");
+        await Refused(database, database.Ledger, "was altered", () => File.WriteAllText(file, whole.Replace("user-", "user+", StringComparison.Ordinal)), () => File.WriteAllText(file, whole));
+        await Refused(database, database.Ledger, "is cut off", () => File.WriteAllText(file, whole[..^20]), () => File.WriteAllText(file, whole));
+        await Refused(database, database.Ledger, "lacks 1 of the erasures", () => File.WriteAllText(file, whole[..(whole.IndexOf('\n', StringComparison.Ordinal) + 1)]), () => File.WriteAllText(file, whole));
+
+        // Where it is lost for good, the operator says so, and what the database knows begins another one.
+        Assert.Equal(1, (await Verb(database, away, "verify")).Code);
+        var amended = await Verb(database, away, "amend", "--lost");
+        Assert.True(amended is { Code: 0, Output: "2 erasures were written into the ledger.\n" }, amended.ToString());
+        Assert.Equal("The ledger and the database agree.\n", (await Verb(database, away, "verify")).Output);
+        await using var last = await TestApi.Start(database, settings => settings["Erasures:Ledger"] = away);
+        Assert.Equal(200, (await Reply.To(last.Client, "GET", "/health/ready")).Status);
+        Directory.Delete(away, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_ledger_that_cannot_be_written_destroys_no_key_and_is_gone_on_with_later()
+    {
+        await using var database = await TestDatabase.New();
+        await using var api = await TestApi.Start(database);
+        var bob = await (await api.SignUp()).Colleague();
+        Directory.Move(database.Ledger, database.Ledger + "-away");
+        Reply begun;
+        try
+        {
+            begun = await Reply.To(bob.Client, "DELETE", "/api/user/account");
+            Assert.Equal((202, "requested"), (begun.Status, begun.Text("state")));
+            Assert.Equal(1, await database.Scalar<long>($"select count(*) from nubabel.subject_keys where subject = 'user-{bob.User}' and wrapped is not null"));
+            Assert.Equal("degraded", (await Reply.To(api.Client, "GET", "/health")).Json.GetProperty("components").GetProperty("erasures").GetProperty("status").GetString());
+            Assert.Equal(401, (await TwoNodes.SignInAt(api, bob)).Status);
+        }
+        finally
+        {
+            Directory.Move(database.Ledger + "-away", database.Ledger);
+        }
+        // Who asks again carries it on.
+        var done = await Reply.To(bob.Client, "DELETE", "/api/user/account");
+        Assert.Equal((200, begun.Text("code")), (done.Status, done.Text("code")));
+        await Burst.Until("health is well again", TimeSpan.FromSeconds(5), async () => (await Reply.To(api.Client, "GET", "/health")).Json.GetProperty("components").GetProperty("erasures").GetProperty("status").GetString() == "healthy");
+    }
+
+    /// <summary>A node on this ledger is not ready, serves nobody, and is ready as soon as the ledger is as it was.</summary>
+    private static async Task Refused(TestDatabase database, string ledger, string why, Action? harm = null, Action? heal = null)
+    {
+        harm?.Invoke();
+        await using var api = await TestApi.Start(database, settings => settings["Erasures:Ledger"] = ledger);
+        var ready = await Reply.To(api.Client, "GET", "/health/ready");
+        var component = ready.Json.GetProperty("components").GetProperty("erasures");
+        Assert.Equal((503, "unhealthy"), (ready.Status, component.GetProperty("status").GetString()));
+        Assert.Contains(why, component.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Equal(503, (await Reply.To(api.Client, "POST", "/api/auth/sign-in", new { organization = "x", email = "x", password = "x" })).Status);
+        Assert.Equal(200, (await Reply.To(api.Client, "GET", "/health/live")).Status);
+        if (heal is null) return;
+        heal();
+        await Burst.Until("it is ready", TimeSpan.FromSeconds(15), async () => (await Reply.To(api.Client, "GET", "/health/ready")).Status == 200);
+    }
+
+    private static async Task<(int Code, string Output, string Errors)> Verb(TestDatabase database, string ledger, params string[] verb)
+    {
+        using var command = NubabelCommand.Start(database, new Dictionary<string, string> { ["Erasures__Ledger"] = ledger }, ["erasures", .. verb]);
+        return await command.End();
+    }
+}
