@@ -81,6 +81,7 @@ run_tests() {
     return 0
   fi
   fetch_foreign
+  find_browser
   for name in "${projects[@]}"; do
     printf '\n%s\n' "$name"
     code=0
@@ -106,6 +107,27 @@ fetch_foreign() {
     return 0
   fi
   export NUBABEL_TEST_FOREIGN=$from
+}
+
+# A Chromium for the tests of pages: the one that is there, or Debian's package where it may be installed. Elsewhere those tests are skipped: the sum says
+# how many, and this says why.
+find_browser() {
+  local name
+  if [[ " ${projects[*]} " != *' Nubabel.Api.Tests '* || -n ${NUBABEL_TEST_CHROMIUM:-} ]]; then return 0; fi
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    if command -v "$name" > /dev/null; then NUBABEL_TEST_CHROMIUM=$(command -v "$name"); break; fi
+  done
+  if [[ -z ${NUBABEL_TEST_CHROMIUM:-} ]] && (( EUID == 0 )) && command -v apt-get > /dev/null; then
+    say 'Installing chromium …'
+    if { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } < /dev/null >&2 9>&-; then
+      NUBABEL_TEST_CHROMIUM=$(command -v chromium) || true
+    fi
+  fi
+  if [[ -z ${NUBABEL_TEST_CHROMIUM:-} ]]; then
+    say 'There is no Chromium, and none could be installed: tests of pages in a browser are skipped.'
+    return 0
+  fi
+  export NUBABEL_TEST_CHROMIUM
 }
 
 # add_results PROJECT EXIT-CODE: adds the counters of its result file. A run that failed without naming a failed test

@@ -26,6 +26,7 @@ using Nubabel.Api.Operators;
 using Nubabel.Api.Organizations;
 using Nubabel.Api.Projections;
 using Nubabel.Api.Reads;
+using Nubabel.Api.Retention;
 using Nubabel.Api.Sessions;
 using Nubabel.Api.Users;
 using Nubabel.Api.Webhooks;
@@ -97,6 +98,7 @@ public static partial class Server
         services.AddSingleton<Evaluation>();
         services.AddSingleton<DeviceNames>();
         Access(services, node);
+        Retention(services);
         Engine(services, node, settings);
         services.AddErasures();
         Beside(services, node, settings);
@@ -149,7 +151,6 @@ public static partial class Server
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
             log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail")));
-        services.AddSingleton<Holds>();
         services.AddSingleton<ProjectionActs>();
         services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();
@@ -172,18 +173,31 @@ public static partial class Server
             .On<JobGivenUp>(sp.GetRequiredService<JobRunner>().GiveUp)
             .On<WaitingWebhook>(sp.GetRequiredService<Inbox>().Handle)
             .On<EventDelivery>(sp.GetRequiredService<Deliveries>().Deliver)
-            .On<ExpireDeliveries>((_, context) => DeliveryExpiry.Run(node, context.Cancellation))
+            .On<RetentionTick>(sp.GetRequiredService<RetentionRuns>().Look)
             .OnRegisters(sp));
         services.AddSingleton(sp => new MessageDaemon(
             node.Database.Daemon, settings.DaemonLogin!, sp.GetRequiredService<MessageHandlers>(), node.Outbox, node.Journal,
-            new MessageOptions { DeadLetterDays = (int)settings.DeadLetterLife.TotalDays }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
-            recurring: [DeliveryExpiry.Schedule]));
+            new MessageOptions { DeadLetterDays = null }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages"),
+            recurring: [RetentionRuns.Schedule]));
         services.AddSingleton(sp => new MessageWatch(node.Database.Daemon, node.Outbox.Types, settings.StalledAfter, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Messages")));
         services.AddSingleton(new ChainKeys(node.Database.Daemon, node.Masters));
         services.AddSingleton(sp => new ChainKeeper(node.Database.Daemon, sp.GetRequiredService<ChainKeys>(),
             new ChainOptions { Issuer = settings.Issuer, Published = Checkpoints.Log(sp.GetRequiredService<ILoggerFactory>()) }, sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Audit")));
         services.AddSingleton<Readiness>();
         services.AddSingleton(sp => new Exchange(sp.GetRequiredService<RateLimits>(), settings.DaemonLogin!, sp.GetRequiredService<ILogger<Exchange>>()));
+    }
+
+    /// <summary>What is kept, and for how long.</summary>
+    private static void Retention(IServiceCollection services)
+    {
+        services.AddSingleton<Holds>();
+        services.AddSingleton<RetentionRuns>();
+        services.AddSingleton<RetentionSweep>();
+        services.AddSingleton<RetentionPolicies>();
+        services.AddSingleton<PolicyActs>();
+        services.AddSingleton<AgedAccounts>();
+        // Here a product adds categories of its own.
+        services.TryAddSingleton(sp => RetentionCatalog.All(sp));
     }
 
     /// <summary>What runs beside requests. It is stopped in the opposite order.</summary>
@@ -234,6 +248,7 @@ public static partial class Server
         app.MapFlags();
         app.MapFlagAdmin();
         app.MapLegalHolds();
+        app.MapRetention();
         app.MapJobs();
         app.MapAudit();
         app.MapAuditAdmin();
@@ -243,6 +258,7 @@ public static partial class Server
         app.MapOperatorJobs();
         app.MapErasures();
         app.MapOperatorHolds();
+        app.MapOperatorRetention();
         app.MapAdmin();
         app.MapNodes();
         app.MapCircuitBreakers();
@@ -270,6 +286,8 @@ public static partial class Server
         }
         Migrations.Refuse(await Migrations.Status(database.Daemon, ct), complete: true);
         await Logins.Check(database, ct);
-        return await Stamps.Check(database.Daemon, settings.EnvironmentStamp, masters, ct);
+        var root = await Stamps.Check(database.Daemon, settings.EnvironmentStamp, masters, ct);
+        await MissingKeys.Refuse(database.Daemon, ct);
+        return root;
     }
 }

@@ -17,6 +17,7 @@ using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Projections;
 using Nubabel.Domain.Reads;
+using Nubabel.Domain.Retention;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.SignIns;
 using Nubabel.Domain.Users;
@@ -171,6 +172,14 @@ public static class EventCatalog
         new("hold_register_entered", typeof(HoldRegisterEntered)),
         new("hold_register_lifted", typeof(HoldRegisterLifted)),
         new("hold_register_erasure_admitted", typeof(HoldRegisterErasureAdmitted)),
+
+        // Retention
+        new("retention_policy_set", typeof(RetentionPolicySet)),
+        new("retention_policy_cleared", typeof(RetentionPolicyCleared)),
+        new("retention_run_begun", typeof(RetentionRunBegun)),
+        new("retention_run_carried_out", typeof(RetentionRunCarriedOut)),
+        new("retention_run_ended", typeof(RetentionRunEnded)),
+        new("retention_round_made", typeof(RetentionRoundMade)),
 
         // Projections
         new("projection_paused", typeof(ProjectionPaused)),

@@ -12,7 +12,9 @@ using Nubabel.Projections.Jobs;
 using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
+using Nubabel.Projections.Retention;
 using Nubabel.Projections.Sessions;
+using Nubabel.Projections.Users;
 using Nubabel.Projections.Webhooks;
 using Nubabel.Store;
 
@@ -39,6 +41,9 @@ public static class ReadModels
         .Documents<LegalHoldList, LegalHoldRow>()
         .Documents<MemberList, MemberRow>()
         .Documents<OrganizationList, OrganizationRow>(platform: true)
+        .Documents<RemovedAccountList, RemovedAccountRow>()
+        .Documents<RetentionPolicyList, RetentionPolicyRow>()
+        .Documents<RetentionRunList, RetentionRunRow>()
         .Documents<PurposeList, PurposeRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()

@@ -31,7 +31,8 @@ internal static class Grants
         grant select, insert, update on nubabel.erasures to {daemon};
         grant update (wrapped) on nubabel.audit_keys to {daemon};
         grant select on nubabel.key_uses to {api};
-        grant select, insert, update on nubabel.key_uses to {daemon};
+        grant select, insert, update, delete on nubabel.key_uses to {daemon};
+        grant select, insert, update, delete on nubabel.retention_progress to {daemon};
         """;
 
     private static string Messages(string api, string daemon) => $"""

@@ -9,7 +9,6 @@ using Nubabel.Domain.Devices;
 using Nubabel.Domain.Flags;
 using Nubabel.Domain.Invitations;
 using Nubabel.Domain.Jobs;
-using Nubabel.Domain.LegalHolds;
 using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
@@ -110,6 +109,7 @@ public sealed partial class RebuildEqualsLiveTests
             await DataExports(journal, user);
             await Erasures(journal);
             await LegalHolds(journal, user, subject);
+            await Retention(journal);
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
             await Consents(journal, user);
@@ -247,20 +247,6 @@ public sealed partial class RebuildEqualsLiveTests
                 var (erasure, user) = (New<Erasure>(), New<User>());
                 await journal.Handle(erasure, new RequestErasure(user, ErasureWish.Person, "hash"), CancellationToken.None);
                 if (completed) await journal.Handle(erasure, new CompleteErasure(new Erased(1, 2, 3, 4, 5, 6, 7), "jws"), CancellationToken.None);
-            }
-        }
-
-        private async Task LegalHolds(Journal journal, Id<User> person, string subject)
-        {
-            var (ct, register) = (CancellationToken.None, Id<HoldRegister>.Parse(journal.Tenant));
-            var reason = new Personal(subject, await keys.Seal(journal.Tenant, subject, "proceedings", ct));
-            await journal.Handle(register, new OpenHoldRegister(), ct);
-            await journal.Handle(register, new AdmitErasure(New<User>()), ct);
-            for (var i = 0; i < 3; i++)
-            {
-                var hold = New<LegalHold>();
-                await journal.Commit([new Step<HoldRegister>(register, new EnterHold(hold, i == 0 ? null : person)), new Step<LegalHold>(hold, new PlaceLegalHold(reason, i == 0 ? null : person, i == 2), fresh: true)], ct);
-                if (i < 2) await journal.Commit([new Step<HoldRegister>(register, new LiftHold(hold)), new Step<LegalHold>(hold, new ReleaseLegalHold(reason))], ct);
             }
         }
 

@@ -19,6 +19,11 @@ public static class ChainApi
         var logs = app.MapGroup("/api/audit-logs").WithTags("Audit");
         logs.MapGet("/checkpoints", Checkpoints).Needs("audit:read").Paged<KeptCheckpoint>()
             .WithExample(response: $$"""{"items":[{"entries":1000,"position":4711,"created":"2026-11-21T08:20:11.00421Z","statement":"{{Statement}}"}],"next":null}""");
+        logs.MapGet("/chain", Chain).Needs("audit:read").Answers200<ChainState>()
+            .WithExample(response: $$"""
+                {"entries":1042,"position":4805,"link":"0d7c1b2a9f8e4d6c5b3a2f1e0d9c8b7a6f5e4d3c2b1a0f9e8d7c6b5a4f3e2d1c","checkpoint":{"entries":1000,"position":4711,"created":"2026-11-21T08:20:11.00421Z","statement":"{{Statement}}"}
+                }
+                """);
         logs.MapGet("/keys", Keys).Needs("audit:read").Answers200<JwkSet>()
             .WithExample(response: """
                 {"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","kid":"k1","use":"sig","alg":"ES256"}]}
@@ -34,6 +39,8 @@ public static class ChainApi
 
     private static async Task<IResult> Checkpoints(Paging page, Reader db, CancellationToken ct) =>
         page.Answer(Page.Cut(await ChainProof.Checkpoints(db, page.After, page.Limit, ct), page.Limit, c => JsonSerializer.SerializeToUtf8Bytes(c, Json.Options), c => [c.Entries.ToString(CultureInfo.InvariantCulture)]));
+
+    private static Task<ChainState> Chain(Reader db, CancellationToken ct) => ChainProof.State(db, ct);
 
     private static async Task<IResult> Keys(Node node, CancellationToken ct) => Results.Text((await ChainKeys.Published(node.Database.Api, ct)).ToJsonString(), "application/json");
 

@@ -63,7 +63,7 @@ internal sealed class TrailExport(Reader db, TrailQuery query, TrailForm form) :
         for (IReadOnlyList<string>? after = null; ;)
         {
             var entries = await AuditTrail.Search(db, query.Filter, after, limit, ct);
-            var page = await ToldEntry.Tell(db, [.. entries.Take(limit)], AuditApi.Show, ct);
+            var page = await ToldEntry.Tell(db, [.. entries.Take(limit).Where(query.Wants)], AuditApi.Show, ct);
             using var lines = new MemoryStream();
             foreach (var entry in page.Where(query.Wants)) Write(lines, entry);
             // As slow as the client reads; no connection to the database is held meanwhile.
@@ -71,7 +71,7 @@ internal sealed class TrailExport(Reader db, TrailQuery query, TrailForm form) :
             if (entries.Count <= limit) return;
             after = entries[limit - 1].Place;
             // The next page is as long as this one says that entries are short.
-            limit = (int)Math.Clamp(PageBytes / Math.Max(1, page.Sum(e => (long)e.Json.Length) / page.Count), FewestAtOnce, MostAtOnce);
+            limit = (int)Math.Clamp(PageBytes / Math.Max(1, page.Sum(e => (long)e.Json.Length) / Math.Max(1, page.Count)), FewestAtOnce, MostAtOnce);
         }
     }
 

@@ -12,10 +12,18 @@ internal sealed record TrailQuery(AuditTrail.Filter Filter, string? Text) : IEnd
 {
     public const int LongestText = 200;
 
-    private static readonly string[] Filters = ["actor", "action", "object", "from", "to", "outcome"];
+    private static readonly string[] Filters = ["actor", "action", "object", "from", "to", "outcome", "without"];
 
     /// <summary>The filters as a record of an export keeps them: of a text only that there was one, since it may be a person's name.</summary>
     public IReadOnlyList<string> Told { get; init; } = [];
+
+    /// <summary>An action that is left out: a trail that is read often is full of reads.</summary>
+    public string? Without { get; init; }
+
+    /// <summary>Whether entries must be looked at, because no index finds what is asked for.</summary>
+    public bool NeedsLook => Text is not null || Without is not null;
+
+    public bool Wants(AuditTrail.Entry entry) => entry.Row.Action != Without;
 
     public bool Wants(ToldEntry entry) => Text is null || entry.Mentions(Text);
 
@@ -26,7 +34,7 @@ internal sealed record TrailQuery(AuditTrail.Filter Filter, string? Text) : IEnd
         var text = TextOf(query["q"]);
         var filter = new AuditTrail.Filter(query["actor"], query["action"], query["object"], Time(query, "from"), Time(query, "to"), Outcome(query["outcome"]));
         var told = Filters.Where(name => query[name].Count > 0).Select(name => $"{name}={Bounded(query[name].ToString())}");
-        return ValueTask.FromResult<TrailQuery?>(new TrailQuery(filter, text) { Told = text is null ? [.. told] : [.. told, "q"] });
+        return ValueTask.FromResult<TrailQuery?>(new TrailQuery(filter, text) { Without = query["without"], Told = text is null ? [.. told] : [.. told, "q"] });
     }
 
     public static void PopulateMetadata(ParameterInfo parameter, EndpointBuilder builder) => builder.Metadata.Add(new QueryNames([.. Filters, "q"]));

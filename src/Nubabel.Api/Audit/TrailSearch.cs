@@ -23,7 +23,7 @@ internal static class TrailSearch
     /// <param name="silent">The same tenant's, for what is only looked at.</param>
     public static async Task<Page> Page(Reader db, Reader silent, TrailQuery query, Paging page, TimeProvider time, CancellationToken ct)
     {
-        if (query.Text is null)
+        if (!query.NeedsLook)
         {
             var all = await AuditTrail.Search(db, query.Filter, page.After, page.Limit, ct);
             return new Page(await Told(db, [.. all.Take(page.Limit)], ct), all.Count > page.Limit ? all[page.Limit - 1].Place : null);
@@ -32,17 +32,23 @@ internal static class TrailSearch
         for (var looked = 0; ;)
         {
             var entries = await AuditTrail.Search(silent, query.Filter, after, LookedAtOnce, ct);
-            var told = await ToldEntry.Tell(silent, [.. entries.Take(LookedAtOnce)], AuditApi.Show, ct);
-            for (var i = 0; i < told.Count; i++)
+            foreach (var (entry, isLast) in await Wanted(silent, query, entries, ct))
             {
-                if (!query.Wants(told[i])) continue;
-                found.Add(entries[i]);
-                if (found.Count == page.Limit) return new Page(await Told(db, found, ct), i + 1 < entries.Count ? entries[i].Place : null);
+                found.Add(entry);
+                if (found.Count == page.Limit) return new Page(await Told(db, found, ct), isLast ? null : entry.Place);
             }
             if (entries.Count <= LookedAtOnce) return new Page(await Told(db, found, ct), null);
             (after, looked) = (entries[LookedAtOnce - 1].Place, looked + LookedAtOnce);
             if (looked >= MostLookedAt || time.GetElapsedTime(began) > Longest) return new Page(await Told(db, found, ct), after);
         }
+    }
+
+    /// <summary>Those that are asked for, and whether nothing is behind them.</summary>
+    private static async Task<IEnumerable<(AuditTrail.Entry Entry, bool IsLast)>> Wanted(Reader silent, TrailQuery query, IReadOnlyList<AuditTrail.Entry> entries, CancellationToken ct)
+    {
+        var candidates = entries.Take(LookedAtOnce).Where(query.Wants).ToArray();
+        var told = query.Text is null ? null : await ToldEntry.Tell(silent, candidates, AuditApi.Show, ct);
+        return candidates.Where((_, i) => told is null || query.Wants(told[i])).Select(e => (e, entries.Count <= LookedAtOnce && e == entries[^1]));
     }
 
     private static async Task<IReadOnlyList<ReadOnlyMemory<byte>>> Told(Reader db, IReadOnlyList<AuditTrail.Entry> entries, CancellationToken ct) =>

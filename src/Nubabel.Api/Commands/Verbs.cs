@@ -17,7 +17,8 @@ public static class Verbs
     {
         var root = new RootCommand("Nubabel: tenants, sessions, devices and their audit trail as events over one PostgreSQL.")
         {
-            Config(), Migrate(), OperatorVerbs.All(), EventVerbs.All(), ClaimVerbs.All(), AuditVerbs.All(), Keys(), MasterKeyVerbs.All(), ErasureVerbs.All(), ProjectionVerbs.All(), LetterVerbs.All(), NodeVerbs.All(), HealthVerb(),
+            Config(), Migrate(), OperatorVerbs.All(), EventVerbs.All(), ClaimVerbs.All(), AuditVerbs.All(), Keys(), MasterKeyVerbs.All(), SubjectKeyVerbs.All(), ErasureVerbs.All(), ProjectionVerbs.All(),
+            LetterVerbs.All(), NodeVerbs.All(), HealthVerb(),
         };
         var serve = new Command("serve", "Serve the API (what happens without a verb, too).");
         serve.SetAction((_, ct) => Guarded(() => Server.Run(ct)));
@@ -108,7 +109,8 @@ public static class Verbs
         {
             return Fail($"The address is in use; ASPNETCORE_URLS names another. {e.Message}");
         }
-        catch (Exception e) when (e is SchemaDrift or BadEventFile or ImportRefused or ReplayRefused or LoginRefused or StampMismatch or MasterKeyRefused or LedgerFault or RebuildRefused or ReadTableDiffers or NpgsqlException)
+        catch (Exception e) when (e is SchemaDrift or BadEventFile or ImportRefused or ReplayRefused or LoginRefused or StampMismatch or MasterKeyRefused or KeysMissing or BadKeyFile or LedgerFault
+            or RebuildRefused or ReadTableDiffers or NpgsqlException)
         {
             return Fail(e is PostgresException p ? $"PostgreSQL refused: {p.MessageText}" : e.Message);
         }

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Nubabel.Api.Flags;
 using Nubabel.Api.Host;
 using Nubabel.Api.Jobs;
+using Nubabel.Api.Retention;
 using Nubabel.Domain;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Jobs;
@@ -24,9 +25,9 @@ public sealed record ManifestFile(string Name, long Bytes, string Sha256);
 /// Makes bundles: a ZIP archive of the data as JSON, as CSV and as a page, with a manifest of checksums. It goes into a sealed file as it is made; an attempt that
 /// is repeated writes a file of its own, and the one that the job's end names counts.
 /// </summary>
-public sealed class ExportBundles(Node node, Store.Positions positions, Evaluation evaluation)
+public sealed class ExportBundles(Node node, Store.Positions positions, Evaluation evaluation, RetentionPolicies retention)
 {
-    /// <summary>How long a bundle can be downloaded.</summary>
+    /// <summary>How long a bundle can be downloaded where neither the organization nor the platform has said otherwise.</summary>
     public const int Days = 7;
 
     /// <summary>Bundles of an owner and scope that can be downloaded at the same time.</summary>
@@ -45,7 +46,7 @@ public sealed class ExportBundles(Node node, Store.Positions positions, Evaluati
         if (await IsFull(node.Reader(context.Tenant), request, node.Time.GetUtcNow(), ct)) throw TooMany();
         var (export, generation) = (context.Job.Value, Guid.CreateVersion7());
         var content = await ExportContent.Open(node, positions, evaluation, context.Beside(), request.Scope == ExportScope.User ? request.Owner : null, ct);
-        var expires = content.Head.MadeAt.AddDays(Days);
+        var expires = content.Head.MadeAt.AddDays(await retention.DaysOf(context.Tenant, RetentionCatalog.DataExports, ct));
         var files = new SealedFiles(node.Database, node.Subjects, context.Tenant);
         try
         {

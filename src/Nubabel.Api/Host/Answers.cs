@@ -61,9 +61,11 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
         where T : IAggregate<T> where TRow : class
     {
         if (row is null) throw new InvalidOperationException($"{typeof(TRow).Name} shows nothing after a change.");
-        // Who changed it and whose it is, the change's own event says.
-        if (outcome.Appended > 0) scope.Shown.IsTold(scope.Caller.Tenant, outcome.Stream.Value);
-        return new Bytes(status, await Render(row, ct, db), outcome.Version, location, outcome.Position, node);
+        var body = await Render(row, ct, db);
+        // Of a new one the caller has sent all that is shown. Who changed an older one, and whose it is, the change's own event says.
+        if (outcome.Appended > 0 && outcome.Appended == outcome.Version) scope.Shown.Forget();
+        else if (outcome.Appended > 0) scope.Shown.IsTold((db ?? scope.Reader).Tenant, outcome.Stream.Value);
+        return new Bytes(status, body, outcome.Version, location, outcome.Position, node);
     }
 
     private sealed class Bytes(int status, ReadOnlyMemory<byte> body, long? version, string? location, long? position, Node node) : IResult

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.HttpOverrides;
+using Nubabel.Api.Audit;
 using Nubabel.Api.Host.OpenApi;
 
 namespace Nubabel.Api.Host;
@@ -33,6 +34,7 @@ public static class Edge
         app.UseBounds(settings.Limits);
         app.Use(new Cors(settings.CorsOrigins, settings.IsDevelopment).Invoke);
         app.UseDocumentPage();
+        app.UseAuditPage();
         app.Use(HeadLikeGet);
         app.UseRouting();
         app.UseRequestTimeouts();

@@ -4,6 +4,7 @@ using Nubabel.Api.Erasures;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Jobs;
 using Nubabel.Api.Messages;
+using Nubabel.Api.Retention;
 using Nubabel.Api.Users;
 using Nubabel.Api.Webhooks;
 using Nubabel.Projections;
@@ -73,7 +74,7 @@ public static class MessageCatalog
             new MessageType("job-given-up", typeof(JobGivenUp), "jobs"),
             new MessageType("webhook", typeof(WaitingWebhook), "webhooks"),
             new MessageType("event-delivery", typeof(EventDelivery), "deliveries"),
-            new MessageType("expire-deliveries", typeof(ExpireDeliveries), "deliveries"),
+            new MessageType("retention-tick", typeof(RetentionTick), "operations"),
         ],
         StoredJson.Options);
 

@@ -60,6 +60,8 @@ public static class Permissions
         new("breaches:read", "see the breaches of personal data that the organization was told of", Owners, ForKeys: true),
         new("legal-holds:read", "see the organization's legal holds", Owners, ForKeys: false),
         new("legal-holds:write", "place legal holds, and release those that no operator has placed", Owners, ForKeys: false),
+        new("retention:read", "see how long what is kept, and the runs of retention", Admins, ForKeys: true),
+        new("retention:write", "change how long what is kept, and run retention now", Owners, ForKeys: false),
         new("audit:read", "read the organization's audit trail", Admins, ForKeys: true),
         new("audit:read-own", "read what one did oneself", Everyone, ForKeys: true),
 
@@ -71,6 +73,8 @@ public static class Permissions
         new("platform:erasures-write", "erase a person who asked by other means", Operators, ForKeys: false),
         new("platform:legal-holds", "see the legal holds of all organizations", Operators, ForKeys: false),
         new("platform:legal-holds-write", "place and release legal holds in any organization", Operators, ForKeys: false),
+        new("platform:retention", "see how long what is kept, and the runs of retention of all organizations", Operators, ForKeys: true),
+        new("platform:retention-write", "change how long what is kept, and run retention in any organization", Operators, ForKeys: false),
         new("platform:flags-read", "see feature flags", Operators, ForKeys: true),
         new("platform:flags-write", "change feature flags", Operators, ForKeys: true),
         new("platform:audit", "read the audit trail of the platform and of any organization", Operators, ForKeys: true),

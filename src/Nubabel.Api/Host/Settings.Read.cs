@@ -58,22 +58,7 @@ public sealed partial record Settings
             RefreshLife = TimeSpan.FromDays(values.Number(TokensRefresh)),
             SessionLife = TimeSpan.FromDays(values.Number(TokensSession)),
             ClosureGrace = TimeSpan.FromDays(values.Number(OrganizationsGrace)),
-            Limits = new Limits
-            {
-                BodyBytes = values.Number(BodyBytes),
-                JsonDepth = values.Number(JsonDepth),
-                ArrayItems = values.Number(ArrayItems),
-                UrlBytes = values.Number(UrlBytes),
-                HeaderBytes = values.Number(HeaderBytes),
-                RequestSeconds = values.Number(RequestSeconds),
-                FailedSignIns = values.Number(FailedSignIns),
-                SignInWindowSeconds = values.Number(SignInWindow),
-                User = new(values.Number(UserRate), values.Number(UserBurst)),
-                Organization = new(values.Number(OrganizationRate), values.Number(OrganizationBurst)),
-                Address = new(values.Number(AddressRate), values.Number(AddressBurst)),
-                WrongCredentials = new(values.Number(WrongRate), Math.Max(1, values.Number(WrongRate))),
-                Webhooks = new(values.Number(WebhookRate), values.Number(WebhookBurst)),
-            },
+            Limits = LimitsOf(values),
             TrustedNetworks = [.. TrustedProxies.In(values.Configuration).Select(IPNetwork.Parse)],
             RememberedBytes = (long)values.Number(Remembered) << 20,
             DaemonEnabled = values.Text(Daemon) != "false",
@@ -84,6 +69,23 @@ public sealed partial record Settings
             Providers = ProvidersOf(values.Configuration, errors),
         };
     }
+
+    private static Limits LimitsOf(Values values) => new()
+    {
+        BodyBytes = values.Number(BodyBytes),
+        JsonDepth = values.Number(JsonDepth),
+        ArrayItems = values.Number(ArrayItems),
+        UrlBytes = values.Number(UrlBytes),
+        HeaderBytes = values.Number(HeaderBytes),
+        RequestSeconds = values.Number(RequestSeconds),
+        FailedSignIns = values.Number(FailedSignIns),
+        SignInWindowSeconds = values.Number(SignInWindow),
+        User = new(values.Number(UserRate), values.Number(UserBurst)),
+        Organization = new(values.Number(OrganizationRate), values.Number(OrganizationBurst)),
+        Address = new(values.Number(AddressRate), values.Number(AddressBurst)),
+        WrongCredentials = new(values.Number(WrongRate), Math.Max(1, values.Number(WrongRate))),
+        Webhooks = new(values.Number(WebhookRate), values.Number(WebhookBurst)),
+    };
 
     private static ImmutableArray<byte>? MasterKeyOf(Values values, Setting direct, Setting inFile, List<string> errors)
     {

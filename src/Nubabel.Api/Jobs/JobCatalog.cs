@@ -1,6 +1,7 @@
 using Nubabel.Api.Breaches;
 using Nubabel.Api.Consumers;
 using Nubabel.Api.DataExports;
+using Nubabel.Api.Retention;
 
 namespace Nubabel.Api.Jobs;
 
@@ -10,6 +11,7 @@ public static class JobCatalog
     public static JobHandlers Handlers(IServiceProvider services) => new JobHandlers()
         .On(BreachNotifications.Kind, services.GetRequiredService<BreachNotifications>().Run)
         .On(Replays.Kind, services.GetRequiredService<Replays>().Run)
+        .On(RetentionRuns.Kind, services.GetRequiredService<RetentionRuns>().Run)
         .On(ExportBundles.OfUser, services.GetRequiredService<ExportBundles>().Make)
         .On(ExportBundles.OfOrganization, services.GetRequiredService<ExportBundles>().Make);
 }

@@ -24,8 +24,10 @@ public sealed class Holds(Node node)
     public static Step<HoldRegister> Admission(string tenant, Id<User> person) => new(RegisterOf(tenant), new AdmitErasure(person));
 
     /// <summary>What is held now, as it stands in the log. It may have changed when the answer is here: what must be certain is asked in its own commit or under the fence.</summary>
-    public async Task<HoldRegister> Of(string tenant, CancellationToken ct) =>
-        (await node.Journal(tenant, new Origin(Actor.System("holds").ToString())).Load(RegisterOf(tenant), ct)).State;
+    public async Task<HoldRegister> Of(string tenant, CancellationToken ct) => (await Load(tenant, ct)).State;
+
+    /// <summary>The same with the version at which it stands.</summary>
+    public Task<Outcome<HoldRegister>> Load(string tenant, CancellationToken ct) => node.Journal(tenant, new Origin(Actor.System("holds").ToString())).Load(RegisterOf(tenant), ct);
 }
 
 /// <summary>A legal hold as it is wanted.</summary>

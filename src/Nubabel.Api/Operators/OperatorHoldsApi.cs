@@ -59,7 +59,7 @@ public static class OperatorHoldsApi
         return page.Answer(Page.Cut(entries, page.Limit, e => opened[e], e => e.Place));
     }
 
-    private static async Task<IResult> Place(Body<WantedOperatorHold> body, RequestScope scope, Node node, HoldActs acts, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Place(Body<WantedOperatorHold> body, RequestScope scope, HoldActs acts, Answers answers, CancellationToken ct)
     {
         var (wish, tenant) = (body.Value, body.Value.OrganizationId.ToString());
         var journal = scope.JournalFor(tenant, scope.Caller.Actor);

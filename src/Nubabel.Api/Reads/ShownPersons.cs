@@ -23,6 +23,9 @@ public sealed class ShownPersons
         }
     }
 
+    /// <summary>Nobody was shown anything that the caller has not just sent.</summary>
+    public void Forget() => byTenant.Clear();
+
     /// <summary>The log says it already: this request has changed the subject's own stream, and answers with what became of it.</summary>
     public void IsTold(string tenant, string subject) => told.Add((tenant, subject));
 

@@ -45,6 +45,14 @@ public sealed class ApiKeyList : IDocument<ApiKeyRow>
         _ => row,
     };
 
+    /// <summary>When keys were last used that are over, revoked or expired.</summary>
+    public static Sql UsesOfEnded(Due due) => Sql.Of($"""
+        select u.tenant_id, u.key_id::text as id, null::text as person, u.last_used as at
+          from nubabel.key_uses u join read.api_keys_v1 k on k.tenant_id = u.tenant_id and k.key_id = u.key_id
+         where (k.doc ->> 'status' = 'revoked' or {due.Is(new Name("u.tenant_id"), Sql.Of($"(k.doc ->> 'expiresAt')::timestamptz"))})
+           and {due.Is(new Name("u.tenant_id"), new Name("u.last_used"))}
+        """);
+
     /// <summary>What keys begin with: all of them that is no secret.</summary>
     public static string PrefixOf(string tenant, Guid key, int generation) =>
         string.Create(CultureInfo.InvariantCulture, $"nbk.{(tenant == Projection.PlatformTenant ? "platform" : tenant)}.{key:D}.{generation}.");

@@ -35,7 +35,7 @@ public sealed partial class AuditTrail
     private static readonly string[] Refusals = [.. NotLetThrough.Values.Select(n => n.Action)];
 
     /// <summary>Kinds of two words whose streams are named by a key, where no length tells the kind from the key.</summary>
-    private static readonly string[] KeyedKinds = ["sign-in", "personal-data"];
+    private static readonly string[] KeyedKinds = ["sign-in", "personal-data", "retention-policy"];
 
     public static IEnumerable<AuditRow> Project(Recorded e)
     {

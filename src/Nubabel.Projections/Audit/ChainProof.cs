@@ -9,6 +9,13 @@ namespace Nubabel.Projections.Audit;
 public sealed record ProvenEvent(
     long Position, Guid Id, string Tenant, string? Stream, long Version, string Type, long At, string? Actor, string? Data, string? Headers, bool Withheld);
 
+/// <summary>How far an organization's chain is, and what of it is signed.</summary>
+/// <param name="Entries">Chained so far.</param>
+/// <param name="Position">Of the last of them.</param>
+/// <param name="Link">Behind it.</param>
+/// <param name="Checkpoint">The last signed statement; null while there is none.</param>
+public sealed record ChainState(long Entries, long Position, string? Link, KeptCheckpoint? Checkpoint);
+
 /// <summary>That an event was in the log when a checkpoint was signed.</summary>
 /// <param name="Entry">Its number among the organization's.</param>
 /// <param name="Before">The link before it, in hexadecimal digits, as are the others.</param>
@@ -37,6 +44,17 @@ public sealed record ChainProof(long Entry, ProvenEvent? Event, string Before, I
         var (before, wanted) = (link, digests[at..(int)Math.Min(digests.Length, upTo - page.First + 1)]);
         foreach (var digest in wanted) link = ChainDigest.Link(link, digest);
         return new ChainProof(entry, await Proven(db, position, ct), Hex(before), [.. wanted.Select(Hex)], Hex(link), signed is [var (_, statement)] ? statement : null);
+    }
+
+    /// <summary>How far the organization's chain is.</summary>
+    public static async Task<ChainState> State(Reader db, CancellationToken ct)
+    {
+        var last = await db.Query($"""
+            select first + cardinality(positions) - 1, last_position, link from nubabel.audit_chain where tenant_id = {db.Tenant} order by first desc limit 1
+            """, row => (Entries: row.GetInt64(0), Position: row.GetInt64(1), Link: Hex(row.GetFieldValue<byte[]>(2))), ct);
+        var signed = await db.Query($"select entries, position, created, statement from nubabel.audit_checkpoints where tenant_id = {db.Tenant} order by entries desc limit 1",
+            row => new KeptCheckpoint(row.GetInt64(0), row.GetInt64(1), row.GetFieldValue<DateTimeOffset>(2), row.GetString(3)), ct);
+        return last is [var (entries, position, link)] ? new ChainState(entries, position, link, signed.Count > 0 ? signed[0] : null) : new ChainState(0, 0, null, signed.Count > 0 ? signed[0] : null);
     }
 
     /// <summary>A page of the organization's checkpoints, the oldest first; one more than <paramref name="limit"/> where there are more.</summary>

@@ -84,6 +84,23 @@ public static class Sentences
         ["consumer_replayed"] = "{actor} had {events:word} events sent to the consumer {object} again",
         ["consumer_removed"] = "{actor} removed the consumer {object}",
 
+        ["purpose_declared"] = "{actor} declared the purpose {title}",
+        ["purpose_rewritten"] = "{actor} wrote a new text ({textVersion:word}) for the purpose {title}",
+        ["purpose_requirement_set"] = "{actor} switched the requirement of the purpose {object} {required:onoff}",
+        ["purpose_retired"] = "{actor} retired the purpose {object}",
+        ["consent_given"] = "{actor} agreed to {purpose} (text {textVersion:word})[ on {channel:word}]",
+        ["consent_withdrawn"] = "{actor} withdrew the consent to {purpose}[ on {channel:word}]",
+
+        ["legal_hold_placed"] = "{actor} placed a legal hold[ on the data of {person:person}] because of {reason}",
+        ["legal_hold_released"] = "{actor} released a legal hold because of {reason}",
+        ["hold_register_opened"] = "The register of legal holds was opened",
+        ["hold_register_entered"] = "A legal hold was entered into the register[, on the data of {person:person}]",
+        ["hold_register_lifted"] = "A legal hold was taken out of the register",
+        ["hold_register_erasure_admitted"] = "No legal hold kept the erasure of {person:person}",
+
+        ["erasure_requested"] = "{actor} asked for their own erasure|{actor} asked for the erasure of {account:person}",
+        ["erasure_completed"] = "The erasure of a person was completed",
+
         ["operator_added"] = "{actor} added the operator {email}",
         ["operator_removed"] = "{actor} removed the operator {object}",
 

@@ -35,12 +35,7 @@ public sealed record NewDelivery(string Tenant, Guid Id, Guid Consumer, string S
 /// </summary>
 public static class DeliveryLog
 {
-    /// <summary>How long a delivery is remembered.</summary>
-    public const int DaysKept = 30;
-
     public const string Waiting = "waiting", Delivered = "delivered", Failed = "failed", Cancelled = "cancelled";
-
-    private const int DeletedAtOnce = 5_000;
 
     public static IReadOnlyList<string> States { get; } = [Waiting, Delivered, Failed, Cancelled];
 
@@ -106,12 +101,6 @@ public static class DeliveryLog
     public static Task<int> Forget(PlatformWriter db, string tenant, IReadOnlyCollection<string> streams, CancellationToken ct) => db.Run([Sql.Of($"""
         update nubabel.deliveries set attempts = (select jsonb_agg(a - 'answer' order by n) from jsonb_array_elements(attempts) with ordinality x (a, n))
          where tenant_id = {tenant} and stream = any ({streams.ToArray()}) and jsonb_path_exists(attempts, '$[*].answer')
-        """)], ct);
-
-    /// <summary>Deletes what is no longer remembered, a part at a time; returns how many.</summary>
-    public static Task<int> Expire(PlatformWriter db, CancellationToken ct) => db.Run([Sql.Of($"""
-        delete from nubabel.deliveries where ctid = any (array(
-          select ctid from nubabel.deliveries where created < now() - make_interval(days => {DaysKept}) order by created limit {DeletedAtOnce}))
         """)], ct);
 
     private static Sql After(IReadOnlyList<string>? place) => place is [var at, var id]

@@ -72,6 +72,9 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["webhook-source"] = "the organization's",
         ["legal-hold"] = "names whose data it keeps; its reason is sealed for the hold",
         ["hold-register"] = "the organization's: what is held, and whose erasure was admitted",
+        ["retention-policy"] = "the organization's, or the platform's",
+        ["retention-run"] = "counts and hashes, nobody's data",
+        ["retention-round"] = "the platform's",
         ["webhook"] = "the organization's: what a provider sent",
     };
 

@@ -67,6 +67,13 @@ public sealed class LegalHoldList : IDocument<LegalHoldRow>
                 row.GetString(0), StoredJson.Read<LegalHoldRow>(row.GetFieldValue<byte[]>(1)), [row.GetDateTime(2).ToString("O", CultureInfo.InvariantCulture), row.GetString(3)]), ct))[0];
     }
 
+    /// <summary>The holds that were released, whose reasons can still be read.</summary>
+    public static Sql Released(Due due) => Sql.Of($"""
+        select h.tenant_id, h.key as id, h.person::text as person, (h.doc ->> 'releasedAt')::timestamptz as at
+          from read.legal_holds_v1 h join nubabel.subject_keys k on k.tenant_id = h.tenant_id and k.subject = h.key and k.wrapped is not null
+         where h.status = 'released' and {due.Is(new Name("h.tenant_id"), Sql.Of($"(h.doc ->> 'releasedAt')::timestamptz"))}
+        """);
+
     /// <summary>Whose a hold is; null when it is not known here.</summary>
     public static async Task<string?> TenantOf(PlatformReader db, Id<LegalHold> hold, CancellationToken ct) =>
         (await db.Query([Sql.Of($"select tenant_id from read.legal_holds_v1 where key = {Streams.Of(hold)}")], row => row.GetString(0), ct))[0] is [var tenant, ..] ? tenant : null;

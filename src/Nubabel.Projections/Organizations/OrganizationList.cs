@@ -79,6 +79,15 @@ public sealed class OrganizationList : IDocument<OrganizationRow>
         select key from read.organizations_v1 where tenant_id = {db.Tenant} and closes_at <= {now.UtcDateTime} order by closes_at limit {most}
         """, row => new Id<Organization>(Guid.Parse(row.GetString(0).AsSpan("organization-".Length))), ct);
 
+    /// <summary>The keys of all that is sealed in organizations that were closed.</summary>
+    public static Sql KeysOfClosed(Due due) => Sql.Of($"""
+        select k.tenant_id, k.subject as id, case when starts_with(k.subject, 'user-') then substr(k.subject, 6) end as person, c.closed_at as at
+          from (select substr(o.key, 14) as tenant_id, (o.doc ->> 'closedAt')::timestamptz as closed_at from read.organizations_v1 o
+                 where o.tenant_id = {Projection.PlatformTenant} and o.status = 'closed') c
+          join nubabel.subject_keys k on k.tenant_id = c.tenant_id and k.wrapped is not null
+         where {due.Is(new Name("c.tenant_id"), new Name("c.closed_at"))}
+        """);
+
     private static Sql Listed(Reader db, Filter filter, IReadOnlyList<string>? after, int most) => Sql.Of($"""
         select doc, 'slug', slug, key from read.organizations_v1
          where tenant_id = {db.Tenant} {Where(filter)} {AfterSlug(after)}

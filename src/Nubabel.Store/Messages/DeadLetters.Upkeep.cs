@@ -39,10 +39,15 @@ public sealed partial class DeadLetters
                 outbox.Enqueued([queue]);
             }
         }
-        await using var acts = daemon.CreateCommand("delete from nubabel.letter_sweeps where finished and updated < now() - make_interval(days => $1)");
-        acts.Add(days);
-        await acts.ExecuteNonQueryAsync(ct);
+        await ForgetSweeps(ct);
         return total;
+    }
+
+    /// <summary>How far acts on many letters were is of no interest when they have long been done.</summary>
+    internal async Task ForgetSweeps(CancellationToken ct)
+    {
+        await using var acts = daemon.CreateCommand("delete from nubabel.letter_sweeps where finished and updated < now() - make_interval(days => 90)");
+        await acts.ExecuteNonQueryAsync(ct);
     }
 
     /// <summary>How many letters there are of each queue, type and cause, how old the open ones are, and what became of them day by day (UTC).</summary>

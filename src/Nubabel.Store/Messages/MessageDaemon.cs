@@ -26,8 +26,8 @@ public sealed record MessageOptions
     /// <summary>How often it is looked for dead letters that their queue replays by itself.</summary>
     public TimeSpan Revive { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>After so many days a dead letter is deleted, whatever has become of it.</summary>
-    public int DeadLetterDays { get; init; } = 90;
+    /// <summary>After so many days a dead letter is deleted, whatever has become of it; null where somebody else sees to that.</summary>
+    public int? DeadLetterDays { get; init; } = 90;
 }
 
 /// <summary>
@@ -160,7 +160,9 @@ public sealed class MessageDaemon : IAsyncDisposable
 
     private async Task Expire(CancellationToken ct)
     {
-        if (await letters.Expire(options.DeadLetterDays, log, ct) == 0) await Task.Delay(TimeSpan.FromMinutes(10), ct);
+        if (options.DeadLetterDays is { } days && await letters.Expire(days, log, ct) > 0) return;
+        if (options.DeadLetterDays is null) await letters.ForgetSweeps(ct);
+        await Task.Delay(TimeSpan.FromMinutes(10), ct);
     }
 
     private static async Task<List<string>> Queues(NpgsqlCommand command, CancellationToken ct)

@@ -147,7 +147,7 @@ public sealed class SubjectKeys(Database database, MasterKeys masters, int remem
     /// <summary>Two nodes may make the key at once: the first row wins and both read it back. It commits before any event that needs it.</summary>
     private async Task Make(string tenant, string subject, CancellationToken ct)
     {
-        var wrapped = masters.Wrap(Wrapping, $"{tenant}|{subject}", RandomNumberGenerator.GetBytes(32), out var by);
+        var wrapped = Wrap(tenant, subject, RandomNumberGenerator.GetBytes(32), out var by);
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
         // Nothing is written where another master key wraps by now; then it is tried again under that one.
@@ -160,9 +160,13 @@ public sealed class SubjectKeys(Database database, MasterKeys masters, int remem
         if (await reader.ReadAsync(ct) && !reader.IsDBNull(0)) masters.Use(reader.GetString(0));
     }
 
+    internal byte[] Wrap(string tenant, string subject, byte[] key, out string by) => masters.Wrap(Wrapping, $"{tenant}|{subject}", key, out by);
+
+    internal byte[] Unwrap(string tenant, string subject, byte[] wrapped) => masters.Unwrap(Wrapping, $"{tenant}|{subject}", wrapped);
+
     private byte[]? Keep(string tenant, string subject, byte[]? wrapped, long before)
     {
-        var key = wrapped is null ? null : masters.Unwrap(Wrapping, $"{tenant}|{subject}", wrapped);
+        var key = wrapped is null ? null : Unwrap(tenant, subject, wrapped);
         Cache.Keep(tenant, subject, key, before);
         return key;
     }

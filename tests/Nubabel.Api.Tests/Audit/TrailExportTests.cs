@@ -1,5 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Host;
 using Nubabel.Api.Tests.DataExports;
 using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain.Users;
@@ -76,13 +78,10 @@ public sealed class TrailExportTests
         var table = DataExportTests.Rows(await acme.Client.GetStringAsync($"/api/audit-logs.csv?actor=user:{member.User}&action=device.renamed"));
         Assert.Equal(("Bob", "'+1, \"quoted\"", "127.0.0.1"), (table[1][2], table[1][5], table[1][9]));
         Assert.Equal("Bob renamed the device “=HYPERLINK(\"http://evil.example\")” to “+1, \"quoted\"”", table[1][7]);
-        await acme.Api.Database.Run($"update nubabel.subject_keys set wrapped = null, destroyed = now() where tenant_id = '{acme.Id}' and subject = 'user-{member.User}'");
-        // Of another process, whose memory holds no key.
-        await using var second = await TestApi.Start(acme.Api.Database);
-        using var client = second.As(acme.AccessToken);
-        var erased = DataExportTests.Rows(await client.GetStringAsync($"/api/audit-logs.csv?actor=user:{member.User}&action=device.renamed"));
+        await acme.Api.Services.GetRequiredService<Node>().Subjects.Destroy(acme.Id, [$"user-{member.User}"], CancellationToken.None);
+        var erased = DataExportTests.Rows(await acme.Client.GetStringAsync($"/api/audit-logs.csv?actor=user:{member.User}&action=device.renamed"));
         Assert.Equal(("", "", ""), (erased[1][2], erased[1][5], erased[1][9]));
-        Assert.Equal("An erased person renamed the device “(erased)” to “(erased)”".Replace("“(erased)”", "(erased)", StringComparison.Ordinal), erased[1][7]);
+        Assert.Equal("An erased person renamed the device (erased) to (erased)", erased[1][7]);
     }
 
     [Fact]

@@ -43,22 +43,7 @@ public sealed class MasterKeyTests : IAsyncLifetime
         {
             using var end = new CancellationTokenSource();
             var traffic = Enumerable.Range(0, 2).Select(_ => Traffic(node, acme, end.Token)).ToArray();
-            using (var rotating = NubabelCommand.Start(database, old, "master-key", "rotate"))
-            {
-                await Burst.Until("it is on its way", TimeSpan.FromSeconds(60), async () => await Under(next) > 1_000);
-                rotating.Kill();
-                await rotating.End();
-            }
-            var left = await Under(Old);
-            Assert.InRange(left, 1, Planted + 1_000);
-            var status = await NubabelCommand.Run(database, old, "master-key", "status");
-            Assert.Contains($"wraps now   {next.Fingerprint}", status.Output, StringComparison.Ordinal);
-            Assert.Contains($" by {Old.Fingerprint}", status.Output, StringComparison.Ordinal);
-            Assert.Contains("nubabel master-key rotate goes on.", status.Output, StringComparison.Ordinal);
-            // Half way the old key is needed, and who does not have it does not start.
-            Assert.Contains("Keys__MasterPrevious must name it", (await Assert.ThrowsAsync<MasterKeyRefused>(() => TestApi.Start(database, Only(Secret)))).Message, StringComparison.Ordinal);
-            Assert.Equal(0, await Under(Old) - left);
-
+            await KilledOnItsWay(old);
             var done = await NubabelCommand.Run(database, old, "master-key", "rotate");
             Assert.True(done.Code == 0, done.Errors);
             await end.CancelAsync();
@@ -76,6 +61,25 @@ public sealed class MasterKeyTests : IAsyncLifetime
         Assert.EndsWith("Nothing is under way.\n", again.Output, StringComparison.Ordinal);
         var verified = await NubabelCommand.Run(database, new Dictionary<string, string> { ["Keys__Master"] = Convert.ToBase64String(Secret) }, "audit", "verify");
         Assert.True(verified.Code == 0, verified.ToString());
+    }
+
+    private async Task KilledOnItsWay(Dictionary<string, string> old)
+    {
+        using (var rotating = NubabelCommand.Start(database, old, "master-key", "rotate"))
+        {
+            await Burst.Until("it is on its way", TimeSpan.FromSeconds(60), async () => await Under(next) > 1_000);
+            rotating.Kill();
+            await rotating.End();
+        }
+        var left = await Under(Old);
+        Assert.InRange(left, 1, Planted + 1_000);
+        var status = await NubabelCommand.Run(database, old, "master-key", "status");
+        Assert.Contains($"wraps now   {next.Fingerprint}", status.Output, StringComparison.Ordinal);
+        Assert.Contains($" by {Old.Fingerprint}", status.Output, StringComparison.Ordinal);
+        Assert.Contains("nubabel master-key rotate goes on.", status.Output, StringComparison.Ordinal);
+        // Half way the old key is needed, and who does not have it does not start.
+        Assert.Contains("Keys__MasterPrevious must name it", (await Assert.ThrowsAsync<MasterKeyRefused>(() => TestApi.Start(database, Only(Secret)))).Message, StringComparison.Ordinal);
+        Assert.Equal(0, await Under(Old) - left);
     }
 
     /// <summary>What a server needs a key for, again and again: signing in, opening, sealing, new subjects. Each answer must be right.</summary>

@@ -5,6 +5,7 @@ using Nubabel.Api.Host;
 using Nubabel.Domain;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Jobs;
+using Nubabel.Domain.Retention;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
 using Nubabel.Store;
@@ -38,6 +39,7 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
         ["DELETE /api/jobs/{id}"] = new(Job),
         ["GET /api/legal-holds/{id}"] = new(LegalHold, Personal: false),
         ["PUT /api/legal-holds/{id}/release"] = new(LegalHold, new { reason = "settled" }, Personal: false),
+        ["GET /api/retention-runs/{id}"] = new(RetentionRun, Personal: false),
         ["GET /api/members/{userId}"] = new(Member, Personal: false),
         ["DELETE /api/members/{userId}"] = new(Member, Personal: false),
         ["PUT /api/members/{userId}/role"] = new(Member, new { role = "viewer" }, Personal: false),
@@ -71,6 +73,7 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
     private const string ReadModel = "a read model of this build";
     private const string Letter = "a dead letter of any organization, which operators see and its members do not";
     private const string AnyHold = "a legal hold in any organization, which operators see";
+    private const string Category = "a category of data, which is declared in the code";
     private const string AnyJob = "a job of any organization or of the platform";
     private const string Flag = "a flag, which is the platform's and for all organizations";
 
@@ -95,6 +98,12 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
         ["POST /api/admin/dead-letters/{id}/replay"] = Letter,
         ["POST /api/admin/dead-letters/{id}/discard"] = Letter,
         ["GET /api/admin/dead-letters/sweeps/{id}"] = "an act of operators on many dead letters",
+        ["GET /api/retention-policies/{category}"] = Category,
+        ["PUT /api/retention-policies/{category}"] = Category,
+        ["DELETE /api/retention-policies/{category}"] = Category,
+        ["GET /api/admin/retention-policies/{category}"] = Category,
+        ["PUT /api/admin/retention-policies/{category}"] = Category,
+        ["DELETE /api/admin/retention-policies/{category}"] = Category,
         ["GET /api/admin/jobs/{id}"] = AnyJob,
         ["GET /api/admin/legal-holds/{id}"] = AnyHold,
         ["PUT /api/admin/legal-holds/{id}/release"] = AnyHold,
@@ -141,6 +150,14 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
         using var answer = await owner.Client.PostAsJsonAsync("/api/legal-holds", new { reason = "proceedings" });
         answer.EnsureSuccessStatusCode();
         return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
+
+    private static async Task<string> RetentionRun(TestTenant owner)
+    {
+        var run = new Id<RetentionRun>(Guid.CreateVersion7());
+        var node = owner.Api.Services.GetRequiredService<Node>();
+        await node.Journal(owner.Id, new Origin("system:retention")).Create(run, new BeginRetentionRun(node.Time.GetUtcNow(), RetentionTrigger.Schedule), CancellationToken.None);
+        return run.ToString();
     }
 
     private static async Task<string> ApiKey(TestTenant owner)
