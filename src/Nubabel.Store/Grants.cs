@@ -28,8 +28,8 @@ internal static class Grants
         grant select (kid, public, created) on nubabel.audit_keys to {api};
         grant select, insert, update, delete on nubabel.audit_chain, nubabel.audit_heads to {daemon};
         grant select, insert on nubabel.audit_checkpoints, nubabel.audit_keys to {daemon};
-        grant update (wrapped) on nubabel.audit_keys to {daemon};
         grant select, insert, update on nubabel.erasures to {daemon};
+        grant update (wrapped) on nubabel.audit_keys to {daemon};
         grant select on nubabel.key_uses to {api};
         grant select, insert, update, delete on nubabel.key_uses to {daemon};
         grant select, insert, update, delete on nubabel.retention_progress to {daemon};

@@ -80,7 +80,7 @@ public sealed record RetentionRun(RetentionRunState State, DateTimeOffset At) : 
     };
 
     /// <summary>One answer for what never was and what belongs to another organization.</summary>
-    public static Refused Missing() => new(RefusalKind.Missing, "retention.run_missing", "There is no such run.");
+    public static Refused Missing() => new(RefusalKind.Missing, "retention_run.missing", "There is no such retention run.");
 
     private List<Event<RetentionRun>> End(EndRetentionRun c)
     {

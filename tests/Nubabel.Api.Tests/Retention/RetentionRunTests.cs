@@ -98,7 +98,7 @@ public sealed class RetentionRunTests(RetentionNodes nodes)
         Assert.Equal((RetentionRunState.Completed, 0L, 0L, RetentionTrigger.Person), (row.State, row.Removed, row.Held, row.Trigger));
         Assert.Equal("retention_run_begun retention_run_ended", await nodes.Database.Scalar<string>($"select string_agg(type, ' ' order by version) from events.mt_events where stream_id = 'retention-run-{row.Id}'"));
         Assert.Equal((200, "completed"), (await Reply.To(acme.Client, "GET", $"/api/retention-runs/{row.Id}")) is var shown ? (shown.Status, shown.Text("state")) : default);
-        Assert.Equal((404, "retention.run_missing"), (await Reply.To((await nodes.A.SignUp()).Client, "GET", $"/api/retention-runs/{row.Id}")) is var missing ? (missing.Status, missing.Code) : default);
+        Assert.Equal((404, "retention_run.missing"), (await Reply.To((await nodes.A.SignUp()).Client, "GET", $"/api/retention-runs/{row.Id}")) is var missing ? (missing.Status, missing.Code) : default);
     }
 
     [Fact]
@@ -126,6 +126,7 @@ public sealed class RetentionRunTests(RetentionNodes nodes)
 
         var accounts = (await RetentionNodes.Run(acme)).Categories.Single(c => c.Category == "accounts");
         Assert.Equal((1L, 1L), (accounts.Removed, accounts.Held));
+        Assert.Equal(1L, await nodes.Database.Scalar<long>($"select count(*) from events.mt_events where tenant_id = '{acme.Id}' and type = 'erasure_completed' and stream_id = 'erasure-{gone.User}'"));
         Assert.Equal([gone.User], await nodes.Database.Scalar<string[]>($"select array_agg(substr(subject, 6)) from nubabel.subject_keys where tenant_id = '{acme.Id}' and subject like 'user-%' and wrapped is null"));
         Assert.Equal((409, "legal_hold.too_late"), (await Reply.To(acme.Client, "POST", "/api/legal-holds", new { reason = "late", userId = gone.User })) is var late ? (late.Status, late.Code) : default);
     }

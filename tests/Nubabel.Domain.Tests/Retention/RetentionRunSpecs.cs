@@ -30,7 +30,7 @@ public sealed class RetentionRunSpecs : Spec<RetentionRun>
     public void The_first_end_counts()
     {
         Given(new RetentionRunBegun(Noon, RetentionTrigger.Schedule), new RetentionRunEnded(RetentionEnd.Cancelled, 0, 0, 0)).When(new EndRetentionRun(RetentionEnd.Completed, [Webhooks])).Nothing();
-        Given().When(new EndRetentionRun(RetentionEnd.Completed, [])).Refused("retention.run_missing", RefusalKind.Missing);
+        Given().When(new EndRetentionRun(RetentionEnd.Completed, [])).Refused("retention_run.missing", RefusalKind.Missing);
         Assert.Equal(RetentionRunState.Cancelled, Given(new RetentionRunBegun(Noon, RetentionTrigger.Schedule), new RetentionRunEnded(RetentionEnd.Cancelled, 0, 0, 0)).State.State);
     }
 }
