@@ -80,6 +80,7 @@ public static partial class Server
             app.Services.GetRequiredService<AccessTokens>(), app.Services.GetRequiredService<ApiKeyCheck>(), app.Services.GetRequiredService<RevokedSessions>(), app.Services.GetRequiredService<Standings>(), limits);
         app.UseStrictRoutes();
         app.Use(app.Services.GetRequiredService<Idempotency>().Invoke);
+        app.Use(app.Services.GetRequiredService<ReadRecord>().Rest);
         Routes(app);
         return app;
     }

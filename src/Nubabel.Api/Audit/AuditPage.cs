@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Security.Cryptography;
 using Nubabel.Api.Host;
 
 namespace Nubabel.Api.Audit;
@@ -33,7 +32,8 @@ internal static class AuditPage
             using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"Nubabel.Api.Audit.Page.{name}") ?? throw new InvalidOperationException($"{name} is not in the build.");
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);
-            return new Asset(bytes, type, $"\"{Convert.ToHexStringLower(SHA256.HashData(bytes))[..32]}\"");
+            // A build has one, and what is in it changes with nothing else.
+            return new Asset(bytes, type, $"\"{Assembly.GetExecutingAssembly().ManifestModule.ModuleVersionId:N}\"");
         }
 
         public async Task Answer(HttpContext context)

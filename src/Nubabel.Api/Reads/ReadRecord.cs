@@ -29,6 +29,20 @@ public sealed class ReadRecord(Node node)
         return answer;
     }
 
+    /// <summary>Stands around everything: records what an answer has opened while it was written, also when its reader went away on the way.</summary>
+    public async Task Rest(HttpContext http, RequestDelegate next)
+    {
+        try
+        {
+            await next(http);
+        }
+        finally
+        {
+            // What was opened and not sent nobody has seen.
+            if (http.Response is { HasStarted: true, StatusCode: < 300 } && !Edge.IsHead(http)) await Tell(http, CancellationToken.None);
+        }
+    }
+
     /// <summary>Records what has been opened so far: for an answer that is written while it is read.</summary>
     public Task Tell(HttpContext http, CancellationToken ct) => Tell(http, PurposeOf(http), ct);
 

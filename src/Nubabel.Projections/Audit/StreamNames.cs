@@ -23,7 +23,7 @@ public sealed class StreamNames
     };
 
     /// <summary>Kinds that are named by a key, which is the name.</summary>
-    private static readonly string[] Keyed = ["flag-", "projection-", "purpose-"];
+    private static readonly string[] Keyed = ["flag-", "projection-", "purpose-", "retention-policy-"];
 
     private static readonly string[] Naming = [.. Kinds.Values.SelectMany(types => types)];
 
