@@ -20,6 +20,8 @@ public static partial class PersonalPlaces
         ("event", "provider", "webhook_received.payload"),
         ("event", "register", "breach_recorded.facts.description breach_amended.facts.description"),
         ("read", "register", "breaches.state.facts.description"),
+        ("event", "contact", "processing_record_created.description.contact processing_record_revised.description.contact"),
+        ("read", "contact", "processing_records.description.contact"),
         ("message", "letter", "letter.letter"),
         ("message", "swept", "job.body long-job.body reset-wish.sealed"),
         ("message", "passing", "letter-order.body"),
@@ -61,6 +63,12 @@ public static partial class PersonalPlaces
             breach_worded.text.advice breach_worded.text.consequences breach_worded.text.contact breach_worded.text.measures breach_worded.text.subject breach_worded.text.whatHappened
             breach_notice_given.content.dataCategories breach_notice_given.content.text.advice breach_notice_given.content.text.consequences breach_notice_given.content.text.contact
             breach_notice_given.content.text.measures breach_notice_given.content.text.subject breach_notice_given.content.text.whatHappened
+            """),
+        ("event", "organization", """
+            processing_record_created.description.name processing_record_created.description.onBehalfOf processing_record_created.description.peopleCategories processing_record_created.description.purposes processing_record_created.description.recipients processing_record_created.description.retention.category
+            processing_record_created.description.retention.text processing_record_created.description.securityMeasures processing_record_created.description.transfers.country processing_record_created.description.transfers.recipient processing_record_created.description.transfers.safeguards processing_record_created.description.dataCategories
+            processing_record_revised.description.name processing_record_revised.description.onBehalfOf processing_record_revised.description.peopleCategories processing_record_revised.description.purposes processing_record_revised.description.recipients processing_record_revised.description.retention.category
+            processing_record_revised.description.retention.text processing_record_revised.description.securityMeasures processing_record_revised.description.transfers.country processing_record_revised.description.transfers.recipient processing_record_revised.description.transfers.safeguards processing_record_revised.description.dataCategories
             """),
         ("event", "code", "breach_closed.undone"),
         ("origin", "words", "reason"),

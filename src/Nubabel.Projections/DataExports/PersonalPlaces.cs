@@ -38,6 +38,7 @@ public static partial class PersonalPlaces
         new("sign-in", "whoever tried an address that has no account", "the erasure of an account with that address; retention for the others", IsErased: true),
         new("webhook", "whoever a provider wrote about", "retention: nobody knows who is in it, so each has a key of its own"),
         new("breach", "whoever the description of a breach may name", "nothing: the register of breaches is kept as the law demands; each has a key of its own"),
+        new("processing-record", "whoever an entry of the record of processing names as its contact", "nothing: another contact is written over it, and the record has a key of its own"),
         new("consumer", "nobody: the secret of a consumer", "nothing: no person's"),
     ];
 
@@ -51,6 +52,7 @@ public static partial class PersonalPlaces
         ["operator"] = new(["operator"], "an operator's address", [], "no: the platform's", "reads as null once retention has destroyed the operator's key"),
         ["provider"] = new(["webhook"], "what a provider sent", [], "no: the organization's", "stays until retention destroys its key"),
         ["register"] = new(["breach"], "what happened in a breach", [], "no: the platform's register; who is affected is told by a notice", "stays"),
+        ["contact"] = new(["processing-record"], "whom to ask about a processing activity", [], "no: the organization's record", "stays"),
         ["letter"] = new(["user", "invitation"], "a letter that waits", ["messages"], "that it waits, not what it says: it may hold a link that sets a password", "deleted, and unreadable with its key"),
         ["swept"] = new([], "may hold what a person sent or was sent, sealed or shortened", [], "no: what it is about stands elsewhere in the export", "deleted"),
         ["passing"] = new([], "is there for as long as somebody works on it", [], "no: gone within minutes", "gone by itself"),
