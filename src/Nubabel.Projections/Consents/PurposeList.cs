@@ -37,7 +37,12 @@ public sealed class PurposeList : IDocument<PurposeRow>
         (null, _) => null,
         (_, PurposeRewritten r) => row with
         {
-            Title = r.Title, Text = r.Text, LawfulBasis = r.LawfulBasis, TextVersion = r.TextVersion, TextHash = HashOf(r.TextVersion, r.Title, r.Text, r.LawfulBasis), RewrittenAt = e.At,
+            Title = r.Title,
+            Text = r.Text,
+            LawfulBasis = r.LawfulBasis,
+            TextVersion = r.TextVersion,
+            TextHash = HashOf(r.TextVersion, r.Title, r.Text, r.LawfulBasis),
+            RewrittenAt = e.At,
         },
         (_, PurposeRequirementSet r) => row with { Required = r.Required },
         (_, PurposeRetired) => row with { Status = PurposeStatus.Retired, RetiredAt = e.At },

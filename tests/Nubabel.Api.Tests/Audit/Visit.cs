@@ -15,7 +15,12 @@ internal sealed class Visit(IBrowserContext context, IPage page, Uri origin) : I
     {
         var context = await browser.NewContextAsync(new()
         {
-            BaseURL = api.Client.BaseAddress!.ToString(), ViewportSize = new() { Width = width, Height = height }, ColorScheme = dark ? ColorScheme.Dark : ColorScheme.Light, Locale = "en-GB", TimezoneId = "Europe/Berlin", ReducedMotion = ReducedMotion.Reduce,
+            BaseURL = api.Client.BaseAddress!.ToString(),
+            ViewportSize = new() { Width = width, Height = height },
+            ColorScheme = dark ? ColorScheme.Dark : ColorScheme.Light,
+            Locale = "en-GB",
+            TimezoneId = "Europe/Berlin",
+            ReducedMotion = ReducedMotion.Reduce,
         });
         context.SetDefaultTimeout(20_000);
         var page = await context.NewPageAsync();

@@ -17,7 +17,11 @@ internal static class Register
 
     public static object Words(string subject = "Your address may have been read") => new
     {
-        subject, whatHappened = "A copy of our data could be read by anybody.\nFrom Monday on.", consequences = "You may get unwanted mail.", measures = "The copy is gone.", contact = "privacy@example.com",
+        subject,
+        whatHappened = "A copy of our data could be read by anybody.\nFrom Monday on.",
+        consequences = "You may get unwanted mail.",
+        measures = "The copy is gone.",
+        contact = "privacy@example.com",
         advice = "Open no links.",
     };
 

@@ -84,8 +84,16 @@ public sealed class ProcessingRecordsTests
 
     private static object Record(string name, string? contact = null, string role = "controller") => new
     {
-        name, role, purposes = new[] { "work" }, peopleCategories = new[] { "members" }, dataCategories = new[] { "name" }, recipients = Array.Empty<string>(),
-        transfers = new[] { new { country = "United States", recipient = "mail", safeguards = "clauses" } }, retention = new { text = "a year", category = "accounts" }, securityMeasures = new[] { "TLS" }, contact,
+        name,
+        role,
+        purposes = new[] { "work" },
+        peopleCategories = new[] { "members" },
+        dataCategories = new[] { "name" },
+        recipients = Array.Empty<string>(),
+        transfers = new[] { new { country = "United States", recipient = "mail", safeguards = "clauses" } },
+        retention = new { text = "a year", category = "accounts" },
+        securityMeasures = new[] { "TLS" },
+        contact,
         lawfulBasis = "contract",
     };
 }

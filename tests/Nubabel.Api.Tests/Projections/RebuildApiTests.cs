@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
+using Nubabel.Projections.Devices;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Projections;
@@ -26,7 +27,7 @@ public sealed class RebuildApiTests
 
         System.Text.Json.JsonElement status = default;
         await Burst.Until("the rebuild has ended", Bound, async () => (status = await op.GetAsync(Path("devices")).Json()).GetProperty("hasEnded").GetBoolean());
-        Assert.Equal(("published", "same", 1), (status.Text("state"), status.Text("kind"), status.GetProperty("version").GetInt32()));
+        Assert.Equal(("published", "same", DeviceList.Version), (status.Text("state"), status.Text("kind"), status.GetProperty("version").GetInt32()));
         Assert.StartsWith("operator:", status.Text("startedBy"), StringComparison.Ordinal);
         Assert.Equal(5, (await acme.Client.GetAsync("/api/devices").Json()).GetProperty("items").GetArrayLength());
         await op.DeleteAsync(Path("devices")).Refused(404, "projection.not_rebuilding");
@@ -78,7 +79,7 @@ public sealed class RebuildApiTests
         Assert.Equal("projection.building", refused.Text("code"));
         using var ready = await api.Client.GetAsync("/health/ready");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
-        Assert.Contains("devices version 1 is being built", await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains($"devices version {DeviceList.Version} is being built", await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         await acme.Client.GetAsync("/api/members").Json();
 
         await using var next = await TestApi.Start(database);
@@ -99,10 +100,10 @@ public sealed class RebuildApiTests
         await using var database = await TestDatabase.New();
         await database.Run("""
             insert into nubabel.rebuilds (progression, name, version, kind, state, forced, started_by, started, ended)
-            values ('devices:All', 'devices', 1, 'same', 'cancelled', true, 'operator:0198aaaa-0000-7000-8000-000000000002', clock_timestamp() - interval '1 minute', clock_timestamp())
+            values ('members:All', 'members', 1, 'same', 'cancelled', true, 'operator:0198aaaa-0000-7000-8000-000000000002', clock_timestamp() - interval '1 minute', clock_timestamp())
             """);
         await using var api = await TestApi.Start(database);
-        await Burst.Until("it is said", Bound, async () => await database.Scalar<string>("select coalesce(string_agg(format('%s %s', user_name, coalesce(data->>'outcome', data->>'forced')), ';' order by seq_id), '') from events.mt_events where stream_id = 'projection-devices'")
+        await Burst.Until("it is said", Bound, async () => await database.Scalar<string>("select coalesce(string_agg(format('%s %s', user_name, coalesce(data->>'outcome', data->>'forced')), ';' order by seq_id), '') from events.mt_events where stream_id = 'projection-members'")
             == "operator:0198aaaa-0000-7000-8000-000000000002 true;system:rebuilds cancelled");
     }
 

@@ -171,8 +171,9 @@ public sealed class TimeTravelTests
         var travelled = endpoints.Where(e => e.Metadata.OfType<AtMetadata>().Any()).Select(e => e.RoutePattern.RawText!.TrimEnd('/')).Order(StringComparer.Ordinal);
         Assert.Equal(
             [
-                "/admin/feature-flags/{key}", "/api/admin/api-keys/{id}", "/api/admin/tenants/{id}", "/api/api-keys/{id}", "/api/consent-purposes/{key}", "/api/consents/{userId}/{purpose}", "/api/consumers/{id}", "/api/devices/{id}", "/api/invitations/{id}",
-                "/api/legal-holds/{id}", "/api/members/{userId}", "/api/organization", "/api/user", "/api/user/consents/{purpose}", "/api/webhook-sources/{id}",
+                "/admin/feature-flags/{key}", "/api/admin/api-keys/{id}", "/api/admin/breaches/{id}", "/api/admin/processing-records/{id}", "/api/admin/tenants/{id}", "/api/api-keys/{id}", "/api/breaches/{id}",
+                "/api/consent-purposes/{key}", "/api/consents/{userId}/{purpose}", "/api/consumers/{id}", "/api/devices/{id}", "/api/invitations/{id}",
+                "/api/legal-holds/{id}", "/api/members/{userId}", "/api/organization", "/api/processing-records/{id}", "/api/user", "/api/user/consents/{purpose}", "/api/webhook-sources/{id}",
             ],
             travelled);
     }

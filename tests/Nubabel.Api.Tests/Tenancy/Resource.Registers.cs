@@ -46,8 +46,15 @@ public sealed partial record Resource
 
     private static object Activity => new
     {
-        name = "Accounts", role = "controller", purposes = new[] { "work" }, peopleCategories = Array.Empty<string>(), dataCategories = Array.Empty<string>(), recipients = Array.Empty<string>(),
-        transfers = Array.Empty<object>(), retention = new { text = "a year" }, securityMeasures = Array.Empty<string>(),
+        name = "Accounts",
+        role = "controller",
+        purposes = new[] { "work" },
+        peopleCategories = Array.Empty<string>(),
+        dataCategories = Array.Empty<string>(),
+        recipients = Array.Empty<string>(),
+        transfers = Array.Empty<object>(),
+        retention = new { text = "a year" },
+        securityMeasures = Array.Empty<string>(),
     };
 
     private static async Task<string> Processing(TestTenant owner)

@@ -27,8 +27,16 @@ public sealed class ChainVectorTests
             await row.ReadAsync();
             var stored = new LoggedEvent
             {
-                Position = vector.GetProperty("position").GetInt64(), Id = vector.GetProperty("id").GetGuid(), Tenant = Text(vector, "tenant")!, Stream = Text(vector, "stream")!, Version = vector.GetProperty("version").GetInt64(),
-                Type = Text(vector, "type")!, At = row.GetDateTime(2), Actor = Text(vector, "actor"), Data = row.GetString(0), Headers = row.IsDBNull(1) ? null : row.GetString(1),
+                Position = vector.GetProperty("position").GetInt64(),
+                Id = vector.GetProperty("id").GetGuid(),
+                Tenant = Text(vector, "tenant")!,
+                Stream = Text(vector, "stream")!,
+                Version = vector.GetProperty("version").GetInt64(),
+                Type = Text(vector, "type")!,
+                At = row.GetDateTime(2),
+                Actor = Text(vector, "actor"),
+                Data = row.GetString(0),
+                Headers = row.IsDBNull(1) ? null : row.GetString(1),
             };
             Assert.Equal((what, Text(vector, "data"), Text(vector, "headers")), (what, stored.Data, stored.Headers));
             var digest = ChainDigest.Of(stored);
