@@ -63,6 +63,12 @@ public sealed class PersonalReadTests
     {
         ["GET /api/user"] = p => p.Admin.Client.GetAsync("/api/user"),
         ["PATCH /api/user"] = p => p.Admin.Client.PatchAsJsonAsync("/api/user", new { name = "Bobby" }),
+        ["GET /api/devices"] = p => p.Admin.Client.GetAsync("/api/devices"),
+        ["POST /api/devices"] = p => p.Admin.Client.PostAsJsonAsync("/api/devices", new { name = "phone", type = "web" }),
+        ["GET /api/devices/{id}"] = async p => await p.Admin.Client.GetAsync($"/api/devices/{await p.Device()}"),
+        ["PUT /api/devices/{id}/name"] = async p => await p.Admin.Client.PutAsJsonAsync($"/api/devices/{await p.Device()}/name", new { name = "pocket" }),
+        ["PUT /api/devices/{id}/key"] = async p => await p.Admin.Client.PutAsJsonAsync($"/api/devices/{await p.Device()}/key", new { publicKey = "AAAA" }),
+        ["PUT /api/devices/{id}/revocation"] = async p => await p.Admin.Client.PutAsJsonAsync($"/api/devices/{await p.Device()}/revocation", new { reason = "lost" }),
         ["GET /api/sessions"] = p => p.Admin.Client.GetAsync("/api/sessions"),
         ["GET /api/user/data-export"] = p => p.Admin.Client.GetAsync("/api/user/data-export"),
     };
@@ -236,6 +242,10 @@ public sealed class PersonalReadTests
             foreach (var model in new[] { "members", "invitations", "legal_holds", "breaches", "breach_letters", "audit" }) await api.HasSeen(model);
             return new Persons(acme, admin, member, suspended.User, invitation, hold, breach, platform);
         }
+
+        /// <summary>A device of the admin's own.</summary>
+        public async Task<string> Device() =>
+            (await (await Admin.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" })).Content.ReadFromJsonAsync<JsonElement>()).Text("id");
 
         private string OperatorActor => "operator:" + JsonElement.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(Operator.DefaultRequestHeaders.Authorization!.Parameter!.Split('.')[1])).Text("sub");
 
