@@ -43,6 +43,7 @@ public static partial class PersonalPlaces
             """),
         ("message", "id", "event-delivery.stream"),
         ("origin", "id", "actor subject correlationId causationId traceParent"),
+        ("column", "id", "retention_progress.pending retention_progress.reached"),
         ("column", "id", """
             claims.stream_id dead_letters.actor dead_letters.causation_id dead_letters.closed_by dead_letters.correlation_id dead_letters.key dead_letters.lane dead_letters.subject
             deferred_messages.actor deferred_messages.causation_id deferred_messages.correlation_id deferred_messages.key deferred_messages.lane deferred_messages.subject deliveries.source deliveries.stream
@@ -82,6 +83,12 @@ public static partial class PersonalPlaces
             flag_counts.flag lanes.queue message_ids.queue messages.queue messages.type orders_applied.progression parked.name paused.progression ready_lanes.queue rebuilds.kind rebuilds.name rebuilds.phase
             rebuilds.progression rebuilds.state routes.fan_out schedules.cron schedules.key schedules.name schedules.queue schedules.type schedules.zone schema_migrations.name workers.queue
             """),
+        ("column", "hash", "retention_progress.hash"),
+        ("event", "hash", "retention_run_carried_out.sha256"),
+        ("event", "code", "retention_run_carried_out.category"),
+        ("column", "code", "retention_progress.category"),
+        ("event", "engine", "retention_round_made.failed retention_run_carried_out.problem"),
+        ("column", "engine", "retention_progress.problem"),
         ("event", "engine", "job_completed.outcome.link job_completed.outcome.data job_failed.error.code job_failed.error.detail"),
         ("column", "engine", """
             audit_checkpoints.statement audit_keys.kid audit_keys.public key_watch.master master_keys.fingerprint message_runs.note nodes.name nodes.progressions nodes.takes parked.error rebuilds.error rebuilds.node
