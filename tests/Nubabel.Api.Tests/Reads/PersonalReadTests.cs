@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -33,6 +34,12 @@ public sealed class PersonalReadTests
         ["GET /api/admin/breaches"] = p => p.Operator.GetAsync("/api/admin/breaches"),
         ["GET /api/admin/breaches/{id}"] = p => p.Operator.GetAsync($"/api/admin/breaches/{p.Breach}"),
         ["GET /api/admin/breaches/export"] = async p => await Whole(await p.Operator.GetAsync("/api/admin/breaches/export")),
+        ["GET /api/processing-records"] = p => p.Admin.Client.GetAsync("/api/processing-records"),
+        ["GET /api/processing-records/{id}"] = p => p.Admin.Client.GetAsync($"/api/processing-records/{p.Record}"),
+        ["GET /api/processing-records/export"] = async p => await Whole(await p.Admin.Client.GetAsync("/api/processing-records/export")),
+        ["GET /api/admin/processing-records"] = p => p.Operator.GetAsync("/api/admin/processing-records"),
+        ["GET /api/admin/processing-records/{id}"] = p => p.Operator.GetAsync($"/api/admin/processing-records/{p.PlatformRecord}"),
+        ["GET /api/admin/processing-records/export"] = async p => await Whole(await p.Operator.GetAsync("/api/admin/processing-records/export")),
         ["GET /api/admin/audit-logs"] = p => p.Operator.GetAsync($"/api/admin/audit-logs?organization={p.Admin.Id}"),
     };
 
@@ -55,6 +62,12 @@ public sealed class PersonalReadTests
         ["PUT /api/admin/breaches/{id}/exemption"] = "breach_people_exempted",
         ["PUT /api/admin/breaches/{id}/notices/{audience}"] = "breach_worded",
         ["POST /api/admin/breaches/{id}/authority-reports"] = "breach_reported",
+        ["POST /api/processing-records"] = "processing_record_created: the contact is the one that the caller has sent",
+        ["PUT /api/processing-records/{id}"] = "processing_record_revised: of the very record",
+        ["PUT /api/processing-records/{id}/restoration"] = "processing_record_restored",
+        ["POST /api/admin/processing-records"] = "processing_record_created: the contact is the one that the caller has sent",
+        ["PUT /api/admin/processing-records/{id}"] = "processing_record_revised: of the very record",
+        ["PUT /api/admin/processing-records/{id}/restoration"] = "processing_record_restored",
         ["POST /api/invitations"] = "invitation_issued: the address is the one that the caller has sent",
     };
 
@@ -63,6 +76,12 @@ public sealed class PersonalReadTests
     {
         ["GET /api/user"] = p => p.Admin.Client.GetAsync("/api/user"),
         ["PATCH /api/user"] = p => p.Admin.Client.PatchAsJsonAsync("/api/user", new { name = "Bobby" }),
+        ["GET /api/devices"] = p => p.Admin.Client.GetAsync("/api/devices"),
+        ["POST /api/devices"] = p => p.Admin.Client.PostAsJsonAsync("/api/devices", new { name = "phone", type = "web" }),
+        ["GET /api/devices/{id}"] = async p => await p.Admin.Client.GetAsync($"/api/devices/{await p.Device()}"),
+        ["PUT /api/devices/{id}/name"] = async p => await p.Admin.Client.PutAsJsonAsync($"/api/devices/{await p.Device()}/name", new { name = "pocket" }),
+        ["PUT /api/devices/{id}/key"] = async p => await p.Admin.Client.PutAsJsonAsync($"/api/devices/{await p.Device()}/key", new { publicKey = "AAAA" }),
+        ["PUT /api/devices/{id}/revocation"] = async p => await p.Admin.Client.PutAsJsonAsync($"/api/devices/{await p.Device()}/revocation", new { reason = "lost" }),
         ["GET /api/sessions"] = p => p.Admin.Client.GetAsync("/api/sessions"),
         ["GET /api/user/data-export"] = p => p.Admin.Client.GetAsync("/api/user/data-export"),
     };
@@ -217,7 +236,7 @@ public sealed class PersonalReadTests
     }
 
     /// <summary>An organization with people to look at, and who looks.</summary>
-    private sealed record Persons(TestTenant Owner, TestTenant Admin, TestTenant Member, string Suspended, string Invitation, string Hold, string Breach, HttpClient Operator)
+    private sealed record Persons(TestTenant Owner, TestTenant Admin, TestTenant Member, string Suspended, string Invitation, string Hold, string Breach, string Record, string PlatformRecord, HttpClient Operator)
     {
         public static async Task<Persons> Make()
         {
@@ -232,10 +251,22 @@ public sealed class PersonalReadTests
             var platform = await api.Operator();
             using var recorded = await platform.PostAsJsonAsync("/api/admin/breaches", new { title = "A backup was open", description = "Ada found it", awareAt = "2026-11-21T08:15:00Z", kinds = new[] { "confidentiality" } });
             var breach = (await recorded.Content.ReadFromJsonAsync<JsonElement>()).Text("id");
+            var (record, platformRecord) = (await Processing(acme.Client, "/api/processing-records"), await Processing(platform, "/api/admin/processing-records"));
             // What is written here is in the lists.
-            foreach (var model in new[] { "members", "invitations", "legal_holds", "breaches", "breach_letters", "audit" }) await api.HasSeen(model);
-            return new Persons(acme, admin, member, suspended.User, invitation, hold, breach, platform);
+            foreach (var model in new[] { "members", "invitations", "legal_holds", "breaches", "breach_letters", "processing_records", "audit" }) await api.HasSeen(model);
+            return new Persons(acme, admin, member, suspended.User, invitation, hold, breach, record, platformRecord, platform);
         }
+
+        private static async Task<string> Processing(HttpClient client, string path)
+        {
+            var wanted = JsonNode.Parse(await client.GetStringAsync(path + "/templates"))!["items"]![0]!.AsObject();
+            wanted["contact"] = "dpo@acme.example";
+            return (await client.PostAsJsonAsync(path, wanted).Json(System.Net.HttpStatusCode.Created)).Text("id");
+        }
+
+        /// <summary>A device of the admin's own.</summary>
+        public async Task<string> Device() =>
+            (await (await Admin.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" })).Content.ReadFromJsonAsync<JsonElement>()).Text("id");
 
         private string OperatorActor => "operator:" + JsonElement.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(Operator.DefaultRequestHeaders.Authorization!.Parameter!.Split('.')[1])).Text("sub");
 
