@@ -1,10 +1,11 @@
 using Nubabel.Api.Breaches;
 using Nubabel.Api.Consents;
+using Nubabel.Api.ProcessingRecords;
 using Nubabel.Store;
 
 namespace Nubabel.Api;
 
-/// <summary>What the law wants to have written down: consents and breaches.</summary>
+/// <summary>What the law wants to have written down: consents, breaches, and the record of processing activities.</summary>
 internal static class Registers
 {
     public static void AddRegisters(this IServiceCollection services)
@@ -29,5 +30,6 @@ internal static class Registers
         BreachNotifications.Map(app);
         BreachExport.Map(app);
         app.MapTenantBreaches();
+        app.MapProcessingRecords();
     }
 }

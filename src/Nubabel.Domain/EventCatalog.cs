@@ -15,6 +15,7 @@ using Nubabel.Domain.LegalHolds;
 using Nubabel.Domain.Messages;
 using Nubabel.Domain.Operators;
 using Nubabel.Domain.Organizations;
+using Nubabel.Domain.ProcessingRecords;
 using Nubabel.Domain.Projections;
 using Nubabel.Domain.Reads;
 using Nubabel.Domain.Retention;
@@ -127,6 +128,12 @@ public static class EventCatalog
         new("purpose_retired", typeof(PurposeRetired)),
         new("consent_given", typeof(ConsentGiven)),
         new("consent_withdrawn", typeof(ConsentWithdrawn)),
+
+        // Processing records
+        new("processing_record_created", typeof(ProcessingRecordCreated)),
+        new("processing_record_revised", typeof(ProcessingRecordRevised)),
+        new("processing_record_archived", typeof(ProcessingRecordArchived)),
+        new("processing_record_restored", typeof(ProcessingRecordRestored)),
 
         // Consumers
         new("consumer_created", typeof(ConsumerCreated)),

@@ -12,6 +12,7 @@ using Nubabel.Projections.Jobs;
 using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Members;
 using Nubabel.Projections.Organizations;
+using Nubabel.Projections.ProcessingRecords;
 using Nubabel.Projections.Retention;
 using Nubabel.Projections.Sessions;
 using Nubabel.Projections.Users;
@@ -44,6 +45,7 @@ public static class ReadModels
         .Documents<RemovedAccountList, RemovedAccountRow>()
         .Documents<RetentionPolicyList, RetentionPolicyRow>()
         .Documents<RetentionRunList, RetentionRunRow>()
+        .Documents<ProcessingRecordList, ProcessingRecordRow>()
         .Documents<PurposeList, PurposeRow>()
         .Documents<SessionList, SessionRow>()
         .Documents<WebhookSourceList, WebhookSourceRow>()

@@ -2,6 +2,7 @@ using Nubabel.Domain;
 using Nubabel.Domain.Breaches;
 using Nubabel.Domain.Consents;
 using Nubabel.Domain.Organizations;
+using Nubabel.Domain.ProcessingRecords;
 using Nubabel.Domain.Users;
 using Nubabel.Projections.Consents;
 using Nubabel.Store;
@@ -40,6 +41,17 @@ public sealed partial class RebuildEqualsLiveTests
                     await told.Handle(letter, new OrderBreachLetter(breach, BreachAudience.People, 1, user), ct);
                     await told.Handle(letter, end, ct);
                 }
+            }
+        }
+
+        private static async Task Processing(Journal journal)
+        {
+            foreach (var number in Enumerable.Range(0, 3))
+            {
+                var (record, ct) = (New<ProcessingRecord>(), CancellationToken.None);
+                var says = new ProcessingDescription(Phrase.Parse($"Accounts {number}"), ProcessingRole.Controller, [Phrase.Parse("work")], [], [], [], [], new ProcessingRetention(Phrase.Parse("a year")), []);
+                Command<ProcessingRecord>[] commands = [new CreateProcessingRecord(says), new ReviseProcessingRecord(says with { Role = ProcessingRole.JointController }), new ArchiveProcessingRecord(), new RestoreProcessingRecord()];
+                foreach (var command in commands[..(number + 2)]) await journal.Handle(record, command, ct);
             }
         }
 

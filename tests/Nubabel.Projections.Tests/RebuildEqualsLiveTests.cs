@@ -113,6 +113,7 @@ public sealed partial class RebuildEqualsLiveTests
             await Webhooks(journal, await Seal("{}"));
             await Consumers(journal);
             await Consents(journal, user);
+            await Processing(journal);
             var devices = Enumerable.Range(0, 12).Select(_ => New<Device>()).ToArray();
             foreach (var device in devices) await journal.Create(device, Named.Device($"d-{device}", DeviceType.Web), ct);
             await journal.Record(Streams.Named<Attempt>(subject),

@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Text;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
-using Nubabel.Api.DataExports;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.OpenApi;
 using Nubabel.Domain;
@@ -35,72 +34,34 @@ public static class BreachExport
         if (kind is not ("json" or "ndjson" or "csv")) throw Problem.At(nameof(format), "query.invalid", "One of: json, ndjson, csv.");
         await fresh.Of(BreachList.Name, ct);
         await fresh.Of(BreachLetterList.Name, ct);
-        return new Download(kind, scope);
+        return new RegisterFile(kind, "breaches", RegisterFile.Line(Columns), Row, stop => All(scope, stop));
     }
 
-    /// <summary>The file as it is made. A failure on the way breaks the connection: half of it must not look whole.</summary>
-    private sealed class Download(string format, RequestScope scope) : IResult
+    private static async IAsyncEnumerable<ReadOnlyMemory<byte>> All(RequestScope scope, [EnumeratorCancellation] CancellationToken ct)
     {
-        public async Task ExecuteAsync(HttpContext httpContext)
-        {
-            var (response, ct) = (httpContext.Response, httpContext.RequestAborted);
-            response.ContentType = format switch { "csv" => "text/csv; charset=utf-8", "ndjson" => "application/x-ndjson", _ => "application/json" };
-            response.Headers.CacheControl = "no-store";
-            response.Headers.ContentDisposition = $"attachment; filename=\"breaches.{format}\"";
-            if (Edge.IsHead(httpContext)) return;
-            await Write("[", "", Line(Columns));
-            var first = true;
-            foreach (var id in await BreachList.Ids(scope.Reader, ct))
-            {
-                if (await Opened(id, ct) is not { } breach) continue;
-                await Write(first ? "\n" : ",\n", "", "");
-                await Write(Encoding.UTF8.GetString(breach.Span), Encoding.UTF8.GetString(breach.Span) + "\n", Row(breach));
-                first = false;
-            }
-            await Write("\n]\n", "", "");
-
-            Task Write(string json, string lines, string csv) => response.WriteAsync(format switch { "csv" => csv, "ndjson" => lines, _ => json }, ct);
-        }
-
-        private async Task<ReadOnlyMemory<byte>?> Opened(Id<Breach> id, CancellationToken ct)
+        foreach (var id in await BreachList.Ids(scope.Reader, ct))
         {
             var breach = await scope.Journal.Load(id, ct);
-            if (BreachView.Of(breach, scope.Journal.Now()) is not { } view) return null;
+            if (BreachView.Of(breach, scope.Journal.Now()) is not { } view) continue;
             var whole = new ExportedBreach(view, await BreachLetterList.Count(scope.Reader, id, ct), [.. breach.History.Select(BreachesApi.ChangeOf)]);
-            return await scope.Reader.Open(JsonSerializer.SerializeToUtf8Bytes(whole, StoredJson.Options), ct);
+            yield return await scope.Reader.Open(JsonSerializer.SerializeToUtf8Bytes(whole, StoredJson.Options), ct);
         }
     }
 
-    private static string Row(ReadOnlyMemory<byte> json)
+    private static string Row(JsonElement exported)
     {
-        using var document = JsonDocument.Parse(json);
-        var (breach, letters) = (document.RootElement.GetProperty("breach"), document.RootElement.GetProperty("letters"));
+        var (breach, letters) = (exported.GetProperty("breach"), exported.GetProperty("letters"));
         var reports = breach.GetProperty("reports").EnumerateArray().ToArray();
-        return Line(
+        return RegisterFile.Line(
         [
-            .. Columns[..5].Select(name => Text(breach, name)), Text(breach, "clock", "deadline"), Text(breach, "clock", "state"), Text(breach, "occurredFrom"), Text(breach, "occurredTo"),
-            Text(breach, "kinds"), Text(breach, "source"), Text(breach, "assessment", "risk"), Text(breach, "assessment", "reason"),
-            .. Columns[13..19].Select(name => Text(breach, "assessment", name)),
-            reports.Length.ToString(CultureInfo.InvariantCulture), reports is [var first, ..] ? Text(first, "reportedAt") : "", Text(breach, "clock", "wasLate"),
-            string.Join("\n", reports.Select(r => Text(r, "delayReason")).Where(t => t.Length > 0)),
-            Sum(letters, "sent"), Sum(letters, "unreachable", "erased"), Text(breach, "exemption"), Text(breach, "undone"), Text(breach, "closedAt"), Text(breach, "closureReason"),
+            .. Columns[..5].Select(name => RegisterFile.Text(breach, name)), RegisterFile.Text(breach, "clock", "deadline"), RegisterFile.Text(breach, "clock", "state"), RegisterFile.Text(breach, "occurredFrom"), RegisterFile.Text(breach, "occurredTo"),
+            RegisterFile.Text(breach, "kinds"), RegisterFile.Text(breach, "source"), RegisterFile.Text(breach, "assessment", "risk"), RegisterFile.Text(breach, "assessment", "reason"),
+            .. Columns[13..19].Select(name => RegisterFile.Text(breach, "assessment", name)),
+            reports.Length.ToString(CultureInfo.InvariantCulture), reports is [var first, ..] ? RegisterFile.Text(first, "reportedAt") : "", RegisterFile.Text(breach, "clock", "wasLate"),
+            string.Join("\n", reports.Select(r => RegisterFile.Text(r, "delayReason")).Where(t => t.Length > 0)),
+            Sum(letters, "sent"), Sum(letters, "unreachable", "erased"), RegisterFile.Text(breach, "exemption"), RegisterFile.Text(breach, "undone"), RegisterFile.Text(breach, "closedAt"), RegisterFile.Text(breach, "closureReason"),
         ]);
     }
 
     private static string Sum(JsonElement letters, params string[] names) => letters.EnumerateArray().Sum(l => names.Sum(n => l.GetProperty(n).GetInt64())).ToString(CultureInfo.InvariantCulture);
-
-    private static string Text(JsonElement element, params string[] path)
-    {
-        foreach (var name in path)
-            if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element)) return "";
-        return element.ValueKind switch
-        {
-            JsonValueKind.Null => "",
-            JsonValueKind.String => element.GetString()!,
-            JsonValueKind.Array => string.Join("; ", element.EnumerateArray().Select(item => item.ToString())),
-            _ => element.GetRawText(),
-        };
-    }
-
-    private static string Line(IEnumerable<string> cells) => string.Join(',', cells.Select(Csv.Cell)) + "\r\n";
 }

@@ -108,6 +108,22 @@ public static class Sentences
         ["erasure_requested"] = "{actor} asked for their own erasure|{actor} asked for the erasure of {account:person}",
         ["erasure_completed"] = "The erasure of a person was completed",
 
+        ["breach_recorded"] = "{actor} recorded a breach",
+        ["breach_amended"] = "{actor} amended the facts of a breach",
+        ["breach_assessed"] = "{actor} assessed a breach",
+        ["breach_scope_set"] = "{actor} set whom a breach concerns",
+        ["breach_reported"] = "{actor} recorded the report of a breach to the authority",
+        ["breach_worded"] = "{actor} worded the letter ({number:word}) about a breach to its {audience:word}",
+        ["breach_people_exempted"] = "{actor} decided that people need not be told of a breach ({ground:word}) because of {reason}",
+        ["breach_notification_ordered"] = "{actor} ordered letter {number:word} about a breach to its {audience:word}",
+        ["breach_notification_completed"] = "Letter {number:word} about a breach went to its {audience:word}",
+        ["breach_closed"] = "{actor} closed a breach[ because of {reason}]",
+        ["breach_reopened"] = "{actor} opened a breach again",
+        ["breach_notice_given"] = "{actor} told the organization of a breach (notice {number:word})",
+        ["breach_letter_ordered"] = "A letter about a breach was ordered for {user:person}",
+        ["breach_letter_sent"] = "A letter about a breach was sent",
+        ["breach_letter_failed"] = "A letter about a breach could not be sent ({fault:word})",
+
         ["operator_added"] = "{actor} added the operator {email}",
         ["operator_removed"] = "{actor} removed the operator {object}",
 

@@ -10,6 +10,7 @@ using Nubabel.Projections.Devices;
 using Nubabel.Projections.Invitations;
 using Nubabel.Projections.Jobs;
 using Nubabel.Projections.Organizations;
+using Nubabel.Projections.ProcessingRecords;
 using Nubabel.Projections.Sessions;
 using Nubabel.Projections.Users;
 using Nubabel.Store;
@@ -54,6 +55,7 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
         ["user"] = "named by the person's id, so all of it mentions the person",
         ["consent"] = "named by the person's id, so all of it mentions the person",
         ["purpose"] = "the organization's",
+        ["processing-record"] = "the organization's, or the platform's",
         ["breach"] = "the platform's",
         ["breach-notice"] = "the organization's",
         ["breach-letter"] = "names the person whom it goes to",
@@ -93,6 +95,8 @@ public sealed class HeldData(Journal journal, Reader db, Id<User>? person, long 
             yield return new HeldSection("organization", "Organization", ["id", "name", "slug", "status", "plan", "foundedAt", "closesAt"], ct => One<OrganizationProfile>(organization, OrganizationProfile.Evolve, ct), IsOne: true);
             yield return new HeldSection("members", "Members", ["id", "name", "email", "role", "status", "registeredAt"], ct => Folded<UserProfile>("user.registered", UserProfile.Evolve, ct));
             yield return new HeldSection("invitations", "Open invitations", ["id", "email", "role", "invitedBy", "invitedAt", "expiresAt"], ct => Folded<InvitationRow>("invitation.issued", InvitationList.Evolve, ct));
+            yield return new HeldSection("consentPurposes", "What personal data are used for", ["key", "title", "text", "lawfulBasis", "required", "status", "textVersion", "textHash", "declaredAt"], ct => Folded<PurposeRow>("purpose.declared", PurposeList.Evolve, ct));
+            yield return new HeldSection("processingRecords", "Record of processing activities", ["id", "description", "status", "revision", "createdAt", "changedAt", "archivedAt"], ct => Folded<ProcessingRecordRow>("processing_record.created", ProcessingRecordList.Evolve, ct));
             yield return new HeldSection("apiKeys", "API keys", ["id", "name", "prefix", "scopes", "status", "createdBy", "createdAt", "expiresAt", "revokedAt"], ct => Folded<ApiKeyRow>("api_key.made", ApiKeyList.Evolve, ct));
         }
         yield return new HeldSection("sessions", "Sign-ins", ["id", "holder", "openedAt", "ip", "userAgent", "refreshedAt", "expiresAt", "endsAt", "revokedAt"], ct => Folded<SessionRow>("session.opened", SessionList.Evolve, ct));

@@ -11,7 +11,8 @@ namespace Nubabel.Api.Tests.Erasures;
 public sealed class KilledErasureTests
 {
     /// <summary>What holds a step up, and what stands then: whether it is begun, entered in the ledger, and the key destroyed.</summary>
-    private sealed record Stop(string Step, Func<string, string> Lock, bool Begun, bool Entered, bool Destroyed, bool Always = false);
+    /// <param name="Then">Taken when it waits for the first, which is then let go.</param>
+    private sealed record Stop(string Step, Func<string, string> Lock, bool Begun, bool Entered, bool Destroyed, bool Always = false, Func<string, string>? Then = null);
 
     private static readonly Stop[] Stops =
     [
@@ -20,8 +21,8 @@ public sealed class KilledErasureTests
         new("between the ledger and the database's note of it", _ => "lock nubabel.erasures in share mode", true, true, false),
         new("before the keys", _ => "select from nubabel.key_watch for update", true, true, false, Always: true),
         new("in the sweep", _ => "lock nubabel.idempotency in share mode", true, true, true, Always: true),
-        new("before it is completed", user => $"select from events.mt_streams where id = 'erasure-{user}' for update", true, true, true),
-        new("behind its completion", user => $"select from nubabel.erasures where person = '{user}' for update", true, true, true),
+        new("before it is completed", _ => "lock nubabel.idempotency in share mode", true, true, true, Then: user => $"select from events.mt_streams where id = 'erasure-{user}' for update"),
+        new("behind its completion", _ => "lock nubabel.idempotency in share mode", true, true, true, Then: user => $"select from nubabel.erasures where person = '{user}' for update"),
     ];
 
     [Fact]
@@ -41,23 +42,7 @@ public sealed class KilledErasureTests
         {
             foreach (var (stop, bob) in stops.Zip(people))
             {
-                await using (var holder = await database.Superuser.OpenConnectionAsync())
-                {
-                    await using var transaction = await holder.BeginTransactionAsync();
-                    // The row of the note is there only when the step before has passed.
-                    if (stop.Step == "behind its completion") await Noted(database, bob.User);
-                    await using (var command = new NpgsqlCommand(stop.Lock(bob.User), holder, transaction)) await command.ExecuteNonQueryAsync();
-                    using var client = Client(node, bob);
-                    var erasing = Reply.To(client, "DELETE", "/api/user/account");
-                    await Burst.Until($"somebody waits {stop.Step}", TimeSpan.FromSeconds(20), async () =>
-                        erasing.IsCompleted ? throw new InvalidOperationException($"{stop.Step}: {(await erasing).Status}")
-                        : await database.Scalar<long>($"select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = '{database.Name}' and {holder.ProcessID} = any (pg_blocking_pids(pid))") > 0);
-                    await node.Kill();
-                    // PostgreSQL would not notice before the statement is through.
-                    await database.Run($"select pg_terminate_backend(pid) from pg_stat_activity where {holder.ProcessID} = any (pg_blocking_pids(pid))");
-                    await erasing.ContinueWith(_ => { }, TaskScheduler.Default);
-                    await transaction.RollbackAsync();
-                }
+                await KillIn(database, node, stop, bob);
                 await Stands(database, stop, bob);
                 await node.DisposeAsync();
                 node = await NodeProcess.Start(database);
@@ -70,10 +55,43 @@ public sealed class KilledErasureTests
         }
     }
 
-    /// <summary>A row as a step that was cut off before would have left it, so that there is something to lock.</summary>
-    private static Task Noted(TestDatabase database, string user) => database.Run($"""
-        insert into nubabel.erasures (tenant_id, person, subjects) select tenant_id, '{user}', array[]::varchar[] from events.mt_streams where id = 'user-{user}'
-        """);
+    private static async Task KillIn(TestDatabase database, NodeProcess node, Stop stop, TestTenant bob)
+    {
+        await using var first = await Holder.Of(database, stop.Lock(bob.User));
+        using var client = Client(node, bob);
+        var erasing = Reply.To(client, "DELETE", "/api/user/account");
+        await first.Waited(stop.Step, erasing);
+        await using var second = stop.Then is { } then ? await Holder.Of(database, then(bob.User)) : null;
+        if (second is not null)
+        {
+            await first.DisposeAsync();
+            await second.Waited(stop.Step, erasing);
+        }
+        await node.Kill();
+        // PostgreSQL would not notice before the statement is through.
+        await database.Run($"select pg_terminate_backend(pid) from pg_stat_activity where {(second ?? first).Process} = any (pg_blocking_pids(pid))");
+        await erasing.ContinueWith(_ => { }, TaskScheduler.Default);
+    }
+
+    /// <summary>A lock that is held until it is disposed of.</summary>
+    private sealed class Holder(TestDatabase database, NpgsqlConnection connection) : IAsyncDisposable
+    {
+        public int Process { get; } = connection.ProcessID;
+
+        public static async Task<Holder> Of(TestDatabase database, string statement)
+        {
+            var connection = await database.Superuser.OpenConnectionAsync();
+            await using (var command = new NpgsqlCommand($"begin; {statement}", connection)) await command.ExecuteNonQueryAsync();
+            return new Holder(database, connection);
+        }
+
+        public Task<TimeSpan> Waited(string step, Task<Reply> erasing) => Burst.Until($"somebody waits {step}", TimeSpan.FromSeconds(20), async () =>
+            erasing.IsCompleted ? throw new InvalidOperationException($"{step}: {(await erasing).Status}")
+            : await database.Scalar<long>($"select count(*) from pg_stat_activity where {Process} = any (pg_blocking_pids(pid))") > 0);
+
+        // A closed connection's transaction is over.
+        public ValueTask DisposeAsync() => connection.DisposeAsync();
+    }
 
     private static async Task Stands(TestDatabase database, Stop stop, TestTenant bob)
     {

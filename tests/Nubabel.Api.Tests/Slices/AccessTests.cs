@@ -175,7 +175,7 @@ public class AccessTests
         var tokens = await api.Client.Post("/admin/auth/sign-in", new { email, password = TestTenant.Password }).Json();
         using var op = api.As(tokens.Text("access_token"));
         var projections = (await op.GetAsync("/api/admin/projections").Json()).GetProperty("projections").EnumerateArray().Select(p => p.Text("name"));
-        Assert.Equal(["api_keys", "audit", "breach_letters", "breach_notices", "breaches", "consents", "consumers", "data_exports", "deliveries", "devices", "erasures", "flags", "invitations", "job_board", "jobs", "legal_holds", "members", "organizations", "purposes", "sessions", "unknown_aliases", "webhook_sources"], projections.Order());
+        Assert.Equal(["api_keys", "audit", "breach_letters", "breach_notices", "breaches", "consents", "consumers", "data_exports", "deliveries", "devices", "erasures", "flags", "invitations", "job_board", "jobs", "legal_holds", "members", "organizations", "processing_records", "purposes", "removed_accounts", "retention_policies", "retention_runs", "sessions", "unknown_aliases", "webhook_sources"], projections.Order());
         Assert.All((await op.GetAsync("/api/admin/migrations").Json()).GetProperty("items").EnumerateArray(), m => Assert.Equal("applied", m.Text("state")));
 
         Assert.Equal("platform:projections", (await acme.Client.GetAsync("/api/admin/projections").Refused(403, "permission.denied")).Text("required"));

@@ -1,4 +1,5 @@
 using System.Net.Http.Json;
+using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
 using Nubabel.Domain;
@@ -14,6 +15,11 @@ public sealed partial record Resource
     /// <summary>What is written down for the law.</summary>
     private static Dictionary<string, Resource> Registers() => new()
     {
+        ["GET /api/processing-records/{id}"] = new(Processing, Personal: false),
+        ["PUT /api/processing-records/{id}"] = new(Processing, Activity, Personal: false),
+        ["DELETE /api/processing-records/{id}"] = new(Processing, Personal: false),
+        ["PUT /api/processing-records/{id}/restoration"] = new(Processing, Personal: false),
+        ["GET /api/processing-records/{id}/history"] = new(Processing, Personal: false),
         ["GET /api/breaches/{id}"] = new(Breach, Personal: false),
         ["GET /api/consent-purposes/{key}"] = new(Purpose, Personal: false),
         ["PATCH /api/consent-purposes/{key}"] = new(Purpose, new { required = true }, Personal: false),
@@ -34,8 +40,22 @@ public sealed partial record Resource
         "GET /api/admin/breaches/{id}", "PATCH /api/admin/breaches/{id}", "GET /api/admin/breaches/{id}/history", "PUT /api/admin/breaches/{id}/assessment", "PUT /api/admin/breaches/{id}/affected",
         "GET /api/admin/breaches/{id}/affected", "POST /api/admin/breaches/{id}/authority-reports", "PUT /api/admin/breaches/{id}/notices/{audience}", "PUT /api/admin/breaches/{id}/exemption",
         "PUT /api/admin/breaches/{id}/closure", "DELETE /api/admin/breaches/{id}/closure", "POST /api/admin/breaches/{id}/notifications", "GET /api/admin/breaches/{id}/notifications",
-        "GET /api/admin/breaches/{id}/letters",
-    }.ToDictionary(name => name, _ => "a breach, which is the platform's");
+        "GET /api/admin/breaches/{id}/letters", "GET /api/admin/processing-records/{id}", "PUT /api/admin/processing-records/{id}", "DELETE /api/admin/processing-records/{id}",
+        "PUT /api/admin/processing-records/{id}/restoration", "GET /api/admin/processing-records/{id}/history",
+    }.ToDictionary(name => name, _ => "a register's entry, which is the platform's");
+
+    private static object Activity => new
+    {
+        name = "Accounts", role = "controller", purposes = new[] { "work" }, peopleCategories = Array.Empty<string>(), dataCategories = Array.Empty<string>(), recipients = Array.Empty<string>(),
+        transfers = Array.Empty<object>(), retention = new { text = "a year" }, securityMeasures = Array.Empty<string>(),
+    };
+
+    private static async Task<string> Processing(TestTenant owner)
+    {
+        using var answer = await owner.Client.PostAsJsonAsync("/api/processing-records", Activity);
+        answer.EnsureSuccessStatusCode();
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+    }
 
     private static async Task<string> Breach(TestTenant owner)
     {
