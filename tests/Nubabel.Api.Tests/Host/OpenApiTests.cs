@@ -83,7 +83,7 @@ public sealed class OpenApiTests : IAsyncLifetime
         var row = Schema(schema["properties"]!["items"]!["items"]!);
         Assert.Equal("uuid", (string)Schema(row["properties"]!["id"]!)["format"]!);
         Assert.Equal("date-time", (string)Schema(row["properties"]!["registeredAt"]!)["format"]!);
-        Assert.Equal(["type", "limit", "cursor", "Nubabel-Min-Position", "X-Request-ID"], Parameters("/api/things", "get"));
+        Assert.Equal(["type", "limit", "cursor", "Nubabel-Min-Position", "Nubabel-Purpose", "X-Request-ID"], Parameters("/api/things", "get"));
         var type = Operation("/api/things", "get")["parameters"]!.AsArray().First(p => (string?)p!["name"] == "type")!;
         Assert.Equal("mobile", (string)type["schema"]!["enum"]![0]!);
     }

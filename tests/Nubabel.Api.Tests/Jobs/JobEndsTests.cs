@@ -70,7 +70,7 @@ public sealed class JobEndsTests(JobNodes nodes)
             Assert.Equal(reply.Status == 204 ? "cancelled" : "completed", state);
             if (reply.Status != 204) Assert.Equal((409, "job.finished"), (reply.Status, reply.Code));
             Assert.Equal(state == "cancelled" ? 0 : 1, await nodes.Database.Scalar<long>(
-                $"select count(*) from events.mt_events where tenant_id = '{tenant.Id}' and type = 'device_registered' and data->>'name' = '{name}'"));
+                $"select count(*) from events.mt_events where tenant_id = '{tenant.Id}' and type = 'device_registered' and data->>'nameKey' = '{Named.Key(name)}'"));
         }
     }
 
