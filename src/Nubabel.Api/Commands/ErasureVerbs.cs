@@ -63,7 +63,7 @@ internal static class ErasureVerbs
     private static async Task<int> With(Func<Opened, Ledger, Task<int>> act, CancellationToken ct)
     {
         await using var node = await Opened.Open(ct);
-        using var ledger = new Ledger(node.Node, node.Settings);
+        using var ledger = new Ledger(node.Node, node.Settings, Microsoft.Extensions.Logging.Abstractions.NullLogger<Ledger>.Instance);
         return await act(node, ledger);
     }
 }

@@ -22,6 +22,8 @@ internal static class MasterKeyVerbs
             var result = await rotation.Run((done, total) => bar.Show(done, total), ct);
             bar.Dispose();
             foreach (var key in result.Unreadable) await Console.Error.WriteLineAsync($"No master key here opens {key}; it is left as it is.");
+            if (result.Rewrapped == 0 && masters.Known.Count == 1)
+                return Verbs.Fail("Nothing was exchanged: only one master key is configured. Set Keys__Master to the new one and Keys__MasterPrevious to the one before it, on every node and here.");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Rewrapped} keys were wrapped anew. Everything is wrapped by {masters.Configured.Fingerprint} now."));
             Console.WriteLine("Keys__MasterPrevious can go. Keep the old key for as long as you keep backups from before; export the subject keys anew.");
             return result.Unreadable.Count == 0 ? 0 : 1;

@@ -4,7 +4,7 @@ using Nubabel.Store;
 namespace Nubabel.Api.Erasures;
 
 /// <summary>The ledger of erasures as this process uses it, and what the database knows of it.</summary>
-public sealed class Ledger(Node node, Settings settings) : IDisposable
+public sealed partial class Ledger(Node node, Settings settings, ILogger<Ledger> log) : IDisposable
 {
     private readonly ErasureLedger files = new(settings.ErasureLedger, node.Root.Derive("erasure-ledger"));
     private volatile string? fault;
@@ -50,6 +50,8 @@ public sealed class Ledger(Node node, Settings settings) : IDisposable
         }
         catch (LedgerFault e)
         {
+            // Once per onset: the message looks again every minute.
+            if (fault is null) NotWritten(e.Message);
             fault = e.Message;
             throw;
         }
@@ -70,4 +72,7 @@ public sealed class Ledger(Node node, Settings settings) : IDisposable
     }
 
     public void Dispose() => files.Dispose();
+
+    [LoggerMessage(1, LogLevel.Error, "An erasure waits, and no key of it is destroyed: {Fault}")]
+    private partial void NotWritten(string fault);
 }

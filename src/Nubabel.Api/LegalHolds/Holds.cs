@@ -1,5 +1,6 @@
 using Nubabel.Api.Host;
 using Nubabel.Domain;
+using Nubabel.Domain.Erasures;
 using Nubabel.Domain.LegalHolds;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
@@ -54,6 +55,9 @@ public sealed class HoldActs(Node node, RequestScope scope)
         // A repeated request is answered as it was.
         if (scope.Replay is null && wish.UserId is { } person && (await journal.Load(person, ct)).State.Status == UserStatus.None)
             throw new Refused(RefusalKind.Invalid, "legal_hold.user_missing", "The organization has no such user.", "userId");
+        // Who was erased by the ledger after a restore passed no register: that was done before anybody was served.
+        if (scope.Replay is null && wish.UserId is { } erased && (await journal.Load(Erasures.Erasures.Of(erased), ct)).State.Status != ErasureStatus.None)
+            throw new Refused(RefusalKind.Conflict, "legal_hold.too_late", "The person's data is erased, or is being erased.", "userId");
         var id = scope.Ids.New<LegalHold>();
         var placed = new Step<LegalHold>(id, new PlaceLegalHold(await Seal(journal, id, wish.Reason, ct), wish.UserId, byOperator), fresh: true);
         await journal.Commit([new Step<HoldRegister>(Holds.RegisterOf(journal.Tenant), new EnterHold(id, wish.UserId)), placed], ct);

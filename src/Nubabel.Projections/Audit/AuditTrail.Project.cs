@@ -34,6 +34,12 @@ public sealed partial class AuditTrail
 
     private static readonly string[] Refusals = [.. NotLetThrough.Values.Select(n => n.Action)];
 
+    /// <summary>What replaces nothing: refusals, and streams of facts each of which is about a thing of its own.</summary>
+    private static readonly string[] ReplacingNothing =
+    [
+        .. Refusals, "consent.given", "consent.withdrawn", "personal_data.read", "personal_data.exported", "hold_register.entered", "hold_register.lifted", "hold_register.erasure_admitted",
+    ];
+
     /// <summary>Kinds of two words whose streams are named by a key, where no length tells the kind from the key.</summary>
     private static readonly string[] KeyedKinds = ["sign-in", "personal-data", "retention-policy"];
 

@@ -15,7 +15,7 @@ public sealed partial class AuditTrail : IRows<AuditRow>
     private const int BeforeWithin = 200;
 
     /// <summary>Members of events that the trail does not show: secrets, hashes of them, look-up keys, and what strangers have sent, which may be a megabyte.</summary>
-    public static IReadOnlyList<string> Hidden { get; } = ["emailKey", "nameKey", "passwordHash", "payload", "sealedSecret", "secretHash", "tokenHash", "twinHash"];
+    public static IReadOnlyList<string> Hidden { get; } = ["codeHash", "emailKey", "nameKey", "passwordHash", "payload", "sealedSecret", "secretHash", "tokenHash", "twinHash"];
 
     // A reason belongs to its event alone: that of another one was not replaced by it.
     private static readonly string[] NotBefore = [.. Hidden, "reason"];
@@ -65,7 +65,7 @@ public sealed partial class AuditTrail : IRows<AuditRow>
         select a.position, a.doc, case when jsonb_typeof(e.data) = 'object' then e.data - {Hidden.ToArray()} else e.data end,
                (select jsonb_object_agg(b.key, b.value) from (
                   select distinct on (m.key) m.key, m.value from events.mt_events p, jsonb_each(case when jsonb_typeof(p.data) = 'object' then p.data else jsonb_build_object() end) m
-                   where a.action <> all({Refusals}) and p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
+                   where a.action <> all({ReplacingNothing}) and p.tenant_id = a.tenant_id and p.stream_id = a.object and p.version < a.version and p.version >= a.version - {BeforeWithin}
                      and jsonb_exists(e.data, m.key) and m.key <> all({NotBefore})
                    order by m.key, p.version desc) b), e.type
           from ({Found(db, filter, after, limit + 1)}) a

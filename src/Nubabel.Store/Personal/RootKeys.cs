@@ -78,7 +78,7 @@ public static class RootKeys
     }
 
     private static MasterKeyRefused Mismatch(string stamped, MasterKeys masters) =>
-        new($"This database was written with another master key (fingerprint {stamped}, this one is {masters.Configured.Fingerprint}). Without that key its secrets cannot be read.");
+        new($"This database was written with another master key (fingerprint {stamped}, this one is {masters.Configured.Fingerprint}). Without that key its secrets cannot be read. Is it one that was exchanged since, as after a restore, Keys__MasterPrevious takes it.");
 
     private static async Task<(string? Current, Dictionary<string, byte[]> Roots, string? Stamp)> Read(NpgsqlConnection connection, MasterKeys masters, CancellationToken ct)
     {

@@ -52,7 +52,7 @@ public sealed class MasterKeyTests : IAsyncLifetime
         Assert.Equal(0, await Under(Old));
         Assert.Equal(0L, await database.Scalar<long>($"select count(*) from (select wrapped from nubabel.signing_keys union all select wrapped from nubabel.audit_keys) k where encode(substring(wrapped from 1 for 8), 'hex') <> '{next.Fingerprint}'"));
         Assert.Equal(
-            $"This database was written with another master key (fingerprint {next.Fingerprint}, this one is {Old.Fingerprint}). Without that key its secrets cannot be read.",
+            $"This database was written with another master key (fingerprint {next.Fingerprint}, this one is {Old.Fingerprint}). Without that key its secrets cannot be read. Is it one that was exchanged since, as after a restore, Keys__MasterPrevious takes it.",
             (await Assert.ThrowsAsync<MasterKeyRefused>(() => TestApi.Start(database))).Message);
 
         await using var last = await TestApi.Start(database, Only(Secret));

@@ -52,6 +52,20 @@ public sealed class ConsentsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task In_the_trail_no_consent_replaces_one_to_something_else()
+    {
+        foreach (var purpose in new[] { "newsletter", "analytics" })
+        {
+            await Declare(purpose);
+            Assert.Equal(200, (await Reply.To(bob.Client, "PUT", $"{Own}/{purpose}", new { textVersion = 1 })).Status);
+            Assert.Equal(204, (await Reply.To(bob.Client, "DELETE", $"{Own}/{purpose}")).Status);
+        }
+        var trail = (await bob.Trail("?action=consent.given")).Concat(await bob.Trail("?action=consent.withdrawn")).ToArray();
+        Assert.Equal(4, trail.Length);
+        Assert.All(trail, e => Assert.False(e.TryGetProperty("before", out var before) && before.ValueKind == JsonValueKind.Object, e.GetRawText()));
+    }
+
+    [Fact]
     public async Task Another_text_asks_again_and_whoever_saw_the_old_one_is_told()
     {
         await Declare("newsletter");

@@ -59,7 +59,7 @@ public sealed class StartTests
         var other = new MasterKey(secret);
         var refused = await Assert.ThrowsAsync<MasterKeyRefused>(() => TestApi.Start(database, settings => settings["Keys:Master"] = Convert.ToBase64String(secret)));
         Assert.Equal(
-            $"This database was written with another master key (fingerprint {TestDatabase.Master.Fingerprint}, this one is {other.Fingerprint}). Without that key its secrets cannot be read.",
+            $"This database was written with another master key (fingerprint {TestDatabase.Master.Fingerprint}, this one is {other.Fingerprint}). Without that key its secrets cannot be read. Is it one that was exchanged since, as after a restore, Keys__MasterPrevious takes it.",
             refused.Message);
     }
 

@@ -37,6 +37,16 @@ public sealed class LegalHoldsTests
     }
 
     [Fact]
+    public async Task Whom_the_ledger_has_erased_after_a_restore_no_hold_can_keep()
+    {
+        var acme = await (await TestApi.Shared).SignUp();
+        var (member, services) = (await acme.Colleague(), acme.Api.Services);
+        var journal = services.GetRequiredService<Node>().Journal(acme.Id, new Origin("system:erasure"));
+        await services.GetRequiredService<Nubabel.Api.Erasures.Erasures>().Begin(journal, Id<User>.Parse(member.User), Nubabel.Domain.Erasures.ErasureWish.Ledger, default);
+        Assert.Equal((409, "legal_hold.too_late"), await Code(Reply.To(acme.Client, "POST", Path, new { reason = "x", userId = member.User })));
+    }
+
+    [Fact]
     public async Task A_hold_is_on_a_user_of_the_organization_and_owners_alone_place_it()
     {
         var api = await TestApi.Shared;

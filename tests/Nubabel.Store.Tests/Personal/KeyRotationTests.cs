@@ -136,7 +136,7 @@ public sealed class KeyRotationTests : IAsyncLifetime
         await Assert.ThrowsAsync<MasterKeyRefused>(() => node.Keys.Seal(Tenant, "user-new", "x", Ct).AsTask());
         Assert.Equal(0L, await Under(old));
         foreach (var wrong in new[] { new MasterKeys(old), new MasterKeys(new MasterKey(new byte[32])) })
-            Assert.Equal($"This database was written with another master key (fingerprint {next.Fingerprint}, this one is {wrong.Configured.Fingerprint}). Without that key its secrets cannot be read.",
+            Assert.Equal($"This database was written with another master key (fingerprint {next.Fingerprint}, this one is {wrong.Configured.Fingerprint}). Without that key its secrets cannot be read. Is it one that was exchanged since, as after a restore, Keys__MasterPrevious takes it.",
                 (await Assert.ThrowsAsync<MasterKeyRefused>(() => RootKeys.Open(database.Database.Daemon, wrong, Ct))).Message);
     }
 
