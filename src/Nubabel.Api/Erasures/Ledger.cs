@@ -9,8 +9,22 @@ public sealed partial class Ledger(Node node, Settings settings, ILogger<Ledger>
     private readonly ErasureLedger files = new(settings.ErasureLedger, node.Root.Derive("erasure-ledger"));
     private volatile string? fault;
 
-    /// <summary>Why the last entry could not be written; null after one that was.</summary>
-    public string? Fault => fault;
+    /// <summary>Why the last entry could not be written, or none could be now; null where nothing is wrong.</summary>
+    public string? Fault
+    {
+        get
+        {
+            try
+            {
+                files.IsThere();
+                return fault;
+            }
+            catch (LedgerFault e)
+            {
+                return e.Message;
+            }
+        }
+    }
 
     internal ErasureLedger Files => files;
 

@@ -75,6 +75,9 @@ public sealed record Breach(
     /// <summary>Clocks of operators and servers differ: what is this little ahead is now.</summary>
     public static TimeSpan Tolerance { get; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>Since when article 33 applies (GDPR Art. 99(2)).</summary>
+    public static DateTimeOffset Earliest { get; } = new(2018, 5, 25, 0, 0, 0, TimeSpan.Zero);
+
     /// <summary>Reports to the authority.</summary>
     public const int MostReports = 100;
 
@@ -184,6 +187,8 @@ public sealed record Breach(
     {
         if (facts.Kinds is [] || facts.Kinds.Distinct().Count() != facts.Kinds.Count) throw Invalid("kinds", "At least one kind, and each once.");
         if (facts.AwareAt != before?.AwareAt && facts.AwareAt > now + Tolerance) throw Invalid("awareAt", "Nobody has become aware in the future.");
+        // Before there was a clock for it, it is a typing error, and would be the loudest alarm of all.
+        if (facts.AwareAt != before?.AwareAt && facts.AwareAt < Earliest) throw Invalid("awareAt", $"It became known on {Earliest:yyyy-MM-dd} at the earliest: since then there are the 72 hours.");
         if (facts.OccurredFrom is { } from && from > facts.AwareAt + Tolerance) throw Invalid("occurredFrom", "It began before it became known.");
         if (facts.OccurredTo is { } to && (facts.OccurredFrom is null || to < facts.OccurredFrom)) throw Invalid("occurredTo", "It ended after it began.");
         return facts;

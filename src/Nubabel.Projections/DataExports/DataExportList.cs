@@ -37,12 +37,16 @@ public sealed class DataExportList : IDocument<DataExportRow>
     public static async Task<Page> Of(Reader db, Id<User> owner, ExportScope scope, DateTimeOffset now, IReadOnlyList<string>? after, int limit, CancellationToken ct)
     {
         var rows = await db.Query($"""
-            select doc, expires_at, key from read.data_exports_v1
+            select doc, expires_at, key from read.data_exports_v1 e
              where tenant_id = {db.Tenant} and owner = {owner.Value} and scope = {Word(scope)} and expires_at > {now.UtcDateTime} {After(after)}
+               and exists (select from nubabel.sealed_files f where f.tenant_id = e.tenant_id and f.file = substr(e.key, {Kind.Length + 1})::uuid)
              order by expires_at desc, key desc limit {limit + 1}
             """, row => (Doc: row.GetFieldValue<byte[]>(0), At: row.GetDateTime(1), Key: row.GetString(2)), ct);
         return Page.Cut(rows, limit, row => row.Doc, row => [row.At.ToString("O", CultureInfo.InvariantCulture), row.Key]);
     }
+
+    // What an erasure has taken is no more to be had: the event that made it stays, its file does not.
+    private const string Kind = "data-export-";
 
     private static string Word(ExportScope scope) => scope.ToString().ToLowerInvariant();
 

@@ -30,8 +30,8 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
 
     private static readonly JsonSerializerOptions Form = new(JsonSerializerDefaults.Web) { PropertyNameCaseInsensitive = false, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
     private readonly SemaphoreSlim turn = new(1);
-    private FileStream? file;
-    private string name = "", last = "";
+    private string name = "", last = "", opened = "";
+    private long length;
     private int lines;
 
     public string Directory => directory;
@@ -55,7 +55,7 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
                 throw new LedgerFault($"{head} was altered, or written under another master key. Restore it from a copy of the ledger.");
             if (known is not null && found.Ledger != known)
                 throw new LedgerFault($"{directory} holds the ledger of erasures {found.Ledger}, and this database belongs to {known}. Erasures__Ledger names the directory of the right one.");
-            return found.Ledger;
+            return opened = found.Ledger;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -102,11 +102,11 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
         await turn.WaitAsync(ct);
         try
         {
-            if (file is null) Begin();
+            IsThere();
+            using var file = name.Length == 0 ? Begin() : Again();
             var said = JsonSerializer.Serialize(new Line(lines + 1, entry.At, entry.Tenant, entry.Person, entry.Subjects), Form)[..^1];
             var mac = MacOf(name, last, said);
             var bytes = Encoding.UTF8.GetBytes($"{said}{MacBegins}{mac}{MacEnds}\n");
-            var before = file!.Position;
             try
             {
                 file.Write(bytes);
@@ -115,10 +115,10 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
             catch (IOException)
             {
                 // Half a line must not stay: every start would refuse it. Where even that fails, the next entry begins a file of its own.
-                End(before);
+                End(file);
                 throw;
             }
-            (lines, last) = (lines + 1, mac);
+            (lines, last, length) = (lines + 1, mac, length + bytes.Length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -148,35 +148,54 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
         return mended;
     }
 
-    public void Dispose()
+    public void Dispose() => turn.Dispose();
+
+    /// <summary>Makes sure that the ledger which was opened still is where it was.</summary>
+    /// <exception cref="LedgerFault">It is gone, or another one is there.</exception>
+    public void IsThere()
     {
-        file?.Dispose();
-        turn.Dispose();
+        if (opened.Length > 0) Open(opened);
     }
 
-    private void Begin()
+    private FileStream Begin()
     {
         // The name is part of what is signed, and of a time, so that files stand in the order in which they were begun.
         name = $"{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):D}.ndjson";
-        file = Private(Path.Combine(directory, name));
+        var file = Private(Path.Combine(directory, name));
         Directories.Flush(directory);
-        (lines, last) = (0, "");
+        (lines, last, length) = (0, "", 0);
+        return file;
     }
 
-    private void End(long before)
+    // By its name each time: what is written into a file that somebody has taken away or put back from a copy would be nowhere.
+    private FileStream Again()
     {
-        var broken = file!;
-        file = null;
+        var path = Path.Combine(directory, name);
+        if (!File.Exists(path))
+            throw new LedgerFault($"{path}, which this process has written, is gone. Put it back from a copy of the ledger; no key is destroyed until it is there.");
+        var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0 });
+        if (file.Length == length)
+        {
+            file.Position = length;
+            return file;
+        }
+        var found = file.Length;
+        file.Dispose();
+        throw new LedgerFault($"{path} has {found} bytes, and this process has written {length}: somebody else has changed it. Put the youngest copy of it back; no key is destroyed until it is there.");
+    }
+
+    private void End(FileStream broken)
+    {
         try
         {
-            broken.SetLength(before);
+            broken.SetLength(length);
             broken.Flush(flushToDisk: true);
         }
         catch (IOException)
         {
-            // A start will name it.
+            // A start will name it; the next entry begins a file of its own.
+            name = "";
         }
-        broken.Dispose();
     }
 
     private void Make(string head)

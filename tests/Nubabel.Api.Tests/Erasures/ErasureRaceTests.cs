@@ -121,7 +121,12 @@ public sealed class ErasureRaceTests(TwoNodes nodes)
             using var answer = await ada.Client.GetAsync(link);
             // Made before, it is gone; made after, the person is not in it.
             if ((int)answer.StatusCode == 200) Assert.DoesNotContain("Zweibelbob", (await DataExports.Bundle.Download(ada.Client, link[..^"/content".Length])).Text("data.json"), StringComparison.Ordinal);
-            else Assert.Equal(410, (int)answer.StatusCode);
+            else
+            {
+                // What is gone is in no list, and in nobody's way.
+                Assert.Equal(410, (int)answer.StatusCode);
+                Assert.Empty((await Reply.To(ada.Client, "GET", "/api/organization/data-exports")).Json.GetProperty("items").EnumerateArray());
+            }
         }
         Assert.Equal(0, await nodes.Database.Scalar<long>($"select count(*) from nubabel.sealed_files where tenant_id = '{bob.Id}' and subject = 'user-{bob.User}'"));
         Assert.Equal(0, await nodes.Database.Scalar<long>($"select count(*) from nubabel.dead_letters where tenant_id = '{bob.Id}'"));

@@ -85,6 +85,7 @@ public sealed class PasswordsTests
         await database.Run("create table public.again as select * from nubabel.messages");
         await using var api = await TestApi.Start(database);
         await Burst.Until("the letter is sent", TimeSpan.FromSeconds(30), () => Task.FromResult(api.LettersTo(acme.Email).Count == 1));
+        await Burst.Until("both are done", TimeSpan.FromSeconds(30), async () => await database.Scalar<long>("select count(*) from nubabel.messages") == 0);
         await database.Run("insert into nubabel.messages select * from public.again; insert into nubabel.ready_lanes (queue, tenant_id, lane) select queue, tenant_id, lane from public.again");
         await Burst.Until("it is handled again", TimeSpan.FromSeconds(30), async () => await database.Scalar<long>("select count(*) from nubabel.messages") == 0);
         Assert.Single(api.LettersTo(acme.Email));

@@ -25,6 +25,8 @@ public sealed class BreachSpecs : Spec<Breach>
     {
         Given().When(new RecordBreach(Facts(Noon + Breach.Tolerance))).Then(new BreachRecorded(Facts(Noon + Breach.Tolerance)));
         Given().When(new RecordBreach(Facts(Noon + Breach.Tolerance + TimeSpan.FromSeconds(1)))).Refused("breach.facts_invalid", RefusalKind.Invalid);
+        // Years ago is a typing error, not a breach that is years late.
+        Given().When(new RecordBreach(Facts(Breach.Earliest.AddTicks(-1)))).Refused("breach.facts_invalid", RefusalKind.Invalid);
         // What one node has taken, another whose clock is behind lets stand.
         Given(Recorded()).At(Noon.AddHours(-1)).When(new AmendBreach(Title: Phrase.Parse("B"))).Then(new BreachAmended(Facts() with { Title = Phrase.Parse("B") }));
         Given(Recorded()).At(Noon.AddHours(-1)).When(new AmendBreach(AwareAt: Noon.AddMinutes(1))).Refused("breach.facts_invalid", RefusalKind.Invalid);

@@ -24,6 +24,45 @@ public sealed class ErasureLedgerTests : IDisposable
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Files()[0]));
     }
 
+    /// <summary>What is written into a file that nobody finds any more is nowhere, however well the write went.</summary>
+    [Theory]
+    [InlineData("the file is taken away")]
+    [InlineData("the file is put back from an older copy")]
+    [InlineData("the file is emptied")]
+    [InlineData("the file is longer")]
+    [InlineData("the directory is emptied")]
+    [InlineData("the directory is gone")]
+    [InlineData("another ledger is there")]
+    public async Task What_is_taken_away_from_a_running_process_is_noticed_at_its_next_entry(string what)
+    {
+        using var ledger = Open();
+        await ledger.Enter(Entry(0), default);
+        var (path, older) = (Files()[0], await File.ReadAllBytesAsync(Files()[0]));
+        await ledger.Enter(Entry(1), default);
+        var whole = Directory.GetFiles(directory).ToDictionary(f => f, File.ReadAllBytes);
+        if (what.StartsWith("the directory", StringComparison.Ordinal) || what.StartsWith("another", StringComparison.Ordinal)) Directory.Delete(directory, recursive: true);
+        if (what.EndsWith("emptied", StringComparison.Ordinal) && !Directory.Exists(directory)) Directory.CreateDirectory(directory);
+        if (what == "the file is taken away") File.Delete(path);
+        if (what == "the file is put back from an older copy") await File.WriteAllBytesAsync(path, older);
+        if (what == "the file is emptied") await File.WriteAllBytesAsync(path, []);
+        if (what == "the file is longer") await File.AppendAllTextAsync(path, "x");
+        if (what == "another ledger is there")
+        {
+            using var other = new ErasureLedger(directory, Key);
+            other.Open(null);
+        }
+
+        await Assert.ThrowsAsync<LedgerFault>(() => ledger.Enter(Entry(2), default));
+
+        // Put back as it was, it goes on where it was.
+        if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
+        Directory.CreateDirectory(directory);
+        foreach (var (name, bytes) in whole) await File.WriteAllBytesAsync(name, bytes);
+        await ledger.Enter(Entry(2), default);
+        using var later = Open();
+        Assert.Equal(3, (await later.Read(default)).Count);
+    }
+
     [Fact]
     public async Task Many_at_once_are_entered_one_after_the_other()
     {
