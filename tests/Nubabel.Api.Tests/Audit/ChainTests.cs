@@ -33,7 +33,8 @@ public sealed class ChainTests : IAsyncLifetime
         {
             acme = await api.SignUp();
             var device = await Reply.To(acme.Client, "POST", "/api/devices", new { name = "phone", type = "mobile" });
-            position = await database.Scalar<long>($"select seq_id from events.mt_events where stream_id = 'device-{device.Text("id")}'");
+            await Reply.To(acme.Client, "PUT", $"/api/devices/{device.Text("id")}/key", new { publicKey = "AAAA" });
+            position = await database.Scalar<long>($"select seq_id from events.mt_events where stream_id = 'device-{device.Text("id")}' and type = 'device_key_changed'");
             await Signed(api, acme.Id);
             await Proven(acme, position);
             await Refused(api, acme, position);
@@ -49,7 +50,7 @@ public sealed class ChainTests : IAsyncLifetime
         Assert.Equal((0, true), await Said(" valid ", "--in", file, "--keys", keys, "--checkpoints", statements));
 
         await ChangedFiles(file, keys, position);
-        await database.Run($"update events.mt_events set data = jsonb_set(data, '{{name}}', '\"other\"') where seq_id = {position}");
+        await database.Run($"update events.mt_events set data = jsonb_set(data, '{{publicKey}}', '\"BBBB\"') where seq_id = {position}");
         Assert.Equal((1, true), await Said($"altered at position {position} ", "--tenant", acme.Id));
     }
 
@@ -64,7 +65,7 @@ public sealed class ChainTests : IAsyncLifetime
             Tenant = acme.Id,
             Stream = e.GetProperty("stream").GetString()!,
             Version = e.GetProperty("version").GetInt64(),
-            Type = "device_registered",
+            Type = "device_key_changed",
             At = DateTime.UnixEpoch.AddTicks(e.GetProperty("at").GetInt64() * TimeSpan.TicksPerMicrosecond),
             Actor = e.GetProperty("actor").GetString(),
             Data = e.GetProperty("data").GetString()!,
@@ -100,7 +101,7 @@ public sealed class ChainTests : IAsyncLifetime
         var at = Array.FindIndex(lines, l => l.Contains($"\"position\":{position},", StringComparison.Ordinal));
         foreach (var (change, finding) in new (Func<string[]> Change, string Finding)[]
         {
-            (() => [.. lines.Select((l, i) => i == at ? l.Replace("phone", "other", StringComparison.Ordinal) : l)], $"altered at position {position} "),
+            (() => [.. lines.Select((l, i) => i == at ? l.Replace("AAAA", "BBBB", StringComparison.Ordinal) : l)], $"altered at position {position} "),
             (() => [.. lines.Where((_, i) => i != 1)], "missing"),
             (() => [lines[0], lines[2], lines[1], .. lines[3..]], "missing"),
             (() => [.. lines[..2], .. lines.Where(l => l.StartsWith("{\"checkpoint\"", StringComparison.Ordinal))], "truncated"),
