@@ -77,7 +77,7 @@ internal sealed class HttpBench(Options options) : IBench
     {
         var watch = Stopwatch.StartNew();
         var last = await server.Database.Scalar<long>("select last_value from events.mt_events_sequence");
-        while (await server.Database.Scalar<long>("select last_seq_id from events.mt_event_progression where name = 'devices:All'") < last) await Task.Delay(2, ct);
+        while (await server.Database.Scalar<long>("select last_seq_id from events.mt_event_progression where name = 'devices:V2:All'") < last) await Task.Delay(2, ct);
         return watch.Elapsed.TotalMilliseconds;
     }
 

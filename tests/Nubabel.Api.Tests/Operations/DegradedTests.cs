@@ -63,7 +63,7 @@ public sealed class DegradedTests : IAsyncLifetime
         await Says(api, "healthy", _ => true);
         await using (var holder = await database.Superuser.OpenConnectionAsync())
         {
-            await Run(holder, "begin; select from events.mt_event_progression where name = 'devices:All' for update");
+            await Run(holder, "begin; select from events.mt_event_progression where name = 'devices:V2:All' for update");
             await Reply.To(acme.Client, "POST", "/api/devices", new { name = "phone", type = "mobile" });
             await Says(api, "degraded", detail => detail.Contains("the loop projections hangs", StringComparison.Ordinal), within: Soon + TimeSpan.FromSeconds(1));
             await Run(holder, "rollback");
