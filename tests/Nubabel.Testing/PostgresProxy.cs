@@ -73,8 +73,9 @@ public sealed class PostgresProxy : IAsyncDisposable
         {
             while (true) sessions.Add(Session(await listener.AcceptTcpClientAsync(stop.Token)));
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is OperationCanceledException or SocketException or InvalidOperationException)
         {
+            // Also where it is stopped between two of them: not listening any more is an invalid operation, and so is being disposed of.
             await Task.WhenAll(sessions);
         }
     }

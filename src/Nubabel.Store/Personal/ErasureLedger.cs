@@ -74,16 +74,16 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
             {
                 for (var started = TimeProvider.System.GetTimestamp(); ;)
                 {
-                    var bytes = await File.ReadAllBytesAsync(path, ct);
+                    var bytes = await Bytes(path, ct);
                     // The last line may be under way in another process.
-                    var torn = bytes.Length > 0 && bytes[^1] != (byte)'\n';
+                    var torn = bytes is null || bytes.Length > 0 && bytes[^1] != (byte)'\n';
                     if (torn && TimeProvider.System.GetElapsedTime(started) < LongestLine)
                     {
                         await Task.Delay(50, ct);
                         continue;
                     }
                     if (torn) throw new LedgerFault($"The last line of {path} is cut off. Restore the file from a copy; if its machine lost power while it was written, `nubabel erasures mend` takes the line away: no key was destroyed for it.");
-                    all.AddRange(Parse(path, bytes));
+                    all.AddRange(Parse(path, bytes!));
                     break;
                 }
             }
@@ -93,6 +93,19 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
             throw Unreadable(e);
         }
         return all;
+    }
+
+    /// <summary>What the file holds; null where it became shorter while it was read: half a line is just being taken back.</summary>
+    private static async Task<byte[]?> Bytes(string path, CancellationToken ct)
+    {
+        try
+        {
+            return await File.ReadAllBytesAsync(path, ct);
+        }
+        catch (EndOfStreamException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Adds an entry. When this returns it is on disk.</summary>

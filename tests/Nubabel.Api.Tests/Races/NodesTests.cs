@@ -64,7 +64,7 @@ public sealed class NodesTests
             var status = await node.Services.GetRequiredService<ProjectionDaemon>().Status(default);
             var locks = await database.Scalar<long>($"""
                 select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid
-                 where l.locktype = 'advisory' and l.granted and a.datname = '{database.Name}' and a.application_name like 'nubabel %'
+                 where l.locktype = 'advisory' and l.mode = 'ExclusiveLock' and l.granted and a.datname = '{database.Name}' and a.application_name like 'nubabel %'
                 """);
             return status.Projections.All(p => p.State == ProjectionState.Running) && locks == status.Projections.Count;
         });
