@@ -5,7 +5,7 @@ namespace Nubabel.Store.Tests;
 /// <summary>Waiting for what comes in its own time, with a bound.</summary>
 internal static class TestWait
 {
-    public static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Bound = TimeSpan.FromSeconds(10);
 
     /// <summary>Asks again until it is so, and fails when it is not so in time. Returns how long it took.</summary>
     public static async Task<TimeSpan> Until(string what, Func<Task<bool>> isSo, TimeSpan? within = null)

@@ -32,14 +32,14 @@ public sealed class NodesTests
         using var platform = await a.Operator();
         await using (await TestApi.Start(database))
         {
-            await Burst.Until("both have their share", TimeSpan.FromSeconds(30), async () =>
+            await Burst.Until("both have their share", TimeSpan.FromSeconds(15), async () =>
             {
                 var owns = (await Shown(platform)).Where(n => n.GetProperty("alive").GetBoolean()).Select(n => n.GetProperty("owns").GetArrayLength()).ToList();
                 return owns.Count == 2 && owns.Sum() == Cluster.Leases && owns.Max() - owns.Min() <= 1;
             });
         }
         // One that stops in order is off the list, and the other has all.
-        await Burst.Until("the other has all", TimeSpan.FromSeconds(30), async () => (await Shown(platform)) is [var left] && left.GetProperty("owns").GetArrayLength() == Cluster.Leases);
+        await Burst.Until("the other has all", TimeSpan.FromSeconds(10), async () => (await Shown(platform)) is [var left] && left.GetProperty("owns").GetArrayLength() == Cluster.Leases);
     }
 
     private static async Task<List<JsonElement>> Shown(HttpClient platform)
@@ -59,7 +59,7 @@ public sealed class NodesTests
     }
 
     private static Task<TimeSpan> EveryProjectionHasOneOwner(TestApi node, TestDatabase database) =>
-        Burst.Until("every projection has one owner", TimeSpan.FromSeconds(30), async () =>
+        Burst.Until("every projection has one owner", TimeSpan.FromSeconds(10), async () =>
         {
             var status = await node.Services.GetRequiredService<ProjectionDaemon>().Status(default);
             var locks = await database.Scalar<long>($"""
