@@ -20,7 +20,7 @@ public sealed partial class Journal
         var read = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
         for (var left = streams; left.Count > 0;)
         {
-            using var share = database.SharedReads.Begin(tenant, left.Where(s => whole.Contains(s) && !known.ContainsKey(s)));
+            using var share = database.FirstReaders.Begin(tenant, left.Where(s => whole.Contains(s) && !known.ContainsKey(s)));
             try
             {
                 await ReadOn([.. left.Where(s => !share.Others.ContainsKey(s))], until, known, read, ct);
