@@ -12,25 +12,25 @@ internal static class AppendStraight
 {
     private const string Refused = "nubabel.refuse('NB001', '')";
 
-    // Who would have to wait for a row is missed by the count.
+    // Locks the rows that are there, and moves on those of which the version is known. Who would have to wait for a row is missed by the count.
     private const string Existing = $"""
-        with l as materialized (
-          select m.* from unnest($1, $2, $3, $4, $5, $6) u (tenant, stream, kind, expected, count, at), lateral (
-            select m.tenant_id, m.id, u.kind, u.count, u.at from events.mt_streams m
-             where m.tenant_id = u.tenant and m.id = u.stream and m.version = u.expected and m.is_archived is not true for update skip locked) m),
+        with u as materialized (select * from unnest($1, $2, $3, $4, $5, $6) u (tenant, stream, kind, expected, count, at)),
+        l as materialized (
+          select m.* from u, lateral (
+            select m.tenant_id, m.id, u.kind, u.expected, u.count, u.at from events.mt_streams m
+             where m.tenant_id = u.tenant and m.id = u.stream and (m.version = u.expected or u.expected = -1) and m.is_archived is not true for update skip locked) m),
         x as (
           update events.mt_streams m set type = coalesce(m.type, l.kind), version = m.version + l.count, timestamp = l.at
-            from l where m.tenant_id = l.tenant_id and m.id = l.id returning 1)
-        select case when (select count(*) from x) <> cardinality($1) then {Refused} end
+            from l where l.expected >= 0 and m.tenant_id = l.tenant_id and m.id = l.id)
+        select case when (select count(*) from l) <>
+          (select count(*) from u where u.expected >= 0 or exists (select from events.mt_streams m where m.tenant_id = u.tenant and m.id = u.stream)) then {Refused} end
         """;
 
-    // As many as there are in any case, unless it is archived. Somebody's lock is waited for as long as the transaction waits for locks.
-    private const string Either = $"""
-        with x as (
-          insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created)
-          select u.tenant, u.stream, u.kind, u.count, u.at, u.at from unnest($1, $2, $3, $4, $5) with ordinality u (tenant, stream, kind, count, at, n) order by u.n
-          on conflict (tenant_id, id) do update set version = coalesce(m.version, 0) + excluded.version, timestamp = excluded.timestamp where m.is_archived is not true returning 1)
-        select case when (select count(*) from x) <> cardinality($1) then {Refused} end
+    // Streams of which no version is expected: their rows are locked by now, or missing.
+    private const string Either = """
+        insert into events.mt_streams as m (tenant_id, id, type, version, timestamp, created)
+        select u.tenant, u.stream, u.kind, u.count, u.at, u.at from unnest($1, $2, $3, $4, $5) with ordinality u (tenant, stream, kind, count, at, n) order by u.n
+        on conflict (tenant_id, id) do update set version = coalesce(m.version, 0) + excluded.version, timestamp = excluded.timestamp
         """;
 
     // Ready for a conflict, where the others break: PostgreSQL would write the key, a client's words, into its own log.
@@ -71,10 +71,10 @@ internal static class AppendStraight
     /// <param name="lines">Ordered.</param>
     public static void Add(NpgsqlBatch batch, Line[] lines)
     {
-        Streams(Existing, Array.FindAll(lines, l => l.Append.Expected > StreamAppend.None), withExpected: true);
-        Streams(Either, Array.FindAll(lines, l => l.Append.Expected == StreamAppend.Any));
+        Streams(Existing, Array.FindAll(lines, l => l.Append.Expected != StreamAppend.None), withExpected: true);
         if (Array.Exists(lines, HasRecord)) AppendMany.Records(Next(Records), lines);
         if (Array.Exists(lines, l => l.Append.Take.Count > 0)) AppendMany.Claims(Names(Next(Claims), lines), lines, sorted: true, l => l.Append.Take);
+        Streams(Either, Array.FindAll(lines, l => l.Append.Expected == StreamAppend.Any));
         Streams(New, Array.FindAll(lines, l => l.Append.Expected == StreamAppend.None));
         AddEvents(Next(Events), lines);
         if (Array.Exists(lines, l => l.Append.Release.Count > 0)) AppendMany.Claims(Names(Next(Released), lines), lines, sorted: false, l => l.Append.Release);
@@ -101,8 +101,7 @@ internal static class AppendStraight
     public static async Task<(long[] Versions, long[] Positions)> Read(NpgsqlDataReader reader, Line[] lines, CancellationToken ct)
     {
         // What checks gives a row of its own, what only writes gives none.
-        if (Array.Exists(lines, l => l.Append.Expected > StreamAppend.None)) await reader.NextResultAsync(ct);
-        if (Array.Exists(lines, l => l.Append.Expected == StreamAppend.Any)) await reader.NextResultAsync(ct);
+        if (Array.Exists(lines, l => l.Append.Expected != StreamAppend.None)) await reader.NextResultAsync(ct);
         if (Array.Exists(lines, HasRecord)) await reader.NextResultAsync(ct);
         await reader.NextResultAsync(ct);
         var (versions, positions, at) = (new long[lines.Length], new long[lines.Sum(l => l.Drafts.Length)], 0);
