@@ -12,7 +12,7 @@ internal static class Plans
     public const string ByIndex = "set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)";
 
     /// <summary>The same, and rows of two tables come together by look-ups of each.</summary>
-    private const string ByLookUp = ByIndex + ", set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
+    public const string ByLookUp = ByIndex + ", set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
 
     /// <summary>The first command of a batch; its result is to be passed over.</summary>
     public static NpgsqlBatchCommand Command() => new($"select {ByLookUp}");
