@@ -168,7 +168,7 @@ internal static class AppendRun
     /// same claim since the statement looked.
     /// </summary>
     internal static bool IsRefusal(PostgresException e) => e is
-        { SqlState: "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure }
+    { SqlState: "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure }
         or { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "claims_pkey" or "pkey_mt_streams_tenant_id_id" };
 
     /// <summary>The server has answered with an error, so nothing was written; not so when it ended the session.</summary>

@@ -129,7 +129,7 @@ internal static class EventVerbs
 
     private static async Task<IReadOnlyList<(string Tenant, string Subject)>> Fits(EventImport import, FileStream file, EventFileReport report, CancellationToken ct)
     {
-        using var bar = new ProgressBar("ids");
+        using var bar = new ProgressBar("ids", "positions");
         return await import.Check(file, report, p => bar.Show(p.Done, p.Total), ct);
     }
 

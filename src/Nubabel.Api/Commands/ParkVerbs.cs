@@ -56,6 +56,8 @@ internal static class ParkVerbs
                     Console.WriteLine($"{p.Tenant} {p.Key} position {p.Position} events {p.Events} attempts {p.Attempts} since {p.Since:yyyy-MM-dd HH:mm:ss}  {p.Error.ReplaceLineEndings(" ")}");
                 after = page[^1].Position;
             }
+            // An empty list alone would leave open whether anybody has looked.
+            if (after == 0) await Console.Error.WriteLineAsync($"Nothing of {projection.Name} is parked.");
             return 0;
         });
     }

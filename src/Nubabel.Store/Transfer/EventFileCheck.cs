@@ -62,6 +62,7 @@ public sealed class EventFileCheck
                 check.Take(line, lines.Number);
                 if (lines.Number % 1024 == 0) progress(lines.Bytes);
             }
+            progress(lines.Bytes);
             var report = check.Report(lines);
             if (check.doubtful.Count > 0) await check.FindTwins(file, ct);
             return report;
