@@ -2,6 +2,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # the parts use each other's variables
 
 work=''    # temporary directory: cluster, results, coverage
+cluster='' # where the throw-away server has its data
+in_memory='' # the directory in memory that holds it, if it does
+most_in_memory=$(( 6 << 30 )) # a run of the whole suite takes less than half of it
 passed=0 failed=0 skipped=0
 
 test_settings='max_connections = 1000
@@ -11,7 +14,9 @@ shared_buffers = 256MB
 # Nothing here outlives the run, so nothing is forced to disk.
 fsync = off
 synchronous_commit = off
-full_page_writes = off'
+full_page_writes = off
+# Tables of a few rows that nobody has analyzed look large: their plans would be compiled for longer than they run.
+jit = off'
 
 all_projects() {
   projects=("$root"/tests/*.Tests)
@@ -76,7 +81,7 @@ run_tests() {
   on_end remove_work
   # The server's user must pass through on its way to the cluster.
   chmod 711 -- "$work"
-  if [[ -z ${NUBABEL_TEST_POSTGRES:-} ]] && ! start_test_server "$test_settings"; then
+  if [[ -z ${NUBABEL_TEST_POSTGRES:-} ]] && ! start_test_server "$test_settings" in_memory; then
     failed=1
     return 0
   fi
@@ -89,6 +94,10 @@ run_tests() {
       --results-directory "$work/$name" --logger "trx;LogFileName=$name.trx" --logger 'console;verbosity=minimal' \
       --blame-hang-timeout 10m --blame-hang-dump-type none "$@" || code=$?
     add_results "$name" "$code"
+    if [[ -n ${NUBABEL_TEST_RESULTS:-} && -f $work/$name/$name.trx ]]; then
+      mkdir -p -- "$NUBABEL_TEST_RESULTS"
+      cp -- "$work/$name/$name.trx" "$NUBABEL_TEST_RESULTS/"
+    fi
   done
 }
 
@@ -151,9 +160,16 @@ add_results() {
   skipped=$(( skipped + total - executed ))
 }
 
-# start_test_server SETTINGS: in the directory $work, until the script ends.
+# start_test_server SETTINGS [in_memory]: in the directory $work, or in memory where there is room, until the script ends.
 start_test_server() {
-  local password cluster=$work/postgres
+  local password
+  cluster=$work/postgres
+  # A run makes and drops hundreds of databases of hundreds of files each; on a disk the file system would take longer than the server.
+  if [[ ${2:-} == in_memory && $(stat -f -c %T /dev/shm 2> /dev/null) == tmpfs && -w /dev/shm ]] && (( $(stat -f -c '%a * %S' /dev/shm) >= most_in_memory && $(free_memory) >= most_in_memory )); then
+    cluster=$(mktemp -d /dev/shm/nubabel-test.XXXXXX)
+    chmod 711 -- "$cluster"
+    in_memory=$cluster cluster=$cluster/postgres
+  fi
   if ! pg_provide "$cluster"; then
     say './dev: no PostgreSQL to be found: install it (apt-get install postgresql), or set NUBABEL_TEST_POSTGRES.'
     return 1
@@ -165,9 +181,12 @@ start_test_server() {
   export NUBABEL_TEST_POSTGRES="Host=127.0.0.1;Port=$pg_port;Username=postgres;Password=$password;Database=postgres"
 }
 
+# What is free in bytes, also by giving up what is only remembered.
+free_memory() { awk '/^MemAvailable:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo; }
+
 remove_work() {
-  if [[ -d $work/postgres ]]; then pg_stop "$work/postgres"; fi
-  rm -rf -- "$work"
+  if [[ -d $cluster ]]; then pg_stop "$cluster"; fi
+  rm -rf -- "$work" ${in_memory:+"$in_memory"}
 }
 
 # print_coverage: a line counts as covered when the tests of any project ran it.

@@ -40,6 +40,8 @@ internal sealed class CommandBench(Options options) : IBench
     public string Name => "command";
     public string What => $"a command on a stream of {Events} events: load, decide, append; beside pgbench reading and writing the same";
 
+    public TimeSpan Longest => TimeSpan.FromSeconds(40) + (WarmUp + each * rounds * 4) * 2;
+
     public async Task<Report> Run(CancellationToken ct)
     {
         await using var database = await TestDatabase.New();
@@ -52,13 +54,15 @@ internal sealed class CommandBench(Options options) : IBench
             var measured = await Load.InTurn(rounds,
                 () => PgBench.Run(database.ApiString, callers, each, Script, ct),
                 () => Load.Run(callers, each, Calls(node, Streams, ct)),
-                () => Load.Run(callers, each, Calls(node, Warm, ct)));
+                () => Load.Run(callers, each, Calls(node, Warm, ct)),
+                () => PgBench.Run(database.ApiString, callers, each, AppendBench.Script, ct));
             var reference = new Reference("pgbench", measured[0].PerSecond);
+            var scaled = Quoted.Scaled(Quoted.MartenCommand(callers), callers, measured[3].PerSecond);
             rows.Add(Row.Of("pgbench: read 20 events, write 1", callers, measured[0]));
-            rows.Add(Row.Of($"command, {Streams:N0} streams in turn", callers, measured[1]) with { Beside = [Quoted.MartenCommand(callers, callers == 1 ? 3 : 5), reference] });
-            rows.Add(Row.Of($"command, {Warm} streams in turn", callers, measured[2]) with { Beside = [Quoted.MartenCommand(callers), reference] });
+            rows.Add(Row.Of($"command, {Streams:N0} streams in turn", callers, measured[1]) with { Beside = [Quoted.MartenCommand(callers, callers == 1 ? 3 : 5), scaled, reference] });
+            rows.Add(Row.Of($"command, {Warm} streams in turn", callers, measured[2]) with { Beside = [Quoted.MartenCommand(callers), scaled, reference] });
         }
-        return Report.Of(rows, Quoted.Note, "pgbench has no client to speak of, decides nothing and reads what it is sent without looking at it.", $"The middle of {rounds} rounds of {each.TotalSeconds:0.#} s each.");
+        return Report.Of(rows, Quoted.Note, Quoted.ScaledNote, "pgbench has no client to speak of, decides nothing and reads what it is sent without looking at it.", $"The middle of {rounds} rounds of {each.TotalSeconds:0.#} s each.");
     }
 
     /// <summary>Each call changes the key of the next stream, so that no two callers meet at one and each command has something to record.</summary>

@@ -31,7 +31,7 @@ internal static partial class PgBench
             var (output, errors) = (process.StandardOutput.ReadToEndAsync(ct), process.StandardError.ReadToEndAsync(ct));
             await process.WaitForExitAsync(ct);
             var said = await output;
-            if (Rate().Match(said) is not { Success: true } rate) throw new InvalidOperationException($"pgbench: {await errors}");
+            if (Rate().Match(said) is not { Success: true } rate) throw new InvalidOperationException($"pgbench: {await errors}{said}");
             return new Measured(Number(rate), PostgresCpu: (postgres.Cpu() - before).TotalSeconds / watch.Elapsed.TotalSeconds);
         }
         finally

@@ -15,7 +15,7 @@ catch (FormatException e)
 // One line for each; a bench is one file.
 IBench[] all =
 [
-    new AppendBench(), new CommandBench(options), new HttpBench(options), new VisibleBench(options), new GapBench(options), new RebuildBench(), new MemoryBench(options), new MessagesBench(options), new WritesBench(), new FlagsBench(),
+    new AppendBench(options), new CommandBench(options), new HttpBench(options), new VisibleBench(options), new GapBench(options), new RebuildBench(), new MemoryBench(options), new MessagesBench(options), new WritesBench(), new FlagsBench(),
     new NoisyBench(),
 ];
 

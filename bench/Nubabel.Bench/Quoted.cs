@@ -8,6 +8,13 @@ internal static class Quoted
 {
     public const string Note = "Quoted figures (Marten 9.29, WolverineFx) were not measured here and not on this machine: their packages do not restore. Each range is given by its better end.";
 
+    public const string ScaledNote = "Scaled: what is quoted, times this machine's pgbench over the quoted machine's (the same two rows of one append): what it would be here if it went as fast as pgbench does.";
+
+    /// <summary>The same with the machine taken out, as far as that goes: pgbench writing the rows of one append was measured on both.</summary>
+    /// <param name="pgbench">What it reached here with as many callers, per second.</param>
+    public static Reference Scaled(Reference reference, int callers, double pgbench) =>
+        new($"{reference.Name}, scaled", reference.Value * pgbench / callers switch { 1 => 4_700, 8 => 7_800, _ => 6_800 }, Quoted: true);
+
     /// <summary>One event to a new stream, quick append, auto-prepared; per second.</summary>
     public static Reference MartenAppend(int callers, double? times = null) => new("Marten, prepared", callers switch { 1 => 2_100, 8 => 4_300, _ => 4_400 }, times, Quoted: true);
 

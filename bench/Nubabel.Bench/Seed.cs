@@ -43,7 +43,7 @@ internal static class Seed
                      case when x.v = 1 then 'device_registered' else 'device_key_changed' end,
                      timestamptz '2026-01-01' + make_interval(secs => x.n + x.v), x.tenant,
                      case when x.v = 1 then 'Nubabel.Domain.Devices.DeviceRegistered, Nubabel.Domain' else 'Nubabel.Domain.Devices.DeviceKeyChanged, Nubabel.Domain' end,
-                     'bench', 'user:{{Owner}}', '{"$v": 2, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'
+                     'bench', 'user:{{Owner}}', case when x.v = 1 then '{"$v": 2, "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}'::jsonb else '{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}' end
                 from (select n, v, {{DeviceOfN}} as stream, {{tenant}} as tenant from generate_series(1, {{streams}}) n, generate_series(1, {{each}}) v order by n / 1000, v, n) x;
             set session_replication_role = origin;
             """);

@@ -31,64 +31,10 @@ public sealed record Outcome<T>(StreamName<T> Stream, T State, IReadOnlyList<Rec
     public TRow? Row<TRow>(Func<TRow?, Recorded, TRow?> evolve) where TRow : class => Streams.Fold(History, null, evolve);
 }
 
-/// <summary>One command on one stream, as a part of a commit.</summary>
-public abstract class Step
-{
-    private protected Step() { }
-
-    internal abstract string Stream { get; }
-    internal abstract bool Fresh { get; }
-    internal abstract StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at);
-    internal abstract void Finish(IReadOnlyList<Recorded> history, int appended);
-    internal abstract Claim ClaimOf(ClaimValue value);
-}
-
-/// <inheritdoc cref="Step"/>
-public sealed class Step<T>(StreamName<T> stream, Command<T> command, bool fresh = false, Func<long, bool>? matches = null) : Step where T : IAggregate<T>
-{
-    private Outcome<T>? outcome;
-    private IReadOnlyList<Claim> wanted = [];
-
-    /// <summary>After the commit.</summary>
-    public Outcome<T> Outcome => outcome ?? throw new InvalidOperationException("Not committed yet.");
-
-    internal override string Stream => stream.Value;
-    internal override bool Fresh => fresh;
-
-    internal override StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at)
-    {
-        var before = Streams.Fold<T>(history);
-        IReadOnlyList<Event<T>> events;
-        try
-        {
-            events = T.Decide(before, command, at);
-        }
-        catch (Refused r) when (r.Kind != RefusalKind.Missing && !Matches())
-        {
-            // What the caller had seen is gone; that, and not what follows from it, is the answer.
-            throw new VersionMismatch(Version());
-        }
-        if (!Matches()) throw new VersionMismatch(Version());
-        if (events.Count == 0) return null;
-        var after = events.Aggregate(before, T.Evolve);
-        var held = T.Claims(before).Select(c => new ClaimValue(c.Scope, c.Value)).ToHashSet();
-        wanted = [.. T.Claims(after)];
-        var holds = wanted.Select(c => new ClaimValue(c.Scope, c.Value)).ToHashSet();
-        return new StreamAppend(Stream, T.Kind, Version(), events, [.. holds.Except(held)], [.. held.Except(holds)]);
-
-        bool Matches() => matches is null || matches(Version());
-        long Version() => history.Count == 0 ? 0 : history[^1].Version;
-    }
-
-    internal override void Finish(IReadOnlyList<Recorded> history, int appended) => outcome = new Outcome<T>(stream, Streams.Fold<T>(history), history, appended);
-
-    internal override Claim ClaimOf(ClaimValue value) => wanted.First(c => c.Scope == value.Scope && c.Value == value.Value);
-}
-
 /// <summary>The one bridge between the domain and the engine: loads, decides, appends, and decides again when somebody was faster.</summary>
 public static class Handling
 {
-    /// <summary>How often a decision is re-taken on fresh state before the caller is told that the stream is contended.</summary>
+    /// <summary>How often a command in its turn is decided before its caller is told that the stream is contended.</summary>
     private const int Attempts = 12;
 
     extension(Journal journal)
@@ -125,7 +71,10 @@ public static class Handling
             var events = commands.SelectMany(c => T.Decide(T.Initial, c, context)).ToArray();
             // No version is asked for, so a conflict that is no archive is a deadlock that PostgreSQL has ended, with a foreign writer of this stream.
             for (var attempt = 1; await journal.Append(at, [new StreamAppend(stream.Value, T.Kind, StreamAppend.Any, events, [], [])], ct) is not Appended.Done and var refused; attempt++)
-                if (refused is not Appended.Conflict { Archived: false } || attempt == Attempts) throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
+            {
+                if (refused is not Appended.Conflict { Archived: false }) throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
+                if (attempt == Attempts) throw Contended();
+            }
         }
 
         /// <summary>
@@ -139,28 +88,43 @@ public static class Handling
                 await journal.Answer(steps, replay, ct);
                 return;
             }
-            if (journal.Remembered(steps) is { } remembered && Decided(journal, steps, remembered, isStale: true) is { } quick && await journal.Written(quick, 0, ct)) return;
-            for (var attempt = 0; ; attempt++)
+            Decision? refused = null;
+            // Whoever meets nobody pays nothing for turns.
+            if (!journal.IsMet(steps) && (refused = await journal.Try(steps, null, ct)) is null) return;
+            using var turn = await journal.Turn(steps.Select(s => s.Stream), ct) ?? throw Contended();
+            refused?.Show(journal);
+            for (var attempt = 1; (refused = await journal.Try(steps, refused, ct)) is not null; attempt++)
             {
-                var retried = attempt > 0;
-                var streams = steps.Where(s => retried || !s.Fresh).Select(s => s.Stream).ToArray();
-                var loaded = streams.Length == 0 ? new Dictionary<string, IReadOnlyList<Recorded>>() : await journal.Read(streams, _ => Until.End, ct);
-                var decision = Decided(journal, steps, [.. steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? [])], isStale: false)!;
-                if (decision.Write.Length == 0)
-                {
-                    // It may be so because the request that this one repeats has just made it so, on another node.
-                    if (!await journal.Keep(decision.Versions, ct)) throw new RepeatedCommand();
-                    decision.Finish(journal, null);
-                    return;
-                }
-                if (await journal.Written(decision, attempt, ct)) return;
-                // Jitter, so that those who met here do not meet again.
+                if (attempt == Attempts) throw Contended();
+                // In its turn nobody of this node stands in the way, so it was another node. Jitter, so that those who met do not meet again.
                 await Task.Delay(Random.Shared.Next(0, 2 << Math.Min(attempt, 6)), ct);
             }
         }
 
+        private bool IsMet(IReadOnlyList<Step> steps)
+        {
+            for (var i = 0; i < steps.Count; i++)
+                if (journal.TakesTurns(steps[i].Stream)) return true;
+            return false;
+        }
+
+        /// <summary>Decides, and appends. Null when it is done; otherwise what was refused because somebody was faster, to be decided again.</summary>
+        /// <param name="refused">What was refused before.</param>
+        private async Task<Decision?> Try(IReadOnlyList<Step> steps, Decision? refused, CancellationToken ct)
+        {
+            if (journal.Remembered(steps, refused) is { } remembered && Decided(journal, steps, remembered, isStale: true) is { } quick) return await journal.Written(quick, ct) ? null : quick;
+            var streams = steps.Where(s => refused is not null || !s.Fresh).Select(s => s.Stream).ToArray();
+            var loaded = streams.Length == 0 ? new Dictionary<string, IReadOnlyList<Recorded>>() : await journal.Read(streams, _ => Until.End, ct);
+            var decision = Decided(journal, steps, [.. steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? [])], isStale: false)!;
+            if (decision.Write.Length > 0) return await journal.Written(decision, ct) ? null : decision;
+            // It may be so because the request that this one repeats has just made it so, on another node.
+            if (!await journal.Keep(decision.Versions, ct)) throw new RepeatedCommand();
+            decision.Finish(journal, null);
+            return null;
+        }
+
         /// <summary>True when it is written; false when it is to be decided again.</summary>
-        private async Task<bool> Written(Decision decision, int attempt, CancellationToken ct)
+        private async Task<bool> Written(Decision decision, CancellationToken ct)
         {
             if (journal.Once is { } once) journal.Once = once with { Versions = decision.Versions };
             switch (await journal.Append(decision.At, decision.Write, ct))
@@ -175,24 +139,26 @@ public static class Handling
                     throw new RepeatedCommand();
                 case Appended.Conflict { Archived: true }:
                     throw new Refused(RefusalKind.Conflict, "stream.archived", "This is archived.");
-                default:
-                    if (attempt + 1 >= Attempts) throw new Refused(RefusalKind.Conflict, "stream.contended", "Too many changes at the same time; try again.");
-                    // What is remembered is brought up to date by reading on; only what keeps being refused is doubted as a whole.
-                    if (attempt > 0)
-                        foreach (var append in decision.Write) journal.Forget(append.Stream);
+                case Appended.Conflict conflict:
+                    decision.By = conflict;
+                    // Where the log is not as far as what is remembered, it went back, and what is remembered is wrong. Otherwise it is only old: it is read on from there.
+                    if (conflict.Actual < decision.Versions[conflict.Stream]) journal.Forget(conflict.Stream);
                     return false;
+                case var unknown:
+                    throw new InvalidOperationException($"No answer to a commit: {unknown}.");
             }
         }
 
         /// <summary>The histories to decide on without reading; null where one of them would have to be read.</summary>
-        private IReadOnlyList<Recorded>[]? Remembered(IReadOnlyList<Step> steps)
+        /// <param name="refused">What was refused: of the stream that it met somebody on, what is remembered must be newer by now.</param>
+        private IReadOnlyList<Recorded>[]? Remembered(IReadOnlyList<Step> steps, Decision? refused)
         {
             var histories = new IReadOnlyList<Recorded>[steps.Count];
             var any = false;
             for (var i = 0; i < histories.Length; i++)
             {
-                if (steps[i].Fresh) histories[i] = [];
-                else if (journal.Remembered(steps[i].Stream) is { } history) (histories[i], any) = (history, true);
+                if (steps[i].Fresh && refused is null) histories[i] = [];
+                else if (journal.Remembered(steps[i].Stream) is { } history && refused?.IsBehind(steps[i].Stream, history[^1].Version) != true) (histories[i], any) = (history, true);
                 else return null;
             }
             return any ? histories : null;
@@ -211,7 +177,7 @@ public static class Handling
         private async Task Answer(IReadOnlyList<Step> steps, IdempotencyRecord replay, CancellationToken ct)
         {
             var loaded = await journal.Read([.. steps.Select(s => s.Stream)], s => new Until(Version: replay.Versions.GetValueOrDefault(s)), ct);
-            foreach (var step in steps) step.Finish(loaded[step.Stream], 0);
+            foreach (var step in steps) step.Finish(loaded[step.Stream], []);
         }
     }
 
@@ -243,18 +209,32 @@ public static class Handling
 
         public Claim ClaimOf(ClaimValue value) => steps.First((_, i) => appends[i] is { } a && a.Take.Contains(value)).ClaimOf(value);
 
+        /// <summary>Who was faster, where it was refused.</summary>
+        public Appended.Conflict? By { get; set; }
+
+        /// <summary>Whether a stream at this version is as it was when this was refused for it.</summary>
+        public bool IsBehind(string stream, long version) => By is { } by && by.Stream == stream && version <= Math.Max(Versions[stream], by.Actual - 1);
+
+        /// <summary>What it was decided on is the beginning of what stands there now.</summary>
+        public void Show(Journal journal)
+        {
+            for (var i = 0; i < steps.Count; i++)
+                if (By is not { } by || by.Stream != steps[i].Stream || by.Actual >= Versions[by.Stream]) journal.Remember(steps[i].Stream, histories[i]);
+        }
+
         public void Finish(Journal journal, Appended.Done? done)
         {
             var written = done?.Events.ToLookup(e => e.Stream);
             for (var i = 0; i < steps.Count; i++)
             {
                 Recorded[] own = written is null ? [] : [.. written[steps[i].Stream]];
-                IReadOnlyList<Recorded> history = own.Length == 0 ? histories[i] : [.. histories[i], .. own];
-                steps[i].Finish(history, own.Length);
-                if (own.Length > 0) journal.Remember(steps[i].Stream, history);
+                steps[i].Finish(histories[i], own);
+                if (own.Length > 0) journal.Remember(steps[i].Stream, steps[i].History);
             }
         }
     }
+
+    private static Refused Contended() => new(RefusalKind.Conflict, "stream.contended", "Too many changes at the same time; try again.");
 
     internal static Actor ParseActor(string actor)
     {

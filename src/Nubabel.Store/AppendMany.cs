@@ -37,9 +37,10 @@ internal static class AppendMany
     private static readonly string?[] Texts = new string?[128];
 
     // i: the streams of the statement in lock order, each with the version that this snapshot sees. l: those that exist, locked, and looked at again behind
-    // the lock. f: what may be written. Only what is missing in this snapshot is inserted, so that a refusal is found before anything is written; what
-    // somebody else inserts meanwhile is missed by the counts at the end. A stream also counts as missing where its row stands at version 0, as a foreign
-    // writer may leave it. The counts between make each insert wait for the one before it.
+    // the lock. f: what may be written. Only what is missing in this snapshot is inserted, so that a refusal is found before anything is written. What
+    // somebody else inserts meanwhile breaks the statement by its unique index: an insert that is ready for a conflict costs half as much again. Only a record
+    // is ready for one, since PostgreSQL would write its key, a client's words, into its own log; it is missed by the count at the end. A stream also counts as
+    // missing where its row stands at version 0, as a foreign writer may leave it. The counts between make each insert wait for the one before it.
     private static string Text(Parts parts)
     {
         bool existing = parts.HasFlag(Parts.Existing), claims = parts.HasFlag(Parts.Claims), records = parts.HasFlag(Parts.Records), together = parts.HasFlag(Parts.Together), strict = parts.HasFlag(Parts.Strict);
@@ -63,7 +64,7 @@ internal static class AppendMany
             m as (
               insert into events.mt_streams (tenant_id, id, type, version, timestamp, created)
               select tenant, stream, kind, count, at, at from f where base is null {(handed ? "and (select count(*) from h) >= 0" : claims ? "and (select count(*) from c) >= 0" : records ? "and (select count(*) from r) >= 0" : "")} order by n
-              on conflict do nothing returning tenant_id, id, version),
+              returning tenant_id, id, version),
             {(existing ? Moved : "")}
             w as materialized (select f.*, s.version from (select * from m {(existing ? "union all select * from x" : "")}) s join f on f.tenant = s.tenant_id and f.stream = s.id),
             e as (
@@ -73,7 +74,7 @@ internal static class AppendMany
                   from unnest($10, $11, $12, $13, $14, $15, $16) with ordinality u (item, rest, id, data, type, dotnet, headers, n) join w on w.n = u.item order by u.n) y
               returning seq_id)
             select (select array_agg(n order by n) from w), (select array_agg(version order by n) from w), (select array_agg(seq_id order by seq_id) from e)
-            {(claims || records || together || strict ? Complete(claims, records, strict) : "")}
+            {(records || strict ? Complete(records, strict) : "")}
             {(parts.HasFlag(Parts.Releases) ? $", (select count(nubabel.release(w.tenant, u.scope, u.value, w.stream)) from unnest(${release}, ${release + 1}, ${release + 2}) u (item, scope, value) join w on w.n = u.item)" : "")}
             """;
     }
@@ -120,7 +121,7 @@ internal static class AppendMany
         c as (
           insert into nubabel.claims (tenant_id, scope, value, stream_id)
           select t.tenant, t.scope, t.value, t.stream from t join f on f.n = t.item where t.holder is null {(records ? "and (select count(*) from r) >= 0" : "")} order by t.n
-          on conflict do nothing returning 1),
+          returning 1),
         """;
 
     private const string HandedOver = """
@@ -130,11 +131,9 @@ internal static class AppendMany
           on conflict (tenant_id, scope, value) do update set stream_id = excluded.stream_id returning 1),
         """;
 
-    // Somebody inserted what was missing in the snapshot: half an item may be written, so all is taken back.
-    private static string Complete(bool claims, bool records, bool strict) => $"""
-        , case when (select count(*) from w) <> {(strict ? "cardinality($1)" : "(select count(*) from f)")}
-                 {(records ? "or (select count(*) from r) <> (select count(*) from q join f on f.n = q.item)" : "")}
-                 {(claims ? "or (select count(*) from c) <> (select count(*) from t join f on f.n = t.item where t.holder is null)" : "")} then nubabel.refuse('NB001', '') end
+    // A refusal where none may be, or a record that somebody inserted since the snapshot: all is taken back.
+    private static string Complete(bool records, bool strict) => $"""
+        , case when {(strict ? "(select count(*) from w) <> cardinality($1)" : "")} {(strict && records ? "or" : "")} {(records ? "(select count(*) from r) <> (select count(*) from q join f on f.n = q.item)" : "")} then nubabel.refuse('NB001', '') end
         """;
 
     /// <summary>One stream of an item, as a row of the statement.</summary>
@@ -179,17 +178,19 @@ internal static class AppendMany
         p.Of(Array.ConvertAll(lines, l => l.Item.Envelope.Actor));
         p.Of(Array.ConvertAll(lines, l => l.Item.Envelope.CorrelationId));
         p.Of(Array.ConvertAll(lines, l => l.Item.Envelope.CausationId));
-        Events(p, lines);
+        // Where it stands from its commit's last event.
+        Events(p, lines, (line, n) => line.Drafts.Length - n - 1);
         if (parts.HasFlag(Parts.Claims)) Claims(p, lines, sorted: true, l => l.Append.Take);
         if (parts.HasFlag(Parts.Records)) Records(p, lines);
         if (parts.HasFlag(Parts.Releases)) Claims(p, lines, sorted: false, l => l.Append.Release);
         return command;
     }
 
-    private static void Events(NpgsqlParameterCollection p, Line[] lines)
+    /// <param name="place">Of the n-th event of a line, from 0 on.</param>
+    internal static void Events(NpgsqlParameterCollection p, Line[] lines, Func<Line, int, long> place)
     {
         var count = lines.Sum(l => l.Drafts.Length);
-        var (items, rests, ids) = (new long[count], new long[count], new Guid[count]);
+        var (items, places, ids) = (new long[count], new long[count], new Guid[count]);
         var (data, types, names, headers) = (new string[count], new string[count], new string[count], new string?[count]);
         var at = 0;
         for (var i = 0; i < lines.Length; i++)
@@ -198,12 +199,12 @@ internal static class AppendMany
             for (var n = 0; n < drafts.Length; n++, at++)
             {
                 var draft = drafts[n];
-                (items[at], rests[at], ids[at]) = (i + 1, drafts.Length - n - 1, draft.Id);
+                (items[at], places[at], ids[at]) = (i + 1, place(lines[i], n), draft.Id);
                 (data[at], types[at], names[at], headers[at]) = (draft.Json, draft.Type.Alias, draft.Type.DotNetName, draft.Headers);
             }
         }
         p.Of(items);
-        p.Of(rests);
+        p.Of(places);
         p.Of(ids);
         p.Of(data);
         p.Of(types);
@@ -211,7 +212,7 @@ internal static class AppendMany
         p.Of(headers);
     }
 
-    private static void Claims(NpgsqlParameterCollection p, Line[] lines, bool sorted, Func<Line, IReadOnlyList<ClaimValue>> of)
+    internal static void Claims(NpgsqlParameterCollection p, Line[] lines, bool sorted, Func<Line, IReadOnlyList<ClaimValue>> of)
     {
         var claims = new List<(long Item, string Tenant, ClaimValue Claim)>();
         for (var i = 0; i < lines.Length; i++)
@@ -223,7 +224,7 @@ internal static class AppendMany
         p.Of(claims.Select(c => c.Claim.Value).ToArray());
     }
 
-    private static void Records(NpgsqlParameterCollection p, Line[] lines)
+    internal static void Records(NpgsqlParameterCollection p, Line[] lines)
     {
         var records = new List<(long Item, IdempotencyRecord Record)>();
         for (var i = 0; i < lines.Length; i++)

@@ -15,40 +15,57 @@ internal static class AppendRun
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(Settings(TenantsOf([item]), longestWait));
         if (item.Enqueued is { } enqueued) batch.BatchCommands.Add(enqueued.Outbox.Command(enqueued.Messages));
-        // The usual case has the shortest statement; who was refused by it and comes again is seen through by the other.
+        // The usual cases have short statements; who was refused by them and comes again is seen through by the other.
         var one = item.IsPlain && longestWait is not null;
-        batch.BatchCommands.Add(one ? AppendOne.Command(item) : AppendMany.Command(AppendMany.Lines([item]), waits: true, thorough: longestWait is null));
+        var straight = !one && longestWait is not null && AppendStraight.Fits(item);
+        var lines = AppendMany.Lines([item]);
+        var before = batch.BatchCommands.Count;
+        if (straight) AppendStraight.Add(batch, lines);
+        else batch.BatchCommands.Add(one ? AppendOne.Command(item) : AppendMany.Command(lines, waits: true, thorough: longestWait is null));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync(ct);
-            for (var skip = batch.BatchCommands.Count - 1; skip > 0; skip--) await reader.NextResultAsync(ct);
+            for (var skip = before - 1; skip > 0; skip--) await reader.NextResultAsync(ct);
+            var next = 0;
+            if (straight)
+            {
+                var (own, all) = await AppendStraight.Read(reader, lines, ct);
+                return item.Done(own, all, ref next);
+            }
+            await reader.NextResultAsync(ct);
             await reader.ReadAsync(ct);
             if (reader.IsDBNull(0)) return null;
             var versions = one ? [reader.GetInt64(0)] : reader.GetFieldValue<long[]>(1);
             var positions = reader.GetFieldValue<long[]>(one ? 1 : 2);
             await reader.CloseAsync();
-            var next = 0;
             return item.Done(versions, positions, ref next);
         }
-        catch (PostgresException e) when (e.SqlState is "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure) { return null; }
+        catch (PostgresException e) when (IsRefusal(e)) { return null; }
         catch (PostgresException e) when (IsAnswer(e)) { throw; }
         catch (Exception e) when (IsCut(e)) { throw new OutcomeUnknown(e); }
     }
 
     /// <summary>Commits several single-stream items of any tenants, each for itself; null where one was refused or its row is locked.</summary>
+    /// <param name="straight">By short statements, that break where one is refused: see <see cref="IsRefusal"/>. Only for what <see cref="AppendStraight.Fits"/>.</param>
     /// <exception cref="PostgresException">Something among them failed, and nothing was written.</exception>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
-    public static async Task<Appended?[]> Shared(NpgsqlDataSource source, IReadOnlyList<AppendItem> items, TimeSpan longestWait)
+    public static async Task<Appended?[]> Shared(NpgsqlDataSource source, IReadOnlyList<AppendItem> items, TimeSpan longestWait, bool straight)
     {
         await using var connection = await source.OpenConnectionAsync();
         await using var batch = new NpgsqlBatch(connection);
         var lines = AppendMany.Lines(items);
         batch.BatchCommands.Add(Settings(TenantsOf(items), longestWait));
-        batch.BatchCommands.Add(AppendMany.Command(lines, waits: false));
+        if (straight) AppendStraight.Add(batch, lines);
+        else batch.BatchCommands.Add(AppendMany.Command(lines, waits: false));
         foreach (var outbox in items.Where(i => i.Enqueued is not null).GroupBy(i => i.Enqueued!.Outbox)) batch.BatchCommands.Add(outbox.Key.Behind([.. outbox]));
         try
         {
             await using var reader = await batch.ExecuteReaderAsync();
+            if (straight)
+            {
+                var (own, all) = await AppendStraight.Read(reader, lines, default);
+                return Results(items, lines, [.. Enumerable.Range(1, lines.Length).Select(n => (long)n)], own, all);
+            }
             await reader.NextResultAsync();
             await reader.ReadAsync();
             var places = reader.IsDBNull(0) ? [] : reader.GetFieldValue<long[]>(0);
@@ -126,8 +143,8 @@ internal static class AppendRun
     internal static NpgsqlBatchCommand Settings(string tenants, TimeSpan? longestWait)
     {
         var command = new NpgsqlBatchCommand(longestWait is null
-            ? $"select set_config('app.current_organization_id', $1, true), {Plans.ByIndex}"
-            : $"select set_config('app.current_organization_id', $1, true), {Plans.ByIndex}, set_config('lock_timeout', $2, true)");
+            ? $"select set_config('app.current_organization_id', $1, true), {Plans.ByLookUp}"
+            : $"select set_config('app.current_organization_id', $1, true), {Plans.ByLookUp}, set_config('lock_timeout', $2, true)");
         command.Parameters.Of(tenants);
         if (longestWait is { } wait) command.Parameters.Of($"{wait.TotalMilliseconds:0}");
         return command;
@@ -145,6 +162,14 @@ internal static class AppendRun
         }
         return all is null ? first : string.Join(',', all);
     }
+
+    /// <summary>
+    /// Something stood in the way, and all is taken back: a refusal where none may be, a deadlock, or another node that has written the same stream or taken the
+    /// same claim since the statement looked.
+    /// </summary>
+    internal static bool IsRefusal(PostgresException e) => e is
+        { SqlState: "NB001" or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure }
+        or { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "claims_pkey" or "pkey_mt_streams_tenant_id_id" };
 
     /// <summary>The server has answered with an error, so nothing was written; not so when it ended the session.</summary>
     internal static bool IsAnswer(PostgresException e) => !e.SqlState.StartsWith("57P", StringComparison.Ordinal);

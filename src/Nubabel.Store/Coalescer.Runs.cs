@@ -10,6 +10,9 @@ internal sealed partial class Coalescer
     /// <summary>Shared statements that failed and were halved.</summary>
     internal long Halved { get; private set; }
 
+    /// <summary>Shared statements that went straight and met something in the way.</summary>
+    internal long Broken { get; private set; }
+
     /// <summary>What a run has found out about an entry.</summary>
     /// <param name="Answer">Its answer; null together with <paramref name="Fault"/> when its caller has gone.</param>
     /// <param name="Next">Where it goes on instead of being answered.</param>
@@ -36,25 +39,32 @@ internal sealed partial class Coalescer
         Settle([settled], slot);
     }
 
-    private async Task RunShared(List<AppendEntry> batch)
+    private async Task RunShared(List<AppendEntry> batch, bool straight)
     {
-        await Share(batch);
+        await Share(batch, straight);
         Settle([], Slot.Statement);
     }
 
-    /// <summary>Several commits in one statement; halved where something in it fails.</summary>
-    private async Task Share(List<AppendEntry> batch)
+    /// <summary>Several commits in one transaction; halved where something in it fails.</summary>
+    /// <param name="straight">Without looking first. Who was in the way is found by looking, in a second run.</param>
+    private async Task Share(List<AppendEntry> batch, bool straight)
     {
         List<Settled> settled;
         try
         {
-            var answers = await AppendRun.Shared(source, batch.ConvertAll(e => e.Item), bounds.LongestWait);
+            var answers = await AppendRun.Shared(source, batch.ConvertAll(e => e.Item), bounds.LongestWait, straight);
             settled = [.. batch.Select((entry, i) => answers[i] is { } answer ? new Settled(entry, answer) : new Settled(entry, Next: EntryPhase.Refused))];
+        }
+        catch (PostgresException e) when (straight && (AppendRun.IsRefusal(e) || e.SqlState == PostgresErrorCodes.LockNotAvailable))
+        {
+            lock (gate) Broken++;
+            await Share(batch, straight: false);
+            return;
         }
         catch (PostgresException e)
         {
             // The transaction is taken back, so all of it may be tried again.
-            await Halve(batch, e);
+            await Halve(batch, e, straight);
             return;
         }
         catch (Exception e)
@@ -65,7 +75,7 @@ internal sealed partial class Coalescer
         Settle(settled, Slot.None);
     }
 
-    private async Task Halve(List<AppendEntry> batch, PostgresException e)
+    private async Task Halve(List<AppendEntry> batch, PostgresException e, bool straight)
     {
         lock (gate) Halved++;
         // Who has gone meanwhile is not tried again.
@@ -76,7 +86,7 @@ internal sealed partial class Coalescer
         {
             if (half.Count > 1)
             {
-                await Share(half);
+                await Share(half, straight);
                 continue;
             }
             foreach (var entry in half)
@@ -122,7 +132,7 @@ internal sealed partial class Coalescer
                     Forward(s.Entry, s.Next);
                     continue;
                 }
-                if (s.Entry.Suspect && s.Answer is not Appended.Done) SetApart(s.Entry.Tenant);
+                if (s.Entry.Suspect && s.Answer is not Appended.Done) apart.Add(s.Entry.Tenant);
                 Dismiss(s.Entry);
                 turns.Leave(s.Entry, s.Answer is Appended.Done { Events: [.., var last] } && s.Entry.Item.CanShare ? last.Version : 0, ready, stale);
             }
@@ -142,7 +152,11 @@ internal sealed partial class Coalescer
     private void Forward(AppendEntry entry, EntryPhase next)
     {
         entry.Phase = next;
-        if (next == EntryPhase.Refused) refused.Add(entry);
+        if (next == EntryPhase.Refused)
+        {
+            refusing.Add(entry.Tenant);
+            refused.Add(entry);
+        }
         else Enqueue(entry);
     }
 }

@@ -19,6 +19,9 @@ internal sealed record CoalescerBounds(int Statements = 2, int MostStatements = 
 
     /// <summary>When this long no statement has begun and all <c>Statements</c> are under way, one more may begin.</summary>
     public TimeSpan Slow { get; init; } = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>How long a tenant is kept apart from others whose commit was in their way, so that it is not so again and again.</summary>
+    public TimeSpan Apart { get; init; } = TimeSpan.FromSeconds(1);
 }
 
 /// <summary>
@@ -28,24 +31,27 @@ internal sealed record CoalescerBounds(int Statements = 2, int MostStatements = 
 /// </summary>
 internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds bounds) : IAsyncDisposable
 {
-    /// <summary>How long a tenant goes alone whose commit made a shared statement fail, so that it cannot do so again and again.</summary>
-    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(1);
-
-    /// <summary>Names of tenants that are remembered as apart; beyond it, those whose time is over are forgotten.</summary>
-    private const int MostApart = 1_000;
-
     private readonly object gate = new();
     private readonly Turns turns = new();
-    private readonly FairQueue sharing = new();
+
+    /// <summary>Those that go straight, and those of tenants of whom one was just refused: they share statements with each other, which look before they write.</summary>
+    private readonly FairQueue sharing = new(), watched = new();
+
     private readonly FairQueue alone = new();
     private readonly List<AppendEntry> refused = [];
     private readonly Dictionary<string, int> live = [];
     private readonly Dictionary<string, int> lonersOf = [];
-    private readonly Dictionary<string, long> apart = [];
+
+    /// <summary>Tenants whose commit made a shared statement fail: they go alone.</summary>
+    private readonly Remembered apart = new(bounds.Apart);
+
+    /// <summary>Tenants whose commit was refused.</summary>
+    private readonly Remembered refusing = new(bounds.Apart);
+
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int statements, loners, admitted;
     private long admittedBytes, begun;
-    private bool diagnosing, closed;
+    private bool diagnosing, closed, watchedNext;
 
     /// <summary>Commits, and answers when it is certain. A commit of one stream may be written together with others'; it succeeds or fails for itself.</summary>
     /// <exception cref="OperationCanceledException">Cancelled before anything was sent: nothing was written.</exception>
@@ -105,10 +111,11 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     /// <summary>An entry that has its keys goes to its queue, or into a free slot that nobody waits for.</summary>
     private Slot? Enqueue(AppendEntry entry, bool startsNow = false)
     {
-        var shares = entry.Item.CanShare && !entry.Suspect && !entry.Waits && !IsApart(entry.Tenant);
-        if (startsNow && shares && sharing.Count == 0 && HasRoom()) return Start(entry, Slot.Statement);
+        var shares = entry.Item.CanShare && !entry.Suspect && !entry.Waits && !apart.Has(entry.Tenant);
+        if (startsNow && shares && sharing.Count + watched.Count == 0 && HasRoom()) return Start(entry, Slot.Statement);
         if (startsNow && !shares && alone.Count == 0 && MayGoAlone(entry)) return Start(entry, Slot.Loner);
-        (shares ? sharing : alone).Add(entry);
+        if (!shares) alone.Add(entry);
+        else (AppendStraight.Fits(entry.Item) && !refusing.Has(entry.Tenant) ? sharing : watched).Add(entry);
         return null;
     }
 
@@ -147,10 +154,13 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     /// <summary>Starts whatever has room.</summary>
     private void Pump()
     {
-        while (sharing.Count > 0 && HasRoom())
+        while (sharing.Count + watched.Count > 0 && HasRoom())
         {
-            var batch = NextBatch();
-            if (batch.Count == 0) break;
+            // Turn by turn where both wait.
+            watchedNext = sharing.Count == 0 || watched.Count > 0 && !watchedNext;
+            var straight = !watchedNext;
+            var batch = NextBatch(straight ? sharing : watched);
+            if (batch.Count == 0) continue;
             if (batch.Count == 1)
             {
                 ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunAlone(s.Item2, s.Item3), (this, batch[0], Start(batch[0], Slot.Statement)), preferLocal: false);
@@ -158,7 +168,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
             }
             Begin();
             foreach (var entry in batch) entry.Phase = EntryPhase.Shared;
-            ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunShared(s.batch), (this, batch), preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunShared(s.batch, s.straight), (this, batch, straight), preferLocal: false);
         }
         while (loners < bounds.Loners && alone.Take(MayGoAlone) is { } loner)
             ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunAlone(s.loner, s.Item3), (this, loner, Start(loner, Slot.Loner)), preferLocal: false);
@@ -169,11 +179,11 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
         ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunDiagnosis(s.those), (this, those), preferLocal: false);
     }
 
-    private List<AppendEntry> NextBatch()
+    private List<AppendEntry> NextBatch(FairQueue queue)
     {
-        var batch = new List<AppendEntry>(Math.Min(sharing.Count, bounds.Items));
+        var batch = new List<AppendEntry>(Math.Min(queue.Count, bounds.Items));
         long bytes = 0;
-        while (batch.Count < bounds.Items && sharing.Take(e => batch.Count == 0 || bytes + e.Item.Bytes <= bounds.Bytes) is { } next)
+        while (batch.Count < bounds.Items && queue.Take(e => batch.Count == 0 || bytes + e.Item.Bytes <= bounds.Bytes) is { } next)
         {
             batch.Add(next);
             bytes += next.Item.Bytes;
@@ -195,21 +205,28 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
         }
     }
 
-    private bool IsApart(string tenant) => apart.Count > 0 && apart.TryGetValue(tenant, out var until) && Stopwatch.GetTimestamp() < until;
-
-    private void SetApart(string tenant)
-    {
-        var now = Stopwatch.GetTimestamp();
-        if (apart.Count >= MostApart)
-            foreach (var (name, until) in apart)
-                if (until < now) apart.Remove(name);
-        if (apart.Count < MostApart) apart[tenant] = now + (long)(Apart.TotalSeconds * Stopwatch.Frequency);
-    }
-
     private static void Less(Dictionary<string, int> counts, string name)
     {
         ref var count = ref CollectionsMarshal.GetValueRefOrNullRef(counts, name);
         if (--count == 0) counts.Remove(name);
+    }
+
+    /// <summary>Names of tenants, each for a while; beyond a thousand, no more are taken in before the time of some is over. Guarded by the coalescer's lock.</summary>
+    private sealed class Remembered(TimeSpan span)
+    {
+        private const int Most = 1_000;
+        private readonly Dictionary<string, long> until = [];
+
+        public bool Has(string tenant) => until.Count > 0 && until.TryGetValue(tenant, out var end) && Stopwatch.GetTimestamp() < end;
+
+        public void Add(string tenant)
+        {
+            var now = Stopwatch.GetTimestamp();
+            if (until.Count >= Most)
+                foreach (var (name, end) in until)
+                    if (end < now) until.Remove(name);
+            if (until.Count < Most) until[tenant] = now + (long)(span.TotalSeconds * Stopwatch.Frequency);
+        }
     }
 
     /// <summary>What a run holds while it lasts.</summary>

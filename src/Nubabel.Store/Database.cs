@@ -26,6 +26,12 @@ public sealed class Database : IAsyncDisposable
     /// <summary>What is being read of histories right now.</summary>
     internal HistoryReads Reads { get; } = new(MostReading);
 
+    /// <summary>Who reads which history for all who want it.</summary>
+    internal SharedReads SharedReads { get; } = new();
+
+    /// <summary>Commands that have met on a stream.</summary>
+    internal CommandTurns Turns { get; } = new();
+
     /// <summary>Where this node's commits to the shard meet.</summary>
     internal Coalescer Commits { get; }
 

@@ -39,8 +39,13 @@ public sealed class Histories(long mostBytes = Histories.MostBytes)
     /// <summary>Keeps a whole history, unless a longer one of the stream is kept already: its writer was faster with the log and slower here.</summary>
     public void Keep(string tenant, string stream, IReadOnlyList<Recorded> history)
     {
-        if (history.Count == 0 || history[0].Version != 1 || history[^1].Version != history.Count) return;
-        var weight = WeightOf(history);
+        if (!IsWhole(history)) return;
+        Kept? before;
+        lock (gate) before = kept.GetValueOrDefault((tenant, stream))?.Value;
+        if (before?.History.Count >= history.Count) return;
+        // Of a history that goes on, only what is new is weighed.
+        var goesOn = before is not null && ReferenceEquals(before.History[^1], history[before.History.Count - 1]);
+        var weight = goesOn ? before!.Weight + WeightOf(history, before.History.Count) : WeightOf(history, 0);
         lock (gate)
         {
             if (kept.TryGetValue((tenant, stream), out var node))
@@ -62,10 +67,13 @@ public sealed class Histories(long mostBytes = Histories.MostBytes)
             if (kept.TryGetValue((tenant, stream), out var node)) Drop(node);
     }
 
-    private static long WeightOf(IReadOnlyList<Recorded> history)
+    /// <summary>From the first event on, without a hole.</summary>
+    internal static bool IsWhole(IReadOnlyList<Recorded> history) => history.Count > 0 && history[0].Version == 1 && history[^1].Version == history.Count;
+
+    private static long WeightOf(IReadOnlyList<Recorded> history, int from)
     {
         long weight = 0;
-        for (var i = 0; i < history.Count; i++) weight += history[i].Weight.Bytes;
+        for (var i = from; i < history.Count; i++) weight += history[i].Weight.Bytes;
         return weight;
     }
 

@@ -35,48 +35,10 @@ public sealed partial class Journal(Database database, EventTypes types, Subject
         return new DateTimeOffset(now.Ticks - now.Ticks % TimeSpan.TicksPerMicrosecond, TimeSpan.Zero);
     }
 
-    /// <summary>A stream's events in order; empty where there is none, or it is another tenant's.</summary>
-    /// <exception cref="UnreadableEvent">One of them cannot be read.</exception>
-    public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) => (await Read([stream], _ => until, ct))[stream];
-
-    /// <summary>
-    /// Several streams in one round trip, as they are now. Of a stream that this node remembers and that is wanted whole, only what has come since is read.
-    /// </summary>
-    public async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct)
-    {
-        var histories = database.Histories;
-        var known = streams.Where(s => until(s) == Until.End).Select(s => (Stream: s, History: histories.Find(tenant, s))).Where(k => k.History is not null).ToDictionary(k => k.Stream, k => k.History!);
-        var read = new Dictionary<string, IReadOnlyList<Recorded>>(await ReadStream.Read(database, types, tenant, streams, until, ct, s => known.GetValueOrDefault(s)?[^1].Version ?? 0));
-        List<string> contradicted = [];
-        foreach (var (stream, history) in known)
-        {
-            // The last event that is remembered is read again: what comes behind it continues what is remembered only if it still stands there.
-            if (read[stream] is [var last, ..] && last.Id == history[^1].Id && last.Position == history[^1].Position) read[stream] = read[stream].Count == 1 ? history : [.. history, .. read[stream].Skip(1)];
-            else contradicted.Add(stream);
-        }
-        if (contradicted.Count > 0)
-        {
-            foreach (var stream in contradicted) histories.Forget(tenant, stream);
-            foreach (var (stream, history) in await ReadStream.Read(database, types, tenant, contradicted, _ => Until.End, ct)) read[stream] = history;
-        }
-        foreach (var stream in streams)
-            if (until(stream) == Until.End) histories.Keep(tenant, stream, read[stream]);
-        return read;
-    }
-
     /// <summary>One event of a stream; null where there is none, or it is another tenant's.</summary>
     /// <exception cref="UnreadableEvent">The stored text does not fit its type.</exception>
     public async Task<Recorded?> ReadOne(string stream, long version, CancellationToken ct) =>
         (await ReadStream.Read(database, types, tenant, [stream], _ => new Until(Version: version), ct, _ => version))[stream] is [var e] ? e : null;
-
-    /// <summary>A stream's events as this node saw them last; null when it remembers none. To be decided on only under their version.</summary>
-    public IReadOnlyList<Recorded>? Remembered(string stream) => database.Histories.Find(tenant, stream);
-
-    /// <summary>Remembers a whole history after a commit that was guarded by its version.</summary>
-    public void Remember(string stream, IReadOnlyList<Recorded> history) => database.Histories.Keep(tenant, stream, history);
-
-    /// <summary>Forgets what this node remembers of a stream.</summary>
-    public void Forget(string stream) => database.Histories.Forget(tenant, stream);
 
     /// <summary>The stream that holds a claim, or null.</summary>
     public Task<string?> Holder(string scope, string value, CancellationToken ct) => Again.Ask(async () =>

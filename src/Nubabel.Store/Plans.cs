@@ -12,7 +12,7 @@ internal static class Plans
     public const string ByIndex = "set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)";
 
     /// <summary>The same, and rows of two tables come together by look-ups of each.</summary>
-    private const string ByLookUp = ByIndex + ", set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
+    public const string ByLookUp = ByIndex + ", set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
 
     /// <summary>
     /// Settings for the transaction under way, as columns of a select: rows that are wanted in an index's order are read in that order, however few the planner takes them for. So the next

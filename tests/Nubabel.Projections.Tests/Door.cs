@@ -11,6 +11,7 @@ public sealed record DoorLabelled(string Text) : Event<Door>;
 public sealed record LockDoor : Command<Door>;
 public sealed record UnlockDoor : Command<Door>;
 public sealed record OpenDoor : Command<Door>;
+public sealed record OpenDoorOften(int Times) : Command<Door>;
 public sealed record LabelDoor(string Text) : Command<Door>;
 
 /// <summary>An aggregate of the tests' own, whose refusals pass again.</summary>
@@ -34,6 +35,7 @@ public sealed record Door(bool Locked, int Opened) : IAggregate<Door>
         LockDoor => state.Locked ? [] : [new DoorLocked()],
         UnlockDoor => state.Locked ? [new DoorUnlocked()] : [],
         OpenDoor => state.Locked ? throw new Refused(RefusalKind.Conflict, "door.locked", "It is locked.") : [new DoorOpened(state.Opened + 1)],
+        OpenDoorOften often => [.. Enumerable.Range(1, often.Times).Select(i => new DoorOpened(state.Opened + i))],
         LabelDoor label => [new DoorLabelled(label.Text)],
         _ => throw new NotSupportedException(),
     };

@@ -16,7 +16,7 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     public async Task InitializeAsync()
     {
         test = await TestDatabase.New();
-        node = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1));
+        node = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { Apart = TimeSpan.FromMinutes(1) });
     }
 
     public Task DisposeAsync() => Task.CompletedTask;

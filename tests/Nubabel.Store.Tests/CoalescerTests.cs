@@ -52,7 +52,7 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
         await node.Commit(Item(tenant, known, Tally.On(Tally.Stream(), 0, new Counted(1))), default);
         var fresh = new IdempotencyRecord("*DEFAULT*", $"anonymous {tenant}", "fresh\"\\,", [2], 201, [9, 9]) { Versions = new Dictionary<string, long> { ["read,\"\\ only"] = 7 } };
 
-        var answers = await BehindAnother(() =>
+        var answers = await node.BehindAnother(test, () =>
         [
             node.Commit(Item(tenant, fresh, new StreamAppend(exact, "tally", 1, [new Counted(2)], [y], [x])), default),
             node.Commit(tenant, Tally.On(any, StreamAppend.Any, new Counted(3))),
@@ -99,7 +99,7 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
         var record = new IdempotencyRecord(other, "s", "k", [1], 200);
         await node.Commit(Item(other, record, new StreamAppend(stream, "tally", 0, [new Counted(1)], [claim], [])), default);
 
-        var answers = await BehindAnother(() =>
+        var answers = await node.BehindAnother(test, () =>
         [
             node.Commit(other, Tally.On(stream, 1, new Counted(2))),
             node.Commit(tenant, Tally.On(stream, 1, new Counted(66))),
@@ -177,20 +177,5 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
             Assert.IsType<Appended.Done>(await own.Commit(Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(1))));
         }
         Assert.All(await Task.WhenAll(waiting), a => Assert.IsType<Appended.Done>(a));
-    }
-
-    /// <summary>Commits that come while another one is under way, which a lock holds up until all of them are there.</summary>
-    private async Task<Appended[]> BehindAnother(Func<IEnumerable<Task<Appended>>> commits)
-    {
-        var held = Tally.Stream();
-        Task<Appended> first;
-        Task<Appended>[] others;
-        await using (await Holding.OfNew(test, tenant, held))
-        {
-            first = node.Commit(tenant, Tally.On(held, 0, new Counted(0)));
-            others = [.. commits()];
-        }
-        await first;
-        return await Task.WhenAll(others);
     }
 }

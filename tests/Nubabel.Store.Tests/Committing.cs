@@ -11,6 +11,21 @@ internal static class Committing
 
     public static Task<Appended> Commit(this Coalescer node, string tenant, params StreamAppend[] appends) => node.Commit(Item(tenant, null, appends), default);
 
+    /// <summary>Commits that come while another one is under way, which a lock holds up until all of them are there.</summary>
+    public static async Task<Appended[]> BehindAnother(this Coalescer node, TestDatabase database, Func<IEnumerable<Task<Appended>>> commits)
+    {
+        var (tenant, held) = (Tally.Tenant(), Tally.Stream());
+        Task<Appended> first;
+        Task<Appended>[] others;
+        await using (await Holding.OfNew(database, tenant, held))
+        {
+            first = node.Commit(tenant, Tally.On(held, 0, new Counted(0)));
+            others = [.. commits()];
+        }
+        await first;
+        return await Task.WhenAll(others);
+    }
+
     /// <summary>Until it is so, or the test has waited long enough to be wrong.</summary>
     public static async Task Until(Func<Task<bool>> so)
     {

@@ -55,6 +55,16 @@ public sealed class LogWriter : IAsyncDisposable
         return position;
     }
 
+    /// <summary>Many at once, each under its own number.</summary>
+    public async Task AppendMany(int count)
+    {
+        await Run($"""
+            insert into events.mt_events (seq_id, id, stream_id, version, data, type, tenant_id)
+            select nextval('events.mt_events_sequence'), gen_random_uuid(), '{stream}', {version} + i, '{JsonOf(0)}', 'probe_written', '{Tenant}' from generate_series(1, {count}) i
+            """);
+        version += count;
+    }
+
     public Task Commit() => Run("commit");
     public Task RollBack() => Run("rollback");
     public Task Prepare(string gid) => Run($"prepare transaction '{gid}'");

@@ -163,6 +163,39 @@ public sealed class TailTests : IAsyncLifetime
         Assert.False(tail.Status.Alive);
     }
 
+    [Fact]
+    public async Task A_page_ends_early_rather_than_hold_more_than_its_bytes()
+    {
+        const int Large = 50_000, Most = 4 * Large;
+        var before = TallyLog.NewStream();
+        for (var i = 0; i < 30; i++) await log.Append(before, new TallyOpened(new string('a', Large)));
+        var cache = new Cache(0, "tally_opened");
+        await using var tail = new Tail(database.Daemon, Types, signal, [cache], (_, _) => Task.FromResult("one"), maxBytes: Most);
+        tail.Start();
+        var last = await log.Append(TallyLog.NewStream(), new TallyOpened("small"));
+        await cache.Until(last);
+        Assert.Equal(Enumerable.Range(1, 30).Select(v => (long)v).Append(1), cache.Seen.Select(e => e.Version));
+        Assert.InRange(tail.Heaviest, Large, Most + 2 * Large);
+    }
+
+    /// <summary>A transaction that drew more numbers than a page has, and became visible in the moment in which the mark passed it.</summary>
+    [Fact]
+    public async Task Of_a_gap_that_is_longer_than_a_page_nothing_is_forgotten_when_the_mark_passes_it()
+    {
+        const int Numbers = 2_500;
+        var cache = new Cache(0, "probe_written", "tally_opened");
+        await using var tail = await Started(cache);
+        await using var writer = await LogWriter.Begin(database);
+        await writer.AppendMany(Numbers);
+        var behind = await log.Append(TallyLog.NewStream(), new TallyOpened("behind"));
+        await cache.Until(behind);
+        await writer.Run($"insert into events.mt_event_progression (name, last_seq_id) values ('{HighWater.ProgressionName}', {behind})");
+        await writer.Commit();
+        await cache.Until(behind - 1);
+        Assert.Equal(Enumerable.Range(1, Numbers).Select(i => (long)i), cache.Seen.Where(e => e.Type == "probe_written").Select(e => e.Version));
+        Assert.Equal(0, tail.Status.Missing);
+    }
+
     private static EventTypes Types { get; } = new([.. Tallies.Types.All, new EventType("probe_written", typeof(object))], Tallies.Types.Json);
 
     private async Task<Tail> Started(params Cache[] caches)

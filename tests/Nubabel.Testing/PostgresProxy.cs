@@ -21,7 +21,7 @@ public sealed class PostgresProxy : IAsyncDisposable
     private readonly Action<string> notice;
     private readonly Action answered;
     private readonly Task accepting;
-    private long roundTrips;
+    private long roundTrips, rows;
     private CancellationTokenSource sessions = new();
 
     /// <param name="connectionString">Of the login and database that it leads to.</param>
@@ -46,6 +46,9 @@ public sealed class PostgresProxy : IAsyncDisposable
 
     /// <summary>How often a client has sent something and waited for the answer.</summary>
     public long RoundTrips => Interlocked.Read(ref roundTrips);
+
+    /// <summary>How many rows the server has answered.</summary>
+    public long Rows => Interlocked.Read(ref rows);
 
     /// <summary>The same login and database, through here.</summary>
     public string ConnectionString { get; }
@@ -139,6 +142,7 @@ public sealed class PostgresProxy : IAsyncDisposable
             {
                 var message = await Message(reader, typed: true, ct);
                 if (message[0] == (byte)'N') Hear(message);
+                if (message[0] == (byte)'D') Interlocked.Increment(ref rows);
                 if (message[0] == (byte)'C') answered();
                 await to.WriteAsync(message, ct);
             }

@@ -12,12 +12,21 @@ public sealed class TestServer
     private static readonly Lazy<Task<TestServer>> Lazy = new(Start);
     private string? data;
 
-    private TestServer(string superuser) => Superuser = superuser;
+    private TestServer(string superuser)
+    {
+        Superuser = superuser;
+        var root = new NpgsqlDataSourceBuilder(new NpgsqlConnectionStringBuilder(superuser) { Pooling = false }.ConnectionString);
+        root.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+        Root = root.Build();
+    }
 
     public static Task<TestServer> Shared => Lazy.Value;
 
     /// <summary>Connection string of a superuser, database <c>postgres</c>.</summary>
     public string Superuser { get; }
+
+    /// <summary>For what is done to whole databases; one for all, as every other one would first ask for all types.</summary>
+    internal NpgsqlDataSource Root { get; }
 
     /// <summary>The same server as another login and on another database.</summary>
     public string As(string login, string? password, string database) =>

@@ -106,7 +106,7 @@ internal static class EventVerbs
         await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         var report = await Checked(file, wish.Tenant, ct);
         var import = new EventImport(node.Node.Database.Daemon, Events.Types, Consequences.All, wish);
-        var missing = await import.Check(report, ct);
+        var missing = await Fits(import, file, report, ct);
         var unknown = report.UnknownAliases > 0 ? $", {report.UnknownAliases} of them with aliases that this build does not know" : "";
         await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
             $"{path}: {report.End.Events} events of {report.Streams} streams{unknown}, positions {report.First} to {report.Last}, {report.End.Keys} keys, {missing.Count} subjects without a key."));
@@ -114,7 +114,6 @@ internal static class EventVerbs
         if (dry) return 0;
         // The check of the logins has left a session of the other login behind, which would count as somebody who serves.
         node.Node.Database.Api.Clear();
-        file.Position = 0;
         using var bar = new ProgressBar("import");
         var result = await import.Run(file, report, p => bar.Show(p.Done, p.Total), ct);
         bar.Dispose();
@@ -126,6 +125,12 @@ internal static class EventVerbs
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{result.Written} events written, {result.PassedOver} were there, {result.Keys} keys written, {result.ErasedSubjects} subjects marked as erased."));
         return 0;
+    }
+
+    private static async Task<IReadOnlyList<(string Tenant, string Subject)>> Fits(EventImport import, FileStream file, EventFileReport report, CancellationToken ct)
+    {
+        using var bar = new ProgressBar("ids");
+        return await import.Check(file, report, p => bar.Show(p.Done, p.Total), ct);
     }
 
     private static async Task<EventFileReport> Checked(FileStream file, string? tenant, CancellationToken ct)

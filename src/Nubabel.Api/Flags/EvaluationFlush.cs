@@ -54,7 +54,7 @@ public sealed partial class EvaluationFlush(Node node, Evaluation evaluation, IL
         while (!stoppingToken.IsCancellationRequested)
         {
             // A stop is no failure, so it is not thrown: the host would report it as one.
-            await Task.Delay(Every, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(Every, node.Time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             // Not cut off by a stop: whether a commit that is cut off has happened, nobody knows.
             await Try(Flush, CancellationToken.None);
             if (stoppingToken.IsCancellationRequested || node.Time.GetUtcNow() < forget) continue;

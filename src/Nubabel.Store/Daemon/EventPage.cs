@@ -13,7 +13,7 @@ internal sealed record EventPage(long From, long To, IReadOnlyList<PageEvent> Ev
 internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
 {
     /// <summary>A page ends early rather than hold more than this of stored JSON in memory.</summary>
-    private const long MaxBytes = 16 << 20;
+    internal const long MaxBytes = 16 << 20;
 
     /// <summary>How far one page looks for rare types: without a bound it would read the whole log in one statement.</summary>
     private const long LongestLook = 200_000;

@@ -58,11 +58,13 @@ public sealed class Tail : IAsyncDisposable
     private readonly string[] aliases;
     private readonly ILogger log;
     private readonly Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf;
+    private readonly long maxBytes;
     private readonly Loop loop;
     private readonly Dictionary<string, (ITailSubscriber Subscriber, int Number)[]> byAlias = [];
     private readonly long[] loadedAt;
     private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Gaps gaps = new();
+    private int limit = PageSize;
     private string? identity;
     private bool isLoaded;
     private bool hasCaughtUp;
@@ -78,10 +80,11 @@ public sealed class Tail : IAsyncDisposable
     }
 
     /// <param name="serverOf">How a connection's server and timeline are told, so that a test can change them.</param>
+    /// <param name="maxBytes">A page ends early rather than hold more than this of stored JSON, as the daemon's do.</param>
     internal Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers,
-        Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf, ILogger? log = null)
+        Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf, ILogger? log = null, long maxBytes = EventPages.MaxBytes)
     {
-        this.serverOf = serverOf;
+        (this.serverOf, this.maxBytes) = (serverOf, maxBytes);
         (this.daemon, this.types, this.signal, this.subscribers, this.log) = (daemon, types, signal, [.. subscribers], log ?? NullLogger.Instance);
         aliases = [.. subscribers.SelectMany(s => s.Aliases).Distinct()];
         loadedAt = new long[this.subscribers.Length];
@@ -89,6 +92,9 @@ public sealed class Tail : IAsyncDisposable
             byAlias[alias] = [.. this.subscribers.Select((s, i) => (s, i)).Where(s => s.s.Aliases.Contains(alias))];
         loop = new Loop("tail", Follow, this.log);
     }
+
+    /// <summary>The stored JSON of the page that had most of it, in bytes.</summary>
+    internal long Heaviest { get; private set; }
 
     /// <summary>Completes when every subscriber has loaded and caught up for the first time.</summary>
     public Task Loaded => loaded.Task;
@@ -153,16 +159,16 @@ public sealed class Tail : IAsyncDisposable
     /// <summary>Reads what is new and what was missing in one snapshot. True when there is more.</summary>
     private async Task<bool> Look(NpgsqlConnection connection, CancellationToken ct)
     {
-        var (mark, events, seen) = await Read(connection, ct);
+        var (mark, events, seen, full) = await Read(connection, ct);
         foreach (var number in seen) gaps.See(number, ref position);
-        // The mark was read before the rows: a number below it that those did not show will never be one.
-        gaps.ForgetUpTo(mark);
+        // The mark was read before the rows: a number below it that those did not show will never be one. A page that ends early shows nothing of what lies behind its end.
+        gaps.ForgetUpTo(full ? Math.Min(mark, seen[^1]) : mark);
         foreach (var e in events) Deliver(e);
         Interlocked.Exchange(ref lastLook, System.Diagnostics.Stopwatch.GetTimestamp());
-        return seen.Count >= PageSize;
+        return full;
     }
 
-    private async Task<(long Mark, List<PageEvent> Events, List<long> Seen)> Read(NpgsqlConnection connection, CancellationToken ct)
+    private async Task<(long Mark, List<PageEvent> Events, List<long> Seen, bool Full)> Read(NpgsqlConnection connection, CancellationToken ct)
     {
         await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Plans.Command() } };
         var markCommand = new NpgsqlBatchCommand("select coalesce(max(last_seq_id), 0) from events.mt_event_progression where name = $1");
@@ -177,17 +183,25 @@ public sealed class Tail : IAsyncDisposable
         await reader.NextResultAsync(ct);
         var events = new List<PageEvent>();
         var seen = new List<long>();
-        while (await reader.ReadAsync(ct))
+        long bytes = 0;
+        while (bytes <= maxBytes && await reader.ReadAsync(ct))
         {
             seen.Add(reader.GetInt64(0));
-            if (reader.GetBoolean(reader.FieldCount - 1)) events.Add(EventPages.Read(reader, types, out _));
+            if (!reader.GetBoolean(reader.FieldCount - 1)) continue;
+            events.Add(EventPages.Read(reader, types, out var size));
+            bytes += size;
         }
-        return (mark, events, seen);
+        Heaviest = Math.Max(Heaviest, bytes);
+        var full = bytes > maxBytes || seen.Count >= limit;
+        // What a page leaves behind has been sent for nothing: the next one asks for no more than would have fitted, and those after it for more again.
+        limit = bytes > maxBytes ? seen.Count : Math.Min(PageSize, limit * 2);
+        return (mark, events, seen, full);
     }
 
     /// <summary>
     /// What is new and what was missing. One statement, so that a stream's later event is never seen before its earlier one. There is no join
-    /// that could be planned as a scan of the log. Of events that nobody wants the large columns stay where they are.
+    /// that could be planned as a scan of the log. Of events that nobody wants the large columns stay where they are. A page is the beginning of all that there is, in the
+    /// order of the log.
     /// </summary>
     private NpgsqlBatchCommand Rows()
     {
@@ -197,10 +211,10 @@ public sealed class Tail : IAsyncDisposable
             union all
             select {Columns} from unnest($4::bigint[], $5::bigint[]) r (low, high)
             cross join lateral (select * from events.mt_events m where m.seq_id between r.low and r.high order by m.seq_id limit $2) e
-            order by 1
+            order by 1 limit $2
             """);
         rows.Add(Interlocked.Read(ref position));
-        rows.Add(PageSize);
+        rows.Add(limit);
         rows.AddArray(aliases, NpgsqlDbType.Varchar);
         if (gaps.Count == 0) return rows;
         rows.AddArray(gaps.Lows, NpgsqlDbType.Bigint);

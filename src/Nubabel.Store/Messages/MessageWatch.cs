@@ -111,14 +111,14 @@ public sealed partial class MessageWatch : IAsyncDisposable
         foreach (var queue in looks.Where(q => q.Stalled is not null))
         {
             // The first time only; it goes on as long as looks find it.
-            if (!alarms.ContainsKey(queue.Queue)) Stalls(log, queue.Queue, queue.Stalled!, queue.Messages, queue.Workers);
+            if (!alarms.ContainsKey(queue.Queue)) Stalls(log, LogLevel.Error, queue.Queue, queue.Stalled!, queue.Messages, queue.Workers);
             alarms[queue.Queue] = 0;
         }
         foreach (var name in alarms.Keys.Where(name => !looks.Any(q => q.Queue == name && q.Stalled is not null)).ToArray())
         {
             if (++alarms[name] < CleanLooks) continue;
             alarms.Remove(name);
-            GoesOn(log, name);
+            GoesOn(log, LogLevel.Information, name);
         }
         await Task.Delay(every, ct);
     }
@@ -158,9 +158,10 @@ public sealed partial class MessageWatch : IAsyncDisposable
         : q.Hanging > 0 ? $"{q.Hanging} lanes of {q.Queue} have been in one hand for longer than the time limit."
         : null;
 
-    [LoggerMessage(3101, LogLevel.Error, "Work stalls in {Queue}: {Why} {Messages} messages wait, {Workers} processes work on it.", EventName = "messages.stalled")]
-    private static partial void Stalls(ILogger log, string queue, string why, long messages, long workers);
+    // The levels are arguments: one that stands in the attribute needs its assembly to be read, which whoever measures the coverage of this one does not find.
+    [LoggerMessage(EventId = 3101, Message = "Work stalls in {Queue}: {Why} {Messages} messages wait, {Workers} processes work on it.", EventName = "messages.stalled")]
+    private static partial void Stalls(ILogger log, LogLevel level, string queue, string why, long messages, long workers);
 
-    [LoggerMessage(3102, LogLevel.Information, "Work goes on in {Queue}.", EventName = "messages.goes_on")]
-    private static partial void GoesOn(ILogger log, string queue);
+    [LoggerMessage(EventId = 3102, Message = "Work goes on in {Queue}.", EventName = "messages.goes_on")]
+    private static partial void GoesOn(ILogger log, LogLevel level, string queue);
 }

@@ -21,6 +21,9 @@ public sealed record RebuildOptions
     /// </summary>
     public Func<RebuildStatus, Task> Told { get; init; } = _ => Task.CompletedTask;
 
+    /// <summary>So long, and no longer, does the exchange stand in line for the table: new readers wait behind it. A test may want it to be found there.</summary>
+    internal TimeSpan StandsInLine { get; init; } = TimeSpan.FromMilliseconds(200);
+
     /// <summary>Told at each step, so that a test can stop a rebuild wherever it may be cut off.</summary>
     internal Func<string, Task> Step { get; init; } = _ => Task.CompletedTask;
 }

@@ -10,9 +10,6 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
 {
     private const int PageSize = 5_000;
 
-    /// <summary>So long, and no longer, does the exchange stand in line for the table: new readers wait behind it.</summary>
-    private const int LockTimeoutMilliseconds = 200;
-
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(300);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
 
@@ -126,7 +123,7 @@ internal sealed class RebuildRun(RebuildRecord record, Projection live, EventTyp
         await using var transaction = await connection.BeginTransactionAsync(ct);
         try
         {
-            await Execute(connection, $"set local lock_timeout = {LockTimeoutMilliseconds}", ct);
+            await Execute(connection, $"set local lock_timeout = {(int)options.StandsInLine.TotalMilliseconds}", ct);
             await record.Enter(connection, Phases.Publish, ct);
             var seen = await beside.StopLive(connection, ct);
             if (runner.Checkpoint < seen) await Feed(Math.Min(seen, await highWater.Prove(ct)), ct);

@@ -11,14 +11,21 @@ namespace Nubabel.Store;
 /// <param name="Subjects">Those whose key its sealed values need and who have none in it.</param>
 public sealed record EventFileReport(
     EventFileHeader Header, EventFileEnd End, long First, long Last, long Streams, long UnknownAliases, IReadOnlyList<(string Tenant, string Slug, long Line)> Slugs,
-    IReadOnlyCollection<(string Tenant, string Subject)> Subjects);
+    IReadOnlyCollection<(string Tenant, string Subject)> Subjects)
+{
+    /// <summary>The ids of the events that are wanted.</summary>
+    internal IdFilter Ids { get; init; } = new(0);
+}
 
 /// <summary>
 /// Reads a whole file of events before anything of it is written: its form, its end, its checksum, the order of its positions, and the versions of each stream, which
-/// are contiguous. So a file that was cut off or changed changes nothing.
+/// are contiguous; and that no id stands in it twice. So a file that was cut off or changed changes nothing.
 /// </summary>
 public sealed class EventFileCheck
 {
+    /// <summary>An event's line is seldom shorter.</summary>
+    private const int ShortLine = 300;
+
     private readonly EventTypes types;
     private readonly IConsequences consequences;
     private readonly string? only;
@@ -29,18 +36,24 @@ public sealed class EventFileCheck
     private readonly HashSet<(string Tenant, string Subject)> subjects = [];
     private readonly HashSet<(string Tenant, string Subject)> keyed = [];
     private readonly List<(string, string, long)> slugs = [];
+    private readonly IdFilter ids;
+
+    // Those that stand there twice, and some that do not: the file is read again for them.
+    private readonly HashSet<Guid> doubtful = [];
     private EventFileHeader? header;
     private EventFileEnd? end;
     private long first, last, events, keys, unknown;
 
-    private EventFileCheck(EventTypes types, IConsequences consequences, string? only) => (this.types, this.consequences, this.only) = (types, consequences, only);
+    private EventFileCheck(EventTypes types, IConsequences consequences, string? only, long bytes) =>
+        (this.types, this.consequences, this.only, ids) = (types, consequences, only, new IdFilter(bytes / ShortLine));
 
+    /// <param name="file">From its beginning; parts of it may be read again.</param>
     /// <param name="only">The tenant that is wanted; null for all. The whole file is looked at in any case.</param>
     /// <param name="progress">Told how many bytes have been read.</param>
     /// <exception cref="BadEventFile">The first fault.</exception>
     public static async Task<EventFileReport> Run(Stream file, EventTypes types, IConsequences consequences, string? only, Action<long> progress, CancellationToken ct)
     {
-        var check = new EventFileCheck(types, consequences, only);
+        var check = new EventFileCheck(types, consequences, only, file.Length);
         using (check.hash)
         {
             var lines = new Lines(file);
@@ -49,7 +62,9 @@ public sealed class EventFileCheck
                 check.Take(line, lines.Number);
                 if (lines.Number % 1024 == 0) progress(lines.Bytes);
             }
-            return check.Report(lines);
+            var report = check.Report(lines);
+            if (check.doubtful.Count > 0) await check.FindTwins(file, ct);
+            return report;
         }
     }
 
@@ -57,7 +72,21 @@ public sealed class EventFileCheck
     {
         if (header is null) throw new BadEventFile("The file is empty or has no whole line.");
         if (lines.Torn || end is null) throw new BadEventFile($"The file ends behind line {lines.Number} without its last line: it was cut off. Its export can go on with --resume.");
-        return new EventFileReport(header, end, first, last, versions.Count, unknown, slugs, [.. subjects.Except(keyed)]);
+        return new EventFileReport(header, end, first, last, versions.Count, unknown, slugs, [.. subjects.Except(keyed)]) { Ids = ids };
+    }
+
+    /// <summary>The file is read again for ids that may stand in it twice.</summary>
+    private async Task FindTwins(Stream file, CancellationToken ct)
+    {
+        file.Position = 0;
+        var lines = new Lines(file);
+        var first = new Dictionary<Guid, long>();
+        while (await lines.Next(ct) is { } line)
+        {
+            using var parsed = EventFile.Parse(line, lines.Number);
+            if (EventFile.KindOf(parsed) != "seq_id" || EventFile.Event(parsed, lines.Number) is var e && (only is not null && only != e.Tenant || !doubtful.Contains(e.Id))) continue;
+            if (!first.TryAdd(e.Id, lines.Number)) throw new BadEventFile(lines.Number, $"The event id {e.Id} stands on line {first[e.Id]} already: one id names one event.");
+        }
     }
 
     private void Take(ReadOnlyMemory<byte> line, long number)
@@ -92,6 +121,7 @@ public sealed class EventFileCheck
         versions[NameOf(e)] = e.Version;
         (first, last, events) = (first == 0 ? e.Position : first, e.Position, events + 1);
         if (only is not null && only != e.Tenant) return;
+        if (ids.Add(e.Id)) doubtful.Add(e.Id);
         if (types.Find(e.Type) is null) unknown++;
         if (consequences.SlugOf(e) is { } slug) slugs.Add((e.Tenant, slug, number));
         foreach (var name in new[] { "data", "headers" })

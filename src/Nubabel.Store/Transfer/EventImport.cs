@@ -36,11 +36,13 @@ public sealed class EventImport(NpgsqlDataSource daemon, EventTypes types, ICons
 
     private readonly TenantDirectory directory = new(daemon);
     private int size = FirstChunk;
+    private IReadOnlyList<(string Tenant, string Subject)>? keyless;
 
-    /// <summary>Whether the file may go here: its master key, its slugs, the keys of its subjects. Writes nothing.</summary>
+    /// <summary>Whether the file may go here: its master key, its slugs, the keys of its subjects, the ids of its events. Writes nothing.</summary>
+    /// <param name="progress">Told how much of the log here has been looked at.</param>
     /// <returns>The subjects whose keys are neither in the file nor here.</returns>
     /// <exception cref="ImportRefused">It may not.</exception>
-    public async Task<IReadOnlyList<(string Tenant, string Subject)>> Check(EventFileReport report, CancellationToken ct)
+    public async Task<IReadOnlyList<(string Tenant, string Subject)>> Check(Stream file, EventFileReport report, Action<TransferProgress> progress, CancellationToken ct)
     {
         if (wish.Master is not null && report.Header.Master is { } other && other != wish.Master)
             throw new ImportRefused($"The file was written under another master key (fingerprint {other}, this one is {wish.Master}). Its sealed values and look-up keys would be of no use here.");
@@ -50,6 +52,18 @@ public sealed class EventImport(NpgsqlDataSource daemon, EventTypes types, ICons
                 throw new ImportRefused(line, $"the slug {slug} belongs to another organization here ({entry.Organization}).");
             if (await directory.Find(tenant, ct) is { } own && own.Slug != slug) throw new ImportRefused(line, $"the organization {tenant} is known as {own.Slug} here.");
         }
+        var missing = await Missing(report, ct);
+        if (missing.Count > 0 && !wish.EraseMissingKeys)
+            throw new ImportRefused($"""
+                The keys of {missing.Count} subjects are neither in the file nor here ({missing[0].Item2} of {missing[0].Item1}, say), so nobody could read their personal values.
+                Export with --with-keys, or restore nubabel.subject_keys first, or say --erase-missing-keys: then these subjects count as erased.
+                """);
+        await new ImportedIds(daemon, report, file, wish.Tenant).Check(progress, ct);
+        return keyless = missing;
+    }
+
+    private async Task<List<(string, string)>> Missing(EventFileReport report, CancellationToken ct)
+    {
         var missing = new List<(string, string)>();
         foreach (var some in report.Subjects.Chunk(1_000))
         {
@@ -62,20 +76,16 @@ public sealed class EventImport(NpgsqlDataSource daemon, EventTypes types, ICons
             await using var reader = await command.ExecuteReaderAsync(ct);
             while (await reader.ReadAsync(ct)) missing.Add((reader.GetString(0), reader.GetString(1)));
         }
-        if (missing.Count > 0 && !wish.EraseMissingKeys)
-            throw new ImportRefused($"""
-                The keys of {missing.Count} subjects are neither in the file nor here ({missing[0].Item2} of {missing[0].Item1}, say), so nobody could read their personal values.
-                Export with --with-keys, or restore nubabel.subject_keys first, or say --erase-missing-keys: then these subjects count as erased.
-                """);
         return missing;
     }
 
-    /// <summary>Writes the file, which <see cref="EventFileCheck"/> and <see cref="Check"/> have passed.</summary>
+    /// <summary>Writes the file, which <see cref="EventFileCheck"/> has passed; <see cref="Check"/> comes first, unless it was asked for before.</summary>
     /// <param name="progress">Told behind each chunk.</param>
     /// <exception cref="ImportRefused">Another event stands where one of the file belongs.</exception>
     public async Task<ImportResult> Run(Stream file, EventFileReport report, Action<TransferProgress> progress, CancellationToken ct)
     {
-        var missing = await Check(report, ct);
+        var missing = keyless ?? await Check(file, report, _ => { }, ct);
+        file.Position = 0;
         var erased = await Keys(missing.Select(m => new SubjectKeyRow(m.Tenant, m.Subject, null, report.Header.At.UtcDateTime, TimeProvider.System.GetUtcNow().UtcDateTime)).ToArray(), ct);
         long written = 0, seen = 0, taken = 0, keys = 0, text = 0;
         var lines = new Lines(file);

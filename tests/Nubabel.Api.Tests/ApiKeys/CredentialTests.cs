@@ -11,6 +11,7 @@ using Nubabel.Domain.ApiKeys;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
+using Nubabel.Projections.ApiKeys;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -190,6 +191,7 @@ public sealed class CredentialTests
         await api.Client.With(second.Text("key")).Refused(401, "credential.revoked");
         var again = await acme.SignIn();
         Assert.Equal("expired", (await again.Client.GetAsync($"{Keys.Path}/{first.Text("id")}").Json()).Text("status"));
+        await api.HasSeen(ApiKeyList.Name);
         Assert.Equal("expired", Assert.Single(await again.Client.Items(Keys.Path)).Text("status"));
         await again.Client.Post($"{Keys.Path}/{first.Text("id")}/rotation", new { overlapSeconds = 0 }).Refused(409, "api_key.expired");
     }

@@ -5,6 +5,7 @@ using Nubabel.Api.Attempts;
 using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Privacy;
 using Nubabel.Api.Tests.Races;
+using Nubabel.Api.Tests.Rates;
 using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain.Users;
 using Nubabel.Testing;
@@ -121,7 +122,8 @@ public sealed class RefusedAttemptsTests
         await using var database = await TestDatabase.New();
         string tenant;
         int asked;
-        await using (var api = await TestApi.Start(database))
+        // The clock stands: all of it is in one minute, however long it takes.
+        await using (var api = await TestApi.Start(database, time: new StillTime()))
         {
             var acme = await api.SignUp();
             tenant = acme.Id;

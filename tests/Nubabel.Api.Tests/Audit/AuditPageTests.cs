@@ -6,6 +6,7 @@ using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain.Users;
+using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -106,6 +107,7 @@ public sealed class AuditPageTests : IAsyncLifetime
         await page.Locator(".entry").First.WaitForAsync();
         await page.UnrouteAsync("**/api/audit-logs?*");
         // A session that was ended elsewhere is over here, too.
+        await acme.Api.HasSeen(SessionList.Name);
         foreach (var session in await acme.Client.Items("/api/sessions"))
             if (!session.GetProperty("current").GetBoolean()) await acme.Client.DeleteAsync($"/api/sessions/{session.Text("id")}");
         await Burst.Until("the node has heard of it", TimeSpan.FromSeconds(15), async () =>

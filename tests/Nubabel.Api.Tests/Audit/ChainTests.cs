@@ -9,7 +9,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Audit;
 
 /// <summary>The audit chain as auditors meet it: a proof over HTTP, the command line on the database, and a file where there is none.</summary>
-[Collection(Alone.Name)]
 public sealed class ChainTests : IAsyncLifetime
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);

@@ -4,7 +4,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Breaches;
 
 /// <summary>A real process that is killed while it tells people.</summary>
-[Collection(Alone.Name)]
 public sealed class BreachKilledTests
 {
     private const int People = 120;

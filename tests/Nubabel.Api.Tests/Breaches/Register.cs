@@ -64,7 +64,7 @@ internal static class Register
     {
         // As far as the log is now, so that no letter is missed.
         var position = (await Reply.To(platform, "PUT", $"{path}/assessment", Assessment("high"))).Position;
-        return [.. (await Reply.To(platform, "GET", $"{path}/notifications", minPosition: position)).Json.GetProperty("items").EnumerateArray()];
+        return [.. (await Reply.Seen(platform, $"{path}/notifications", position)).Json.GetProperty("items").EnumerateArray()];
     }
 
     /// <summary>Somebody who is registered without the edge.</summary>

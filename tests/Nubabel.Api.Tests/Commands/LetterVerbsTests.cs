@@ -5,7 +5,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Commands;
 
 /// <summary>Dead letters as an operator works on them at the machine.</summary>
-[Collection(Alone.Name)]
 public sealed class LetterVerbsTests : IAsyncLifetime
 {
     private const string Tenant = "019a2b3c-4d5e-7f60-8123-456789abc001";
@@ -40,10 +39,10 @@ public sealed class LetterVerbsTests : IAsyncLifetime
     {
         const int all = 20_000;
         await Bury(all);
-        using (var command = NubabelCommand.Start(database, "dead-letters", "replay", "--queue", "nobody", "--yes"))
+        await using (var command = NubabelCommand.Start(database, "dead-letters", "replay", "--queue", "nobody", "--yes"))
         {
             await Burst.Until("it has begun", TimeSpan.FromSeconds(60), () => database.Scalar<bool>("select exists (select from nubabel.letter_sweeps where done > 0)"));
-            command.Kill();
+            await command.Kill();
             await command.End();
         }
         Assert.Equal(0L, await database.Scalar<long>("select count(*) from events.mt_events where type = 'letter_sweep_ended'"));

@@ -11,7 +11,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Commands;
 
 /// <summary>The master key is exchanged under a serving node, by a process that is killed on its way, and then the old key is thrown away.</summary>
-[Collection(Alone.Name)]
 public sealed class MasterKeyTests : IAsyncLifetime
 {
     private const int Planted = 30_000;
@@ -81,10 +80,10 @@ public sealed class MasterKeyTests : IAsyncLifetime
 
     private async Task KilledOnItsWay(Dictionary<string, string> old)
     {
-        using (var rotating = NubabelCommand.Start(database, old, "master-key", "rotate"))
+        await using (var rotating = NubabelCommand.Start(database, old, "master-key", "rotate"))
         {
             await Burst.Until("it is on its way", TimeSpan.FromSeconds(60), async () => await Under(next) > 1_000);
-            rotating.Kill();
+            await rotating.Kill();
             await rotating.End();
         }
         var left = await Under(Old);

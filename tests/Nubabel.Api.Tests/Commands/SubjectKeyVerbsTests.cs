@@ -6,7 +6,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Commands;
 
 /// <summary>Keys out to a directory of their own and back, as an operator does it.</summary>
-[Collection(Alone.Name)]
 public sealed class SubjectKeyVerbsTests : IAsyncLifetime
 {
     private readonly string folder = Directory.CreateTempSubdirectory("nubabel-keys-").FullName;

@@ -5,7 +5,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Commands;
 
 /// <summary>Export, import and replay as an operator runs them.</summary>
-[Collection(Alone.Name)]
 public sealed class TransferVerbsTests : IAsyncLifetime
 {
     private readonly string folder = Directory.CreateTempSubdirectory("nubabel-transfer-").FullName;
@@ -46,7 +45,7 @@ public sealed class TransferVerbsTests : IAsyncLifetime
         Assert.Equal("device.name_taken", (await Reply.To(owner.Client, "POST", "/api/devices", new { name = "Phone", type = "web" })).Code);
         Assert.Equal("organization.slug_taken", (await Reply.To(there.Client, "POST", "/api/signup",
             new { organization = new { name = "Thief", slug = acme.Slug }, email = "eve@example.org", password = TestTenant.Password, name = "Eve" })).Code);
-        var listed = await Reply.To(owner.Client, "GET", "/api/devices", minPosition: (await Reply.To(owner.Client, "PUT", device.Location + "/name", new { name = "pocket" })).Position);
+        var listed = await Reply.Seen(owner.Client, "/api/devices", (await Reply.To(owner.Client, "PUT", device.Location + "/name", new { name = "pocket" })).Position);
         Assert.Equal("pocket", listed.Json.GetProperty("items")[0].GetProperty("name").GetString());
         // It has gone on: what comes from there again stands where its own events do.
         Assert.Equal(0, await Code(target, "events", "import", file));
@@ -78,10 +77,10 @@ public sealed class TransferVerbsTests : IAsyncLifetime
         var file = Path.Combine(folder, "all.ndjson");
         for (var kill = 0; kill < 2; kill++)
         {
-            using var export = NubabelCommand.Start(source, "events", "export", "--out", file, "--resume");
+            await using var export = NubabelCommand.Start(source, "events", "export", "--out", file, "--resume");
             var size = File.Exists(file) ? new FileInfo(file).Length : 0;
             await Burst.Until("the export has begun", TimeSpan.FromSeconds(60), () => Task.FromResult(File.Exists(file) && new FileInfo(file).Length > size));
-            export.Kill();
+            await export.Kill();
             await export.End();
         }
         Assert.Equal(0, await Code(source, "events", "export", "--out", file, "--resume"));
@@ -89,9 +88,9 @@ public sealed class TransferVerbsTests : IAsyncLifetime
         var before = 0L;
         for (var kill = 0; kill < 2; kill++)
         {
-            using var import = NubabelCommand.Start(target, "events", "import", file);
+            await using var import = NubabelCommand.Start(target, "events", "import", file);
             await Burst.Until("the import has written", TimeSpan.FromSeconds(60), async () => await Count(target) > before);
-            import.Kill();
+            await import.Kill();
             await import.End();
             before = await Count(target);
         }
@@ -103,11 +102,11 @@ public sealed class TransferVerbsTests : IAsyncLifetime
 
         await using var fresh = await TestDatabase.New(migrate: false);
         var into = new NpgsqlConnectionStringBuilder(source.Server.Superuser) { Database = fresh.Name }.ConnectionString;
-        using (var replay = NubabelCommand.Start(source, "audit", "replay", "--into", into))
+        await using (var replay = NubabelCommand.Start(source, "audit", "replay", "--into", into))
         {
             await Burst.Until("the replay has written", TimeSpan.FromSeconds(60), async () =>
                 await fresh.Scalar<bool>("select to_regclass('events.mt_events') is not null") && await Count(fresh) > 0);
-            replay.Kill();
+            await replay.Kill();
             await replay.End();
         }
         var replayed = await NubabelCommand.Run(source, "audit", "replay", "--into", into);

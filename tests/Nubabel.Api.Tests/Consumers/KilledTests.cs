@@ -6,7 +6,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Consumers;
 
 /// <summary>A real process that is killed while it delivers.</summary>
-[Collection(Alone.Name)]
 public sealed class KilledTests
 {
     [Fact]

@@ -157,7 +157,7 @@ public sealed class LedgerTests
 
     private static async Task<(int Code, string Output, string Errors)> Verb(TestDatabase database, string ledger, params string[] verb)
     {
-        using var command = NubabelCommand.Start(database, new Dictionary<string, string> { ["Erasures__Ledger"] = ledger }, ["erasures", .. verb]);
+        await using var command = NubabelCommand.Start(database, new Dictionary<string, string> { ["Erasures__Ledger"] = ledger }, ["erasures", .. verb]);
         return await command.End();
     }
 }

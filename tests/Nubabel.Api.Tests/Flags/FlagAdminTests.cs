@@ -177,8 +177,7 @@ public sealed class FlagAdminTests : IAsyncLifetime
         var keys = new List<string>();
         for (string? cursor = ""; cursor is not null;)
         {
-            using var get = new HttpRequestMessage(HttpMethod.Get, $"/admin/feature-flags?{filter}limit=2{cursor}") { Headers = { { "Nubabel-Min-Position", position } } };
-            var page = await platform.SendAsync(get).Json();
+            var page = await platform.Get($"/admin/feature-flags?{filter}limit=2{cursor}", position).Json();
             keys.AddRange(page.GetProperty("items").EnumerateArray().Select(i => i.Text("key")));
             cursor = page.GetProperty("next").GetString() is { } next ? "&cursor=" + next : null;
         }

@@ -16,20 +16,20 @@ public sealed class FlagCountTests
     public async Task The_counts_of_all_nodes_are_one_and_a_node_that_stops_loses_none()
     {
         await using var database = await TestDatabase.New();
-        await using var stays = await TestApi.Start(database);
+        await using var stays = await TestApi.Start(database, time: new WithoutFlushes());
         using var platform = await stays.Operator();
         var (acme, bolt) = (await stays.SignUp(), await stays.SignUp());
         await platform.Post("/admin/feature-flags", new { key = "a", enabled = true }).Json(System.Net.HttpStatusCode.Created);
         await platform.Post("/admin/feature-flags", new { key = "idle", enabled = true }).Json(System.Net.HttpStatusCode.Created);
         await platform.Post("/admin/feature-flags/a/overrides", new { organizationId = bolt.Id, enabled = false }).Json(System.Net.HttpStatusCode.Created);
-        await using (var stops = await TestApi.Start(database))
+        await using (var stops = await TestApi.Start(database, time: new WithoutFlushes()))
         {
             foreach (var node in new[] { stays, stops }) await Knows(node, Guid.Parse(bolt.Id));
             foreach (var token in new[] { acme.AccessToken, acme.AccessToken, bolt.AccessToken })
                 foreach (var node in new[] { stays, stops })
                     using (var client = node.As(token)) await client.GetAsync("/api/flags?keys=a").Json();
         }
-        // The one has stopped and has written; the other one's are written when its time comes, here at once.
+        // The one has stopped and has written; the other one's are written when its time comes, which here is when it is told.
         Assert.Equal((2, 1), Sums(await Evaluations(platform, "a")));
         await stays.Services.GetRequiredService<EvaluationFlush>().Flush(CancellationToken.None);
         await stays.Services.GetRequiredService<EvaluationFlush>().Flush(CancellationToken.None);
@@ -102,5 +102,12 @@ public sealed class FlagCountTests
     {
         var evaluation = node.Services.GetRequiredService<Evaluation>();
         await Races.Burst.Until("the flag is known", TimeSpan.FromSeconds(10), () => Task.FromResult(evaluation.Keys.Order(StringComparer.Ordinal).SequenceEqual(["a", "idle"]) && evaluation.Peek("a", bolt).Reason == FlagReason.Override));
+    }
+
+    /// <summary>The system's clock, but for the timer that writes the counts: it never rings, so that a test says when they are written.</summary>
+    private sealed class WithoutFlushes : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, dueTime == EvaluationFlush.Every ? Timeout.InfiniteTimeSpan : dueTime, period);
     }
 }

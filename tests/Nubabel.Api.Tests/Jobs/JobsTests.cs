@@ -121,7 +121,7 @@ public sealed class JobsTests(JobNodes nodes)
         using var root = await nodes.A.Operator();
         var work = Work.Of(async (context, _) => { await Task.Delay(Timeout.InfiniteTimeSpan, context.Cancellation); return new JobEnd(); });
         var started = await Reply.To(tenant.Client, "POST", "/api/work", work.Body);
-        var listed = await Reply.To(root, "GET", $"/api/admin/jobs?organizationId={tenant.Id}", minPosition: started.Position);
+        var listed = await Reply.Seen(root, $"/api/admin/jobs?organizationId={tenant.Id}", started.Position);
         var job = Assert.Single(listed.Json.GetProperty("items").EnumerateArray());
         Assert.Equal((started.Text("id"), tenant.Id), (job.GetProperty("id").GetString(), job.GetProperty("organizationId").GetString()));
         Assert.Equal(204, (await Reply.To(root, "DELETE", $"/api/admin{started.Location!["/api".Length..]}")).Status);
@@ -180,5 +180,5 @@ public sealed class JobsTests(JobNodes nodes)
     }
 
     private static async Task<string[]> List(HttpClient client, string query, string? minPosition = null) =>
-        [.. (await Reply.To(client, "GET", $"/api/jobs{query}", minPosition: minPosition)).Json.GetProperty("items").EnumerateArray().Select(j => $"/api/jobs/{j.GetProperty("id").GetString()}")];
+        [.. (await Reply.Seen(client, $"/api/jobs{query}", minPosition)).Json.GetProperty("items").EnumerateArray().Select(j => $"/api/jobs/{j.GetProperty("id").GetString()}")];
 }

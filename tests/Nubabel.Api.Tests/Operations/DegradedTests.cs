@@ -91,7 +91,7 @@ public sealed class DegradedTests : IAsyncLifetime
             var written = await Reply.To(acme.Client, "POST", "/api/devices", new { name = $"phone {i}", type = "mobile" });
             var look = await crooked.Services.GetRequiredService<Api.Operations.Readiness>().Look();
             Assert.Equal("healthy", look.Components["projections"].Status);
-            Assert.Equal(200, (await Reply.To(acme.Client, "GET", "/api/devices", minPosition: written.Position)).Status);
+            Assert.Equal(200, (await Reply.Seen(acme.Client, "/api/devices", written.Position)).Status);
         }
         var nodes = await Nodes.Read(database.Database.Daemon, default);
         Assert.Equal(2, nodes.Count(n => n.Alive));
@@ -101,7 +101,7 @@ public sealed class DegradedTests : IAsyncLifetime
     private static Task<TimeSpan> Says(TestApi node, string status, Func<string, bool> detail, TimeSpan? within = null)
     {
         var last = default(JsonElement);
-        return Burst.Until($"{status}; it said {last}", within ?? Soon, async () =>
+        return Burst.Until(() => $"{status}; it said {last}", within ?? Soon, async () =>
         {
             var reply = await Reply.To(node.Client, "GET", "/health/ready");
             last = reply.Json;

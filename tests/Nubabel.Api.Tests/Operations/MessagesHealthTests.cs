@@ -5,7 +5,6 @@ using Nubabel.Testing;
 namespace Nubabel.Api.Tests.Operations;
 
 /// <summary>What a node says of its messages.</summary>
-[Collection(Alone.Name)]
 public sealed class MessagesHealthTests
 {
     [Fact]

@@ -1,6 +1,9 @@
 namespace Nubabel.Api.Tests.Races;
 
-/// <summary>Tests that stop servers, kill processes or measure times: one after the other, and not beside the rest.</summary>
+/// <summary>
+/// Tests that measure times, stop servers or start many processes at once: one after the other, and behind the rest, while one core has nothing to do. A test whose processes and
+/// databases are its own and that looks at no clock does not belong here.
+/// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class Alone
 {

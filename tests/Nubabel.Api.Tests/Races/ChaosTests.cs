@@ -80,7 +80,8 @@ public sealed class ChaosTests(ITestOutputHelper output)
         foreach (var (node, _) in cluster.Up)
         {
             using var client = As(node, bolt);
-            await Burst.Until("it is healthy", TimeSpan.FromSeconds(20), async () => (await Reply.To(client, "GET", "/health/ready")).Json.GetProperty("status").GetString() == "healthy");
+            Reply? said = null;
+            await Burst.Until(() => $"it is healthy; it said {said?.Body}", TimeSpan.FromSeconds(20), async () => (said = await Reply.To(client, "GET", "/health/ready")).Text("status") == "healthy");
             Assert.Equal(200, (await Reply.To(client, "GET", "/api/user")).Status);
         }
         Assert.Equal(204, (await Reply.To(bolt.Client, "POST", "/api/auth/sign-out")).Status);

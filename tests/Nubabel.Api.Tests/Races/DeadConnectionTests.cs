@@ -20,8 +20,8 @@ public sealed class DeadConnectionTests
         var acme = await node.SignUp();
         using var platform = await node.Operator();
         var created = await Reply.To(acme.Client, "POST", "/api/devices", new { name = "phone", type = "mobile" });
-        Assert.Equal(200, (await Reply.To(acme.Client, "GET", "/api/devices", minPosition: created.Position)).Status);
-        Assert.Equal(200, (await Reply.To(acme.Client, "GET", "/api/audit-logs", minPosition: created.Position)).Status);
+        Assert.Equal(200, (await Reply.Seen(acme.Client, "/api/devices", created.Position)).Status);
+        Assert.Equal(200, (await Reply.Seen(acme.Client, "/api/audit-logs", created.Position)).Status);
 
         foreach (var (client, path) in ((HttpClient, string)[])[
             (acme.Client, $"/api/devices/{created.Text("id")}"), (acme.Client, "/api/user"), (acme.Client, "/api/devices"), (acme.Client, "/api/audit-logs"),

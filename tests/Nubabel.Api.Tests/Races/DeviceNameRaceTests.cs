@@ -12,7 +12,7 @@ public sealed class DeviceNameRaceTests(TwoNodes nodes)
 
         var winner = Assert.Single(replies, r => r.Status == 201);
         Assert.Equal(49, replies.Count(r => r is { Status: 409, Code: "device.name_taken" }));
-        var list = await Reply.To(clients[1], "GET", "/api/devices", minPosition: winner.Position);
+        var list = await Reply.Seen(clients[1], "/api/devices", winner.Position);
         Assert.Equal([winner.Text("id")], list.Json.GetProperty("items").EnumerateArray().Select(d => d.GetProperty("id").GetString()));
         Assert.Equal(1, await nodes.Events(acme, "device_registered"));
     }

@@ -6,12 +6,23 @@ namespace Nubabel.Api.Tests.Races;
 /// <summary>What a client can compare of an answer.</summary>
 internal sealed record Reply(int Status, string Body, string? ETag, string? Location, string? Position, string? RetryAfter)
 {
+    private static readonly TimeSpan LongestLag = TimeSpan.FromSeconds(20);
+
     public JsonElement Json => Body.Length == 0 ? default : JsonElement.Parse(Body);
 
     /// <summary>The code of a problem; null for what is none.</summary>
     public string? Code => Status >= 400 ? Json.GetProperty("code").GetString() : null;
 
     public string Text(string member) => Json.GetProperty(member).GetString()!;
+
+    /// <summary>A read once the read model has seen the position. Asked again where it is still on its way, as the answer says.</summary>
+    public static async Task<Reply> Seen(HttpClient client, string path, string? position)
+    {
+        var reply = await To(client, "GET", path, minPosition: position);
+        for (var began = TimeProvider.System.GetTimestamp(); reply.Code == "projection.lagging" && TimeProvider.System.GetElapsedTime(began) < LongestLag;)
+            reply = await To(client, "GET", path, minPosition: position);
+        return reply;
+    }
 
     public static async Task<Reply> To(
         HttpClient client, string method, string path, object? body = null, string? key = null, string? ifMatch = null, string? ifNoneMatch = null, string? minPosition = null)

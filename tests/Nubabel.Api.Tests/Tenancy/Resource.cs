@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
+using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain;
 using Nubabel.Domain.DataExports;
 using Nubabel.Domain.Jobs;
@@ -211,10 +212,8 @@ public sealed partial record Resource(Func<TestTenant, Task<string>> Make, objec
     {
         var consumer = (await PausedConsumer(owner)).GetProperty("id").GetString();
         using var registered = await owner.Client.PostAsJsonAsync("/api/devices", new { name = $"d{Guid.NewGuid():N}", type = "mobile" });
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/consumers/{consumer}/deliveries");
-        request.Headers.Add("Nubabel-Min-Position", registered.Headers.GetValues("Nubabel-Position"));
-        using var answer = await owner.Client.SendAsync(request);
-        return $"{consumer} {(await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("items")[0].GetProperty("id").GetString()}";
+        var delivery = (await owner.Client.Items($"/api/consumers/{consumer}/deliveries", registered.Position()))[0];
+        return $"{consumer} {delivery.Text("id")}";
     }
 
     private static Task<string> Export(TestTenant owner) => Export(owner, ExportScope.User);

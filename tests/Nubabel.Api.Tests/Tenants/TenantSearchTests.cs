@@ -112,8 +112,7 @@ public sealed class TenantSearchTests : IAsyncLifetime
         var slugs = new List<string>();
         for (string? cursor = ""; cursor is not null;)
         {
-            using var get = new HttpRequestMessage(HttpMethod.Get, $"/api/admin/tenants?{query}&limit={limit}{cursor}") { Headers = { { "Nubabel-Min-Position", position } } };
-            var page = await platform.SendAsync(get).Json();
+            var page = await platform.Get($"/api/admin/tenants?{query}&limit={limit}{cursor}", position).Json();
             slugs.AddRange(page.GetProperty("items").EnumerateArray().Select(i => i.Text("slug")));
             cursor = page.GetProperty("next").GetString() is { } next ? "&cursor=" + next : null;
         }

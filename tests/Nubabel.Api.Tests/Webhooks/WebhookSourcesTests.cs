@@ -22,7 +22,7 @@ public sealed class WebhookSourcesTests(WebhookNodes nodes)
         Assert.Equal(("acme", "shop", "default", 64), (added.Text("provider"), added.Text("name"), added.Text("preset"), secret.Length));
         var shown = await Reply.To(tenant.Client, "GET", added.Location!);
         Assert.Equal((200, path), (shown.Status, shown.Text("path")));
-        var list = await Reply.To(tenant.Client, "GET", Sources, minPosition: added.Position);
+        var list = await Reply.Seen(tenant.Client, Sources, added.Position);
         Assert.Equal(path, list.Json.GetProperty("items")[0].GetProperty("path").GetString());
         foreach (var text in (string[])[shown.Body, list.Body]) Assert.DoesNotContain("secret", text, StringComparison.OrdinalIgnoreCase);
 

@@ -120,6 +120,8 @@ public sealed class KilledRebuildTests : IAsyncLifetime
     private async Task Killed(long position, Func<Task> provoke)
     {
         await using var child = await NodeChild.Started(database, "doomed");
+        // By itself, so that no wait is for a whole start.
+        await TestWait.Until("it has the lease", async () => (await child.Ask("held")).Split(' ').Contains("tallies"));
         await TestWait.Until("it has projected what is there", async () => await database.Scalar<long>("select coalesce(min(last_seq_id), 0) from events.mt_event_progression where name = 'tallies:All'") >= position);
         await using var held = await Held.On(database, "nubabel.parked", "exclusive");
         await provoke();

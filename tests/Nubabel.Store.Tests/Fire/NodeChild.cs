@@ -1,14 +1,13 @@
-using System.Diagnostics;
+using Nubabel.Testing;
 
 namespace Nubabel.Store.Tests.Fire;
 
 /// <summary>A real process with a daemon, on a database of the tests.</summary>
 internal sealed class NodeChild : IAsyncDisposable
 {
-    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
-    private readonly Process process;
+    private readonly Child process;
 
-    private NodeChild(Process process, string name) => (this.process, Name) = (process, name);
+    private NodeChild(Child process, string name) => (this.process, Name) = (process, name);
 
     public string Name { get; }
 
@@ -20,19 +19,14 @@ internal sealed class NodeChild : IAsyncDisposable
     public static async Task<NodeChild> Rebuilding(EngineDatabase database, string projection, string step)
     {
         var child = await Begin($"rebuilding to {step}", "rebuild", database.DaemonConnectionString, projection, step);
-        Assert.Equal(step, await child.Line());
+        Assert.Equal(step, await child.process.Line());
         return child;
     }
 
     private static async Task<NodeChild> Begin(string name, params string[] arguments)
     {
-        var process = Process.Start(new ProcessStartInfo("dotnet", [typeof(Program).Assembly.Location, .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        })!;
-        var child = new NodeChild(process, name);
-        Assert.Equal("here", await child.Line());
+        var child = new NodeChild(Child.Start(typeof(Program).Assembly.Location, arguments), name);
+        Assert.Equal("here", await child.process.Line());
         return child;
     }
 
@@ -46,38 +40,16 @@ internal sealed class NodeChild : IAsyncDisposable
     public Task Go() => Ask("go");
 
     /// <summary>One line to it, one line back.</summary>
-    public async Task<string> Ask(string line)
-    {
-        await process.StandardInput.WriteLineAsync(line);
-        await process.StandardInput.FlushAsync();
-        return await Line();
-    }
+    public Task<string> Ask(string line) => process.Ask(line);
 
     /// <summary>SIGKILL: nothing is closed, nothing is said.</summary>
-    public async Task Kill()
-    {
-        process.Kill();
-        await process.WaitForExitAsync();
-    }
+    public Task Kill() => process.Kill();
 
     /// <summary>SIGSTOP: it stands still wherever it is, and its connections stay open.</summary>
-    public Task Stop() => Send("STOP");
+    public Task Stop() => process.Send("STOP");
 
     /// <summary>SIGCONT: it goes on as if nothing had happened.</summary>
-    public Task Continue() => Send("CONT");
+    public Task Continue() => process.Send("CONT");
 
-    public async ValueTask DisposeAsync()
-    {
-        if (!process.HasExited) await Kill();
-        process.Dispose();
-    }
-
-    private async Task<string> Line() => await process.StandardOutput.ReadLineAsync().WaitAsync(Bound) ?? throw new InvalidOperationException($"{Name} has ended.");
-
-    private async Task Send(string signal)
-    {
-        using var kill = Process.Start("sh", ["-c", $"kill -{signal} {process.Id}"]);
-        await kill.WaitForExitAsync();
-        Assert.Equal(0, kill.ExitCode);
-    }
+    public ValueTask DisposeAsync() => process.DisposeAsync();
 }

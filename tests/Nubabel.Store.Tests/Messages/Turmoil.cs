@@ -63,10 +63,10 @@ internal sealed class Turmoil : IAsyncDisposable
     public async Task Freeze(int place)
     {
         await workers[place].Ready;
-        workers[place].Freeze();
+        await workers[place].Freeze();
         var random = 0.5 + 1.5 * Random.Shared.NextDouble();
         await Task.Delay(WorkerProcess.Options(queue).Lease * random);
-        workers[place].Thaw();
+        await workers[place].Thaw();
         Interlocked.Increment(ref freezes);
     }
 

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Text.Json;
 using Nubabel.Testing;
 
 namespace Nubabel.Store.Tests.Messages;
@@ -15,12 +13,12 @@ public sealed class WorkerProcess : IAsyncDisposable
     /// <summary>So many messages enqueue a further one.</summary>
     public const int Every = 10;
 
-    private readonly Process process;
-    private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Child process;
 
-    private bool isGone;
+    private WorkerProcess(Child process) => (this.process, Ready) = (process, Begun(process));
 
-    private WorkerProcess(Process process) => this.process = process;
+    /// <summary>Once it works.</summary>
+    public Task Ready { get; }
 
     /// <summary>Short leases, so that there is something to see within seconds.</summary>
     public static QueueOptions Options(string queue) => QueueOptions.Fast(queue) with
@@ -32,53 +30,24 @@ public sealed class WorkerProcess : IAsyncDisposable
         Losses = 1_000_000,
     };
 
-    public static WorkerProcess Start(TestDatabase database, string queue, string name)
-    {
-        var start = new ProcessStartInfo("dotnet", [typeof(WorkerProcess).Assembly.Location, "worker", database.ApiString, database.DaemonString, queue, name])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        var worker = new WorkerProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
-        var said = new List<string>();
-        worker.process.OutputDataReceived += (_, line) =>
-        {
-            if (line.Data == "ready") worker.ready.TrySetResult();
-        };
-        worker.process.ErrorDataReceived += (_, line) =>
-        {
-            if (line.Data is not null && said.Count < 50) said.Add(line.Data);
-        };
-        worker.process.Exited += (_, _) => worker.ready.TrySetException(new InvalidOperationException($"The worker ended: {string.Join('\n', said)}"));
-        worker.process.Start();
-        worker.process.BeginOutputReadLine();
-        worker.process.BeginErrorReadLine();
-        return worker;
-    }
-
-    public Task Ready => ready.Task.WaitAsync(TimeSpan.FromSeconds(60));
+    public static WorkerProcess Start(TestDatabase database, string queue, string name) =>
+        new(Child.Start(typeof(WorkerProcess).Assembly.Location, ["worker", database.ApiString, database.DaemonString, queue, name]));
 
     /// <summary>SIGKILL: nothing is closed, nothing is said.</summary>
-    public async Task Kill()
-    {
-        process.Kill();
-        await process.WaitForExitAsync();
-    }
+    public Task Kill() => process.Kill();
 
     /// <summary>SIGSTOP: it stands still and does not know.</summary>
-    public void Freeze() => Signal("STOP");
+    public Task Freeze() => process.Send("STOP");
 
     /// <summary>SIGCONT.</summary>
-    public void Thaw() => Signal("CONT");
+    public Task Thaw() => process.Send("CONT");
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => process.DisposeAsync();
+
+    private static async Task Begun(Child process)
     {
-        if (isGone) return;
-        isGone = true;
-        _ = ready.Task.Exception;
-        if (!process.HasExited) await Kill();
-        process.Dispose();
+        await process.Line("ready");
+        process.Drain();
     }
 
     /// <summary>The other side: works on the queue until it is killed. Each message's effect is an event, in the order of its key.</summary>
@@ -107,11 +76,5 @@ public sealed class WorkerProcess : IAsyncDisposable
         if (note.Text.Length == 0 && note.Number % Every == 0) context.Journal.Enqueue(new Message(new Note(Further, note.Number)));
         var stream = $"tally-{context.Delivery.Key ?? $"{(note.Text.Length == 0 ? Loose : note.Text)}-{context.Delivery.Id}"}";
         await context.Journal.Append(context.Journal.Now(), [Tally.On(stream, StreamAppend.Any, new Counted(note.Number))], context.Cancellation);
-    }
-
-    private void Signal(string signal)
-    {
-        using var kill = Process.Start("kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
     }
 }

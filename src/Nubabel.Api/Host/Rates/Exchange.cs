@@ -31,6 +31,9 @@ public sealed class Exchange : IAsyncDisposable
         notes = new NodeNotes(connectionString, Channel, Every, Outgoing, Incoming, log);
     }
 
+    /// <summary>Whether it hears what others tell from now on; what they told before is lost to it.</summary>
+    internal bool Hears => notes.Listening > 0;
+
     public void Start() => notes.Start();
 
     public ValueTask DisposeAsync() => notes.DisposeAsync();

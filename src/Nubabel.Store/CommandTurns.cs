@@ -1,0 +1,124 @@
+using System.Collections.Concurrent;
+
+namespace Nubabel.Store;
+
+/// <summary>
+/// The commands on this node that meet on a stream decide one after the other, in the order of coming, each on what the one before it has written: many at once would
+/// each be refused by the first. Only who was refused once, or finds others waiting, takes a turn; nobody else pays for it. Who needs several streams takes its places in
+/// all their lines at once, so two can never wait for each other. A hint to be polite and no lock: what is appended is guarded by its version.
+/// </summary>
+/// <param name="most">Commands in one line.</param>
+internal sealed class CommandTurns(int most = CommandTurns.Most)
+{
+    /// <summary>Where this many wait, the last would wait longer than most callers do.</summary>
+    public const int Most = 1_000;
+
+    private readonly Lock gate = new();
+    private readonly ConcurrentDictionary<(string Tenant, string Stream), Line> lines = [];
+    private int count;
+
+    /// <summary>Streams that commands have a turn on.</summary>
+    public int Count => Volatile.Read(ref count);
+
+    /// <summary>Whether somebody has a turn on the stream or waits for one. Takes no lock.</summary>
+    public bool IsTaken(string tenant, string stream) => Count > 0 && lines.ContainsKey((tenant, stream));
+
+    /// <summary>Waits until all that came before have gone; whoever disposes of the turn goes. Null where too many wait already.</summary>
+    public async ValueTask<IDisposable?> Enter(string tenant, IEnumerable<string> streams, CancellationToken ct)
+    {
+        if (Begin(tenant, streams) is not { } turn) return null;
+        try
+        {
+            await turn.Ready.Task.WaitAsync(ct);
+            return turn;
+        }
+        catch
+        {
+            turn.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What those in line have seen of the stream last, however heavy it is: it is gone with the last of them.</summary>
+    public IReadOnlyList<Recorded>? Find(string tenant, string stream)
+    {
+        if (Count == 0 || !lines.TryGetValue((tenant, stream), out var line)) return null;
+        lock (gate) return line.Seen;
+    }
+
+    /// <summary>Shows a whole history to those in line.</summary>
+    public void Show(string tenant, string stream, IReadOnlyList<Recorded> history)
+    {
+        if (Count == 0 || !Histories.IsWhole(history) || !lines.TryGetValue((tenant, stream), out var line)) return;
+        lock (gate)
+            if (line.Seen is null || line.Seen.Count < history.Count) line.Seen = history;
+    }
+
+    /// <summary>What was shown of the stream is contradicted by the log.</summary>
+    public void Forget(string tenant, string stream)
+    {
+        if (Count == 0 || !lines.TryGetValue((tenant, stream), out var line)) return;
+        lock (gate) line.Seen = null;
+    }
+
+    private Turn? Begin(string tenant, IEnumerable<string> streams)
+    {
+        var turn = new Turn(this);
+        lock (gate)
+        {
+            var keys = streams.Distinct().Select(s => (tenant, s)).ToArray();
+            foreach (var key in keys)
+                if (lines.TryGetValue(key, out var full) && full.Turns.Count >= most) return null;
+            foreach (var key in keys)
+            {
+                if (!lines.TryGetValue(key, out var line))
+                {
+                    lines[key] = line = new Line();
+                    count++;
+                }
+                if (line.Turns.Count > 0) turn.Blockers++;
+                turn.Places.Add((key, line, line.Turns.AddLast(turn)));
+            }
+            if (turn.Blockers == 0) turn.Ready.SetResult();
+        }
+        return turn;
+    }
+
+    private void Leave(Turn turn)
+    {
+        lock (gate)
+        {
+            foreach (var (key, line, place) in turn.Places)
+            {
+                var wasFirst = line.Turns.First == place;
+                line.Turns.Remove(place);
+                if (line.Turns.First is { } next)
+                {
+                    if (wasFirst && --next.Value.Blockers == 0) next.Value.Ready.TrySetResult();
+                    continue;
+                }
+                lines.TryRemove(key, out _);
+                count--;
+            }
+            turn.Places.Clear();
+        }
+    }
+
+    private sealed class Line
+    {
+        /// <summary>The first has its turn, as far as this stream goes.</summary>
+        public LinkedList<Turn> Turns { get; } = new();
+        public IReadOnlyList<Recorded>? Seen { get; set; }
+    }
+
+    private sealed class Turn(CommandTurns all) : IDisposable
+    {
+        public TaskCompletionSource Ready { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public List<((string, string) Key, Line Line, LinkedListNode<Turn> Place)> Places { get; } = new(1);
+
+        /// <summary>In how many lines somebody stands before it.</summary>
+        public int Blockers { get; set; }
+
+        public void Dispose() => all.Leave(this);
+    }
+}
