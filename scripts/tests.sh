@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # the parts use each other's variables
 
 work=''    # temporary directory: cluster, results, coverage
-cluster='' # where the throw-away server has its data
+test_cluster='' # where the throw-away server has its data
 in_memory='' # the directory in memory that holds it, if it does
 most_in_memory=$(( 6 << 30 )) # a run of the whole suite takes less than half of it
 passed=0 failed=0 skipped=0
@@ -163,21 +163,21 @@ add_results() {
 # start_test_server SETTINGS [in_memory]: in the directory $work, or in memory where there is room, until the script ends.
 start_test_server() {
   local password
-  cluster=$work/postgres
+  test_cluster=$work/postgres
   # A run makes and drops hundreds of databases of hundreds of files each; on a disk the file system would take longer than the server.
   if [[ ${2:-} == in_memory && $(stat -f -c %T /dev/shm 2> /dev/null) == tmpfs && -w /dev/shm ]] && (( $(stat -f -c '%a * %S' /dev/shm) >= most_in_memory && $(free_memory) >= most_in_memory )); then
-    cluster=$(mktemp -d /dev/shm/nubabel-test.XXXXXX)
-    chmod 711 -- "$cluster"
-    in_memory=$cluster cluster=$cluster/postgres
+    test_cluster=$(mktemp -d /dev/shm/nubabel-test.XXXXXX)
+    chmod 711 -- "$test_cluster"
+    in_memory=$test_cluster test_cluster=$test_cluster/postgres
   fi
-  if ! pg_provide "$cluster"; then
+  if ! pg_provide "$test_cluster"; then
     say './dev: no PostgreSQL to be found: install it (apt-get install postgresql), or set NUBABEL_TEST_POSTGRES.'
     return 1
   fi
   password=$(random_hex)
   say 'Starting a throw-away PostgreSQL …'
-  pg_init "$cluster" "$password" "$1" --no-sync || return 1
-  pg_start "$cluster" "$work/postgres.log" || return 1
+  pg_init "$test_cluster" "$password" "$1" --no-sync || return 1
+  pg_start "$test_cluster" "$work/postgres.log" || return 1
   export NUBABEL_TEST_POSTGRES="Host=127.0.0.1;Port=$pg_port;Username=postgres;Password=$password;Database=postgres"
 }
 
@@ -185,7 +185,7 @@ start_test_server() {
 free_memory() { awk '/^MemAvailable:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo; }
 
 remove_work() {
-  if [[ -d $cluster ]]; then pg_stop "$cluster"; fi
+  if [[ -d $test_cluster ]]; then pg_stop "$test_cluster"; fi
   rm -rf -- "$work" ${in_memory:+"$in_memory"}
 }
 

@@ -35,7 +35,7 @@ public sealed record Outcome<T>(StreamName<T> Stream, T State, IReadOnlyList<Rec
 public static class Handling
 {
     /// <summary>How often a command in its turn is decided before its caller is told that the stream is contended.</summary>
-    private const int Attempts = 12;
+    private const int Attempts = 100;
 
     extension(Journal journal)
     {
@@ -90,14 +90,16 @@ public static class Handling
             }
             Decision? refused = null;
             // Whoever meets nobody pays nothing for turns.
-            if (!journal.IsMet(steps) && (refused = await journal.Try(steps, null, ct)) is null) return;
+            if (!journal.IsMet(steps) && (refused = await journal.Try(steps, null, isOld: false, ct)) is null) return;
             using var turn = await journal.Turn(steps.Select(s => s.Stream), ct) ?? throw Contended();
             refused?.Show(journal);
-            for (var attempt = 1; (refused = await journal.Try(steps, refused, ct)) is not null; attempt++)
+            for (var attempt = 1; ; attempt++)
             {
+                if ((refused = await journal.Try(steps, refused, turn.IsAmongNodes, ct)) is null) return;
                 if (attempt == Attempts) throw Contended();
-                // In its turn nobody of this node stands in the way, so it was another node. Jitter, so that those who met do not meet again.
-                await Task.Delay(Random.Shared.Next(0, 2 << Math.Min(attempt, 6)), ct);
+                // In its turn nobody of this node stands in the way, so it was another node. Both read on first from now on, so neither is faster; jitter, so that they do not meet again.
+                turn.Meet();
+                await Task.Delay(Random.Shared.Next(0, 2 << Math.Min(attempt, 4)), ct);
             }
         }
 
@@ -110,9 +112,10 @@ public static class Handling
 
         /// <summary>Decides, and appends. Null when it is done; otherwise what was refused because somebody was faster, to be decided again.</summary>
         /// <param name="refused">What was refused before.</param>
-        private async Task<Decision?> Try(IReadOnlyList<Step> steps, Decision? refused, CancellationToken ct)
+        /// <param name="isOld">What is remembered is most likely old: it is read on from first.</param>
+        private async Task<Decision?> Try(IReadOnlyList<Step> steps, Decision? refused, bool isOld, CancellationToken ct)
         {
-            if (journal.Remembered(steps, refused) is { } remembered && Decided(journal, steps, remembered, isStale: true) is { } quick) return await journal.Written(quick, ct) ? null : quick;
+            if (!isOld && journal.Remembered(steps, refused) is { } remembered && Decided(journal, steps, remembered, isStale: true) is { } quick) return await journal.Written(quick, ct) ? null : quick;
             var streams = steps.Where(s => refused is not null || !s.Fresh).Select(s => s.Stream).ToArray();
             var loaded = streams.Length == 0 ? new Dictionary<string, IReadOnlyList<Recorded>>() : await journal.Read(streams, _ => Until.End, ct);
             var decision = Decided(journal, steps, [.. steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? [])], isStale: false)!;

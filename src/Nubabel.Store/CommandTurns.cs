@@ -13,6 +13,11 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
     /// <summary>Where this many wait, the last would wait longer than most callers do.</summary>
     public const int Most = 1_000;
 
+    /// <summary>Before each of so many turns in a row, the line lets other nodes by: it cannot know whether they are there.</summary>
+    private const int InARow = 16;
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+
     private readonly Lock gate = new();
     private readonly ConcurrentDictionary<(string Tenant, string Stream), Line> lines = [];
     private int count;
@@ -24,12 +29,13 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
     public bool IsTaken(string tenant, string stream) => Count > 0 && lines.ContainsKey((tenant, stream));
 
     /// <summary>Waits until all that came before have gone; whoever disposes of the turn goes. Null where too many wait already.</summary>
-    public async ValueTask<IDisposable?> Enter(string tenant, IEnumerable<string> streams, CancellationToken ct)
+    public async ValueTask<StreamTurn?> Enter(string tenant, IEnumerable<string> streams, CancellationToken ct)
     {
         if (Begin(tenant, streams) is not { } turn) return null;
         try
         {
             await turn.Ready.Task.WaitAsync(ct);
+            if (turn.Pauses) await Task.Delay(Pause, ct);
             return turn;
         }
         catch
@@ -61,9 +67,9 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
         lock (gate) line.Seen = null;
     }
 
-    private Turn? Begin(string tenant, IEnumerable<string> streams)
+    private StreamTurn? Begin(string tenant, IEnumerable<string> streams)
     {
-        var turn = new Turn(this);
+        var turn = new StreamTurn(this);
         lock (gate)
         {
             var keys = streams.Distinct().Select(s => (tenant, s)).ToArray();
@@ -84,7 +90,7 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
         return turn;
     }
 
-    private void Leave(Turn turn)
+    internal void Leave(StreamTurn turn)
     {
         lock (gate)
         {
@@ -92,8 +98,11 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
             {
                 var wasFirst = line.Turns.First == place;
                 line.Turns.Remove(place);
+                line.Left++;
+                if (line.AmongNodes > 0) line.AmongNodes--;
                 if (line.Turns.First is { } next)
                 {
+                    next.Value.Pauses |= line.Left % InARow == 0;
                     if (wasFirst && --next.Value.Blockers == 0) next.Value.Ready.TrySetResult();
                     continue;
                 }
@@ -104,21 +113,55 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
         }
     }
 
-    private sealed class Line
+    internal sealed class Line
     {
         /// <summary>The first has its turn, as far as this stream goes.</summary>
-        public LinkedList<Turn> Turns { get; } = new();
+        public LinkedList<StreamTurn> Turns { get; } = new();
         public IReadOnlyList<Recorded>? Seen { get; set; }
+
+        /// <summary>How many have gone.</summary>
+        public int Left { get; set; }
+
+        /// <summary>For how many turns other nodes are still expected on the stream.</summary>
+        public int AmongNodes { get; set; }
     }
 
-    private sealed class Turn(CommandTurns all) : IDisposable
+    internal bool AreExpected(StreamTurn turn)
     {
-        public TaskCompletionSource Ready { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        public List<((string, string) Key, Line Line, LinkedListNode<Turn> Place)> Places { get; } = new(1);
-
-        /// <summary>In how many lines somebody stands before it.</summary>
-        public int Blockers { get; set; }
-
-        public void Dispose() => all.Leave(this);
+        lock (gate) return turn.Places.Exists(p => p.Line.AmongNodes > 0);
     }
+
+    internal void Expect(StreamTurn turn)
+    {
+        lock (gate)
+            foreach (var place in turn.Places) place.Line.AmongNodes = StreamTurn.Expected;
+    }
+}
+
+/// <summary>A command's turn on its streams: no other one on this node that takes turns decides on them meanwhile. Whoever disposes of it lets the next one go.</summary>
+public sealed class StreamTurn : IDisposable
+{
+    /// <summary>Turns for which another node that was met is expected again.</summary>
+    internal const int Expected = 50;
+
+    private readonly CommandTurns all;
+
+    internal StreamTurn(CommandTurns all) => this.all = all;
+
+    internal TaskCompletionSource Ready { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    internal List<((string, string) Key, CommandTurns.Line Line, LinkedListNode<StreamTurn> Place)> Places { get; } = new(1);
+
+    /// <summary>In how many lines somebody stands before it.</summary>
+    internal int Blockers { get; set; }
+
+    /// <summary>Whether it waits a moment before it begins.</summary>
+    internal bool Pauses { get; set; }
+
+    /// <summary>Whether other nodes were met on the streams lately, so that what this one remembers of them is most likely old.</summary>
+    public bool IsAmongNodes => all.AreExpected(this);
+
+    /// <summary>Another node was faster.</summary>
+    public void Meet() => all.Expect(this);
+
+    public void Dispose() => all.Leave(this);
 }

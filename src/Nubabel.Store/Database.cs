@@ -27,7 +27,7 @@ public sealed class Database : IAsyncDisposable
     internal HistoryReads Reads { get; } = new(MostReading);
 
     /// <summary>Who reads which history for all who want it.</summary>
-    internal SharedReads SharedReads { get; } = new();
+    internal FirstReaders FirstReaders { get; } = new();
 
     /// <summary>Commands that have met on a stream.</summary>
     internal CommandTurns Turns { get; } = new();

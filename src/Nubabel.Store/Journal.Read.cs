@@ -20,7 +20,7 @@ public sealed partial class Journal
         var read = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
         for (var left = streams; left.Count > 0;)
         {
-            using var share = database.SharedReads.Begin(tenant, left.Where(s => whole.Contains(s) && !known.ContainsKey(s)));
+            using var share = database.FirstReaders.Begin(tenant, left.Where(s => whole.Contains(s) && !known.ContainsKey(s)));
             try
             {
                 await ReadOn([.. left.Where(s => !share.Others.ContainsKey(s))], until, known, read, ct);
@@ -63,8 +63,8 @@ public sealed partial class Journal
     /// <summary>Whether commands on this node have met on the stream and take turns.</summary>
     public bool TakesTurns(string stream) => database.Turns.IsTaken(tenant, stream);
 
-    /// <summary>Waits for the turn on all these streams; whoever disposes of it lets the next one go. Null where too many wait already.</summary>
-    public ValueTask<IDisposable?> Turn(IEnumerable<string> streams, CancellationToken ct) => database.Turns.Enter(tenant, streams, ct);
+    /// <summary>Waits for the turn on all these streams. Null where too many wait already.</summary>
+    public ValueTask<StreamTurn?> Turn(IEnumerable<string> streams, CancellationToken ct) => database.Turns.Enter(tenant, streams, ct);
 
     private async Task ReadOn(
         IReadOnlyCollection<string> streams, Func<string, Until> until, Dictionary<string, IReadOnlyList<Recorded>> known, Dictionary<string, IReadOnlyList<Recorded>> read, CancellationToken ct)

@@ -14,6 +14,12 @@ internal static class Plans
     /// <summary>The same, and rows of two tables come together by look-ups of each.</summary>
     public const string ByLookUp = ByIndex + ", set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
 
+    /// <summary>
+    /// Settings for the transaction under way, as columns of a select: rows that are wanted in an index's order are read in that order, however few the planner takes them for. So the next
+    /// part of many reads as many rows as it has; sorted, each part would read all that are left. Compiling is for what reads much, and by what the planner is told here it would think so.
+    /// </summary>
+    public static Sql InOrder => Sql.Of($"set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true), set_config('jit', 'off', true)");
+
     /// <summary>The first command of a batch; its result is to be passed over.</summary>
     public static NpgsqlBatchCommand Command() => new($"select {ByLookUp}");
 }

@@ -13,13 +13,19 @@ public sealed class Reader(Database database, SubjectKeys keys, string tenant, A
     public string Tenant => tenant;
 
     /// <summary>The rows of a query, mapped one by one.</summary>
-    public Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct) => Again.Ask<IReadOnlyList<T>>(async () =>
+    public Task<IReadOnlyList<T>> Query<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct) => Query(sql, inOrder: false, map, ct);
+
+    /// <summary>The same of rows that an index has in the order in which they are wanted.</summary>
+    internal Task<IReadOnlyList<T>> QueryInOrder<T>(Sql sql, Func<NpgsqlDataReader, T> map, CancellationToken ct) => Query(sql, inOrder: true, map, ct);
+
+    private Task<IReadOnlyList<T>> Query<T>(Sql sql, bool inOrder, Func<NpgsqlDataReader, T> map, CancellationToken ct) => Again.Ask<IReadOnlyList<T>>(async () =>
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
+        if (inOrder) batch.BatchCommands.Add(Sql.Of($"select {Plans.InOrder}").ToBatchCommand());
         batch.BatchCommands.Add(sql.ToBatchCommand());
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        await reader.NextResultAsync(ct);
+        for (var before = batch.BatchCommands.Count - 1; before > 0; before--) await reader.NextResultAsync(ct);
         var rows = new List<T>();
         while (await reader.ReadAsync(ct)) rows.Add(map(reader));
         return rows;

@@ -13,6 +13,8 @@ public sealed class AuditActionTests
     [InlineData("order_placed", "invoice-0198aaaa-0000-7000-8000-000000000001", "order_placed")]
     [InlineData("flag_", "flag-a", "flag_")]
     [InlineData("personal_data_read", "personal-data-user-0198aaaa-0000-7000-8000-000000000001", "personal_data.read")]
+    [InlineData("personal_data_read", "personal-data-user-0198aaaa-0000-7000-8000-000000000001.7", "personal_data.read")]
+    [InlineData("personal_data_read", "personal-data-user-0198aaaa-0000-7000-8000-000000000001.12", "personal_data.read")]
     [InlineData("devices", "device-0198aaaa-0000-7000-8000-000000000001", "devices")]
     [InlineData("placed", "1", "placed")]
     public void An_action_is_the_kind_and_what_happened(string alias, string stream, string action) => Assert.Equal(action, AuditTrail.ActionOf(alias, stream));

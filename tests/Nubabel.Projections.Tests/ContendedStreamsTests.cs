@@ -1,11 +1,14 @@
+using System.Diagnostics;
+using System.Globalization;
 using Nubabel.Domain;
 using Nubabel.Store;
 using Nubabel.Testing;
+using Xunit.Abstractions;
 
 namespace Nubabel.Projections.Tests;
 
 /// <summary>Many commands at once on one long stream: each is applied once, and what it costs is counted in round trips and rows, not in time.</summary>
-public sealed class ContendedStreamsTests : IAsyncLifetime, IAsyncDisposable
+public sealed class ContendedStreamsTests(ITestOutputHelper output) : IAsyncLifetime, IAsyncDisposable
 {
     private const int Long = 10_000;
 
@@ -100,16 +103,23 @@ public sealed class ContendedStreamsTests : IAsyncLifetime, IAsyncDisposable
         static Step<Door> Open(Id<Door> id) => new(id, new OpenDoor());
     }
 
-    /// <summary>Turns are a node's own, so nodes meet each other all the time; the version guards what each has decided.</summary>
+    /// <summary>Turns are a node's own, so nodes meet each other all the time; the version guards what each has decided. <c>NUBABEL_STRESS_SECONDS</c> makes it longer.</summary>
     [Fact]
-    public async Task Two_nodes_that_write_to_one_stream_all_the_time_both_come_to_their_end()
+    public async Task Three_nodes_that_write_to_one_stream_all_the_time_all_come_to_their_end()
     {
-        const int Each = 100, Callers = 8;
-        await Task.WhenAll(Enumerable.Range(0, 2 * Callers).Select(i => Task.Run(async () =>
+        const int Callers = 6, Each = 12;
+        await using var third = Database.Open("main", test.ApiString, test.DaemonString);
+        Database[] nodes = [here, there, third];
+        var longer = TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable("NUBABEL_STRESS_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 0);
+        var clock = Stopwatch.StartNew();
+        var written = await Task.WhenAll(Enumerable.Range(0, nodes.Length * Callers).Select(i => Task.Run(async () =>
         {
-            for (var n = 0; n < Each / Callers; n++) await Node(i % 2 == 0 ? here : there).Handle(door, new OpenDoor(), default);
+            var n = 0;
+            for (; n < Each || clock.Elapsed < longer; n++) await Node(nodes[i % nodes.Length]).Handle(door, new OpenDoor(), default);
+            return n;
         })));
-        Assert.Equal(2 * Callers * (Each / Callers), (await There().Load(door, default)).State.Opened);
+        output.WriteLine($"{written.Sum()} commands in {clock.Elapsed}; of the nodes {string.Join(", ", nodes.Select((_, node) => written.Where((_, i) => i % nodes.Length == node).Sum()))}");
+        Assert.Equal(written.Sum(), (await There().Load(door, default)).State.Opened);
     }
 
     [Fact]

@@ -111,10 +111,31 @@ public sealed class CommandTurnsTests
         Assert.Equal(0, wide.Count);
     }
 
+    [Fact]
+    public async Task After_another_node_was_met_the_line_expects_it_for_a_while()
+    {
+        var first = await Enter("a");
+        var next = Enter("a");
+        Assert.False(first.IsAmongNodes);
+        first.Meet();
+        Assert.True(first.IsAmongNodes);
+        first.Dispose();
+        Assert.True((await next).IsAmongNodes);
+        var turn = await next;
+        for (var i = 0; i < 50; i++)
+        {
+            next = Enter("a");
+            turn.Dispose();
+            turn = await next;
+        }
+        Assert.False(turn.IsAmongNodes);
+        turn.Dispose();
+    }
+
     private static IReadOnlyList<Recorded> History(int count) => [.. Enumerable.Range(1, count).Select(v => new Recorded
     {
         Position = v, Tenant = Tenant, Stream = "a", Version = v, Type = "x", Data = null, At = default,
     })];
 
-    private Task<IDisposable> Enter(params string[] streams) => turns.Enter(Tenant, streams, default).AsTask()!;
+    private Task<StreamTurn> Enter(params string[] streams) => turns.Enter(Tenant, streams, default).AsTask()!;
 }

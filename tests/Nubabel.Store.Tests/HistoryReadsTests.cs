@@ -67,7 +67,7 @@ public sealed class HistoryReadsTests
         Assert.Equal(Events, (await Read()).Count);
         // As it stands now, all who ask at once share one read.
         Assert.All(await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Read(Until.End))), whole => Assert.Equal(Events, whole.Count));
-        Assert.Equal((0, 0), (database.Reads.Weight, database.SharedReads.Count));
+        Assert.Equal((0, 0), (database.Reads.Weight, database.FirstReaders.Count));
 
         // As it was at a version, each reads for itself.
         Task<IReadOnlyList<Recorded>> Read(Until? until = null) =>

@@ -13,14 +13,16 @@ internal static class AuditPage
     // Nothing in line, nothing from elsewhere, and no text that becomes markup.
     private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-    private static readonly Dictionary<string, Asset> Assets = new(StringComparer.Ordinal)
-    {
-        [Path] = Asset.Of("audit.html", "text/html; charset=utf-8"),
-        [Path + "/audit.css"] = Asset.Of("audit.css", "text/css; charset=utf-8"),
-        [Path + "/audit.js"] = Asset.Of("audit.js", "text/javascript; charset=utf-8"),
-        [Path + "/proof.js"] = Asset.Of("proof.js", "text/javascript; charset=utf-8"),
-        [Path + "/icon.svg"] = Asset.Of("icon.svg", "image/svg+xml"),
-    };
+    /// <summary>The page's scripts: <c>audit.js</c> is loaded by the page, and each by those that need it.</summary>
+    internal static IReadOnlyList<string> Scripts { get; } = ["audit.js", "api.js", "chain.js", "download.js", "entries.js", "page.js", "proof.js", "search.js"];
+
+    private static readonly Dictionary<string, Asset> Assets = new(
+    [
+        new(Path, Asset.Of("audit.html", "text/html; charset=utf-8")),
+        new(Path + "/audit.css", Asset.Of("audit.css", "text/css; charset=utf-8")),
+        new(Path + "/icon.svg", Asset.Of("icon.svg", "image/svg+xml")),
+        .. Scripts.Select(name => KeyValuePair.Create($"{Path}/{name}", Asset.Of(name, "text/javascript; charset=utf-8"))),
+    ], StringComparer.Ordinal);
 
     public static void UseAuditPage(this IApplicationBuilder app) => app.Use((context, next) =>
         (HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)) && Assets.TryGetValue(context.Request.Path.Value ?? "", out var asset) ? asset.Answer(context) : next(context));

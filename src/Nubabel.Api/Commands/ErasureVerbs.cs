@@ -39,10 +39,21 @@ internal static class ErasureVerbs
     private static Command Mend()
     {
         var verb = new Command("mend", "Take away lines that a loss of power has cut off at the end of the ledger's files.");
-        verb.SetAction((_, ct) => Verbs.Guarded(() => With((_, ledger) =>
+        verb.SetAction((_, ct) => Verbs.Guarded(() => With(async (_, ledger) =>
         {
-            Console.WriteLine($"{ledger.Files.Mend()} files were cut off.");
-            return Task.FromResult(0);
+            var mended = ledger.Files.Mend();
+            foreach (var (path, bytes) in mended) Console.WriteLine($"{path}: the last line was cut off; its {bytes} bytes were taken away.");
+            if (mended.Count == 0) Console.WriteLine("No line is cut off at the end of a file, so nothing was changed.");
+            try
+            {
+                // Cut off is one thing that may be wrong, and the only one that can be mended here.
+                Console.WriteLine($"The {(await ledger.Files.Read(ct)).Count} entries of the ledger are as they were written.");
+                return 0;
+            }
+            catch (LedgerFault e)
+            {
+                return Verbs.Fail($"Not mended: {e.Message}");
+            }
         }, ct)));
         return verb;
     }

@@ -56,7 +56,7 @@ internal static class ExportTables
             body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #222; }
             section { overflow-x: auto; }
             table { border-collapse: collapse; font-size: 13px; }
-            th, td { border: 1px solid #ccc; padding: .25rem .5rem; text-align: left; vertical-align: top; max-width: 30rem; overflow-wrap: anywhere; }
+            th, td { border: 1px solid #ccc; padding: .25rem .5rem; text-align: left; vertical-align: top; max-width: 30rem; overflow-wrap: break-word; }
             th { background: #f3f3f3; }
             </style>
             </head>

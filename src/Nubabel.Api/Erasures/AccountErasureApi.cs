@@ -69,9 +69,11 @@ public static class AccountErasureApi
     {
         if (ReceiptCode.Parse(code) is not { } asked) throw Erasure.Missing();
         var erasure = await node.Journal(asked.Tenant, new Origin("system:receipt")).Load(Erasures.Of(asked.Person), ct);
-        if (erasure.State.Status == ErasureStatus.None || erasure.State.CodeHash != asked.Hash) throw Erasure.Missing();
+        var receipt = erasure.State.Status == ErasureStatus.None ? await receipts.OfLedger(asked, ct)
+            : erasure.State.CodeHash == asked.Hash ? await receipts.Of(asked.Tenant, erasure, withCode: false, ct)
+            : null;
         http.Response.Headers.CacheControl = "no-store";
-        return Results.Json(receipts.Of(asked.Tenant, erasure, withCode: false), Json.Options);
+        return Results.Json(receipt ?? throw Erasure.Missing(), Json.Options);
     }
 
     private static async Task Prove(AccountErasure? wish, RequestScope scope, Journal journal, Passwords passwords, LockOut lockOut, CancellationToken ct)

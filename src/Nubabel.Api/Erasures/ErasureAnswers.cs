@@ -39,6 +39,6 @@ public sealed class ErasureAnswers(Node node, Erasures erasures, Receipts receip
         http.Response.Headers[Positions.Header] = Positions.Format(node.Database.Shard, erasure.Position);
         http.Response.Headers.CacheControl = "no-store";
         var status = erasure.State.Status == ErasureStatus.Completed ? StatusCodes.Status200OK : StatusCodes.Status202Accepted;
-        return Results.Json(receipts.Of(tenant, erasure, withCode: true), Json.Options, statusCode: status);
+        return Results.Json(await receipts.Of(tenant, erasure, withCode: true, ct), Json.Options, statusCode: status);
     }
 }

@@ -81,7 +81,7 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
         await ledger.Enter(tenant, person.Value, subjects, ct);
         await node.Subjects.Destroy(tenant, subjects, ct);
         var counts = await sweep.Run(tenant, person, account, all, ct) with { Keys = subjects.Length };
-        var statement = await receipts.Sign(tenant, person, begun.History[0].At, journal.Now(), counts, ct);
+        var statement = await receipts.Sign(tenant, person, await receipts.RequestedAt(tenant, begun, ct), journal.Now(), counts, ct);
         // Whoever was let in before the account was closed may write a last time; nobody is at it for longer than a request may take.
         journal.Enqueue(new Message(new ErasureOrder(person.Value, Again: true)) { After = TimeSpan.FromSeconds(settings.Limits.RequestSeconds + 30) });
         var done = await journal.Handle(Of(person), new CompleteErasure(counts, statement), ct);
@@ -106,7 +106,8 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
     }
 
     /// <summary>Carries out what the ledger has and this database does not know, or not to its end.</summary>
-    public async Task Replay(LedgerEntry entry, CancellationToken ct)
+    /// <returns>False where the organization is without an owner by it.</returns>
+    public async Task<bool> Replay(LedgerEntry entry, CancellationToken ct)
     {
         var (tenant, person) = (entry.Tenant, new Id<User>(entry.Person));
         var journal = node.Journal(tenant, new Origin(System));
@@ -117,10 +118,12 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
         {
             // The backup is older than the account.
             await ErasureRows.Done(node.EveryonesWriter, tenant, person.Value, ct);
-            return;
+            return true;
         }
         await Begin(journal, person, ErasureWish.Ledger, ct);
         await Run(tenant, person, ct, entry.Subjects);
+        var organization = (await journal.Load(Id<Organization>.Parse(tenant), ct)).State;
+        return organization.Status is OrganizationStatus.None or OrganizationStatus.Closed || !organization.Owners.SetEquals([person]);
     }
 
     internal static Id<Erasure> Of(Id<User> person) => new(person.Value);

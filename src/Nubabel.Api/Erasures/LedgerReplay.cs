@@ -66,12 +66,16 @@ public sealed partial class LedgerReplay(Ledger ledger, Erasures erasures, ILogg
     private async Task Once(CancellationToken ct)
     {
         var missed = await ledger.Missed(ct);
-        foreach (var entry in missed) await erasures.Replay(entry, ct);
+        foreach (var entry in missed)
+            if (!await erasures.Replay(entry, ct)) Ownerless(entry.Tenant, entry.Person);
         if (missed.Count > 0) Replayed(missed.Count);
     }
 
     [LoggerMessage(1, LogLevel.Error, "Not ready: {Sentence}")]
     private partial void Waits(string sentence, Exception? e);
+
+    [LoggerMessage(3, LogLevel.Error, "Organization {Organization} has no owner any more: {Account} was its only one at the time of the backup, and is erased. Close it, or restore a later backup.")]
+    private partial void Ownerless(string organization, Guid account);
 
     [LoggerMessage(2, LogLevel.Warning, "{Erasures} erasures that the ledger has and this database did not know, or not to their end, were carried out")]
     private partial void Replayed(int erasures);

@@ -35,7 +35,7 @@ public sealed record ReceiptCode(string Tenant, Id<User> Person, string Secret)
 
 /// <summary>How an erasure stands, as whoever has its code is told. It says nothing that is personal.</summary>
 /// <param name="Id">The account's.</param>
-/// <param name="Erased">How much there was; null until it is completed.</param>
+/// <param name="Erased">How much there was; null until it is completed, and where a restored backup knows nothing of the account.</param>
 /// <param name="Code">With which anybody may ask after it; only in the answer to who wanted it.</param>
 /// <param name="Statement">The same, signed: a compact JWS that can be verified without this server.</param>
 public sealed record Receipt(
@@ -54,13 +54,23 @@ public sealed class Receipts(Node node, Settings settings, ChainKeys keys)
         new(tenant, person, Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.ASCII.GetBytes($"{tenant}|{person}"))));
 
     /// <summary>What an erasure looks like to who wanted it, or, without the code, to who asks after it.</summary>
-    public Receipt Of(string tenant, Outcome<Erasure> erasure, bool withCode)
+    public async Task<Receipt> Of(string tenant, Outcome<Erasure> erasure, bool withCode, CancellationToken ct)
     {
         var (state, person) = (erasure.State, new Id<User>(erasure.Id.Value));
         return new Receipt(
-            person, Id<Organization>.Parse(tenant), state.Status, erasure.History[0].At, erasure.History.FirstOrDefault(e => e.Data is ErasureCompleted)?.At, state.Counts,
+            person, Id<Organization>.Parse(tenant), state.Status, await RequestedAt(tenant, erasure, ct), erasure.History.FirstOrDefault(e => e.Data is ErasureCompleted)?.At, state.Counts,
             withCode ? CodeOf(tenant, person).Text : null, state.Statement);
     }
+
+    /// <summary>When it was wanted. What the ledger has carried out again was wanted when the ledger got it, a moment after the wish.</summary>
+    internal async Task<DateTimeOffset> RequestedAt(string tenant, Outcome<Erasure> erasure, CancellationToken ct) =>
+        erasure.State.Wish == ErasureWish.Ledger && await ErasureRows.Find(node.Everyones, tenant, erasure.Id.Value, ct) is { } known ? known.Entered : erasure.History[0].At;
+
+    /// <summary>Of an account that this database knows only by the ledger, because it is restored from before there was one: that it is erased, and since when. Null where the ledger has no such.</summary>
+    internal async Task<Receipt?> OfLedger(ReceiptCode asked, CancellationToken ct) =>
+        asked.Hash == CodeOf(asked.Tenant, asked.Person).Hash && await ErasureRows.Find(node.Everyones, asked.Tenant, asked.Person.Value, ct) is { Done: { } done } known
+            ? new Receipt(asked.Person, Id<Organization>.Parse(asked.Tenant), ErasureStatus.Completed, known.Entered, done, null, null, null)
+            : null;
 
     /// <summary>Signs what was done: a compact JWS (RFC 7515), ES256.</summary>
     internal async Task<string> Sign(string tenant, Id<User> person, DateTimeOffset requested, DateTimeOffset completed, Erased counts, CancellationToken ct)

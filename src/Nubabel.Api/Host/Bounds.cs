@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Nubabel.Api.Host;
 
 /// <summary>
-/// The bounds of URL, headers and time. Kestrel's own stand above ours, since it answers without a body and closes the connection: it is
+/// The bounds of URL, headers and time. Kestrel's own stand above ours, since it says less and closes the connection: it is
 /// the wall, this is the fence with the sign on it.
 /// </summary>
 public static class Bounds

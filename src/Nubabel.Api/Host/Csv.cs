@@ -31,7 +31,7 @@ internal static class Csv
     /// <summary>The cells of a JSON object: its members in the order of the columns, what is no text as JSON, what is missing or null empty.</summary>
     public static string[] Cells(JsonElement row, IReadOnlyList<string> columns) => [.. columns.Select(c => row.TryGetProperty(c, out var value) ? ValueOf(value) : "")];
 
-    private static bool IsFormulaSign(char c) => c is '=' or '+' or '-' or '@' or '\t' or '\r' or '\n' or '＝' or '＋' or '－' or '＠';
+    private static bool IsFormulaSign(char c) => c is '=' or '+' or '-' or '@' or '|' or '%' or '\t' or '\r' or '\n' or '＝' or '＋' or '－' or '＠' or '｜' or '％';
 
     private static string ValueOf(JsonElement value) => value.ValueKind switch
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.HttpOverrides;
 using Nubabel.Api.Audit;
 using Nubabel.Api.Host.OpenApi;
@@ -26,6 +27,8 @@ public static class Edge
     {
         ArgumentNullException.ThrowIfNull(app);
         var settings = app.Services.GetRequiredService<Settings>();
+        var broken = BrokenRequests.Answer(app.Services.GetRequiredService<DiagnosticListener>());
+        app.Lifetime.ApplicationStopped.Register(broken.Dispose);
         app.UseRequestIds();
         UseTrustedProxies(app, settings);
         app.UseAccessLog();

@@ -26,7 +26,7 @@ internal static partial class Failures
         OutcomeUnknown => Problem.RetryLater("outcome.unknown",
             "The connection broke while the change was being committed. Retry with the same Idempotency-Key.", OutcomeRetryAfterSeconds),
         TooMuchHistory => Problem.RetryLater("database.unavailable", "Too many long histories are being read right now.", DatabaseRetryAfterSeconds),
-        SubjectErased => new Problem("erasure.subject_erased", "The person is erased."),
+        SubjectErased => new Problem("erasure.subject_erased", "The person is erased, or the period is over for which personal data of this is kept."),
         UnreadableEvent => Problem.RetryLater("stream.unreadable", "The history of this resource holds something that cannot be read; an operator must see to it.", UnreadableRetryAfterSeconds),
         TooManyCommits => Problem.RetryLater("database.unavailable", "Too many changes wait for the database right now.", DatabaseRetryAfterSeconds),
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => new Problem("request.timeout", "A database statement ran too long."),

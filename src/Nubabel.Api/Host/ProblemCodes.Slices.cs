@@ -88,7 +88,7 @@ public static partial class ProblemCodes
         new("organization.members_limit", 409, "Member limit reached", "The organization has as many members, open invitations included, as its limit allows."),
         new("erasure.proof_required", 403, "Proof required", "The sign-in is older than 15 minutes: send the password with the request, or sign in again."),
         new("erasure.missing", 404, "No such erasure", "There is no erasure with this code."),
-        new("erasure.subject_erased", 409, "Erased", "Personal data of somebody who is erased cannot be written any more."),
+        new("erasure.subject_erased", 409, "Erased", "Personal data of somebody who is erased, or of something whose period of retention is over, cannot be written any more."),
         new("erasure.wish_invalid", 422, "Wish refused", "There is no such reason for an erasure."),
         new("erasure.status_invalid", 422, "Status refused", "There is no such status of an erasure."),
         new("invitation.missing", 404, "No such invitation", "The invitation does not exist for this caller, or is not open any more."),

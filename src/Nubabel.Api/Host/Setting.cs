@@ -43,8 +43,8 @@ public sealed record Setting(string Name, string Type, string Default, bool Secr
     public static Setting Networks(string name, string description) =>
         new(name, "list of networks", "(none)", false, description, text => IPNetwork.TryParse(text, out _) ? null : "networks like 10.0.0.0/8") { IsList = true };
 
-    public static Setting Key(string name, string description) =>
-        new(name, "base64 of 32 bytes", "(made in NUBABEL_DATA in Development)", true, description,
+    public static Setting Key(string name, string @default, string description) =>
+        new(name, "base64 of 32 bytes", @default, true, description,
             text => Convert.TryFromBase64String(text, new byte[32], out var n) && n == 32 ? null : "32 bytes in base64");
 
     public static Setting Connection(string name, string description) =>

@@ -20,9 +20,9 @@ public sealed partial record Settings
     public static readonly Setting OwnerConnection = Connection("ConnectionStrings:NubabelOwner", "The owner's login, for migrations only; direct, not through a pooler. `DIRECT_URL` is an alias.");
     private static readonly Setting DatabaseUrl = Connection("DATABASE_URL", "Alias of `ConnectionStrings:Nubabel`.");
     private static readonly Setting DirectUrl = Connection("DIRECT_URL", "Alias of `ConnectionStrings:NubabelOwner`.");
-    private static readonly Setting KeysMaster = Key("Keys:Master", "Wraps all other keys; the same on every node, never in the database. Required outside Development.");
+    private static readonly Setting KeysMaster = Key("Keys:Master", "(made in NUBABEL_DATA in Development)", "Wraps all other keys; the same on every node, never in the database. Required outside Development.");
     private static readonly Setting KeysMasterFile = Text("Keys:MasterFile", "(none)", "A file that holds `Keys:Master`, for mounted secrets.");
-    private static readonly Setting KeysPrevious = Key("Keys:MasterPrevious", "The master key before it, while keys are re-wrapped (`nubabel master-key rotate`).");
+    private static readonly Setting KeysPrevious = Key("Keys:MasterPrevious", "(none)", "The master key before it, while keys are re-wrapped (`nubabel master-key rotate`).");
     private static readonly Setting KeysPreviousFile = Text("Keys:MasterPreviousFile", "(none)", "A file that holds `Keys:MasterPrevious`.");
     private static readonly Setting Data = Text("NUBABEL_DATA", ".data", "Directory of files made at run time.");
     private static readonly Setting Urls = Matching("ASPNETCORE_URLS", "addresses, separated by semicolons", "http://127.0.0.1:5080", "Where to listen.", IsAddresses) with { Alias = "URLS" };

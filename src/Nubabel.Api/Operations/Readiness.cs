@@ -57,7 +57,7 @@ public sealed class Readiness(
             ["database"] = await Database(limit.Token),
             ["projections"] = await Projections(settings.DaemonEnabled, limit.Token),
             ["messages"] = await Messages(limit.Token),
-            ["audit"] = settings.DaemonEnabled && chain.Fault is { } broken ? new Component("degraded", broken) : new Component("healthy"),
+            ["audit"] = settings.DaemonEnabled && (Waits ?? chain.Fault) is { } broken ? new Component("degraded", broken) : new Component("healthy"),
             ["liveTail"] = Tailing(revoked.IsLoaded && flags.IsLoaded),
             ["erasures"] = replay.Fault is { } waiting ? new Component("unhealthy", waiting) : ledger.Fault is { } unwritten ? new Component("degraded", unwritten) : new Component("healthy"),
             ["keys"] = node.Masters.Unknown is { } master ? new Component("unhealthy", $"This node does not have the master key that keys are wrapped by now (fingerprint {master}).")
@@ -67,6 +67,9 @@ public sealed class Readiness(
         var worst = components.Values.Any(c => c.Status == "unhealthy") ? "unhealthy" : components.Values.Any(c => c.Status == "degraded") ? "degraded" : "healthy";
         return Told(worst, components, node.Time);
     }
+
+    /// <summary>What works on the log and on messages begins behind the ledger: until then nothing is wrong with it.</summary>
+    private string? Waits => replay.IsDone ? null : "It has not begun: this node waits for the ledger of erasures (component erasures).";
 
     private async Task<Component> Database(CancellationToken ct)
     {
@@ -88,7 +91,7 @@ public sealed class Readiness(
     private async Task<Component> Projections(bool enabled, CancellationToken ct)
     {
         // What hangs or has ended is known without the database.
-        var fault = enabled && daemon.Fault is { } why ? $"This node's daemon does not work: {why}." : null;
+        var fault = !enabled ? null : Waits ?? (daemon.Fault is { } why ? $"This node's daemon does not work: {why}." : null);
         DaemonStatus status;
         try
         {
@@ -122,7 +125,7 @@ public sealed class Readiness(
         {
             return new Component("degraded", "The state of the queues cannot be read.");
         }
-        var detail = queues.FirstOrDefault(q => q.Stalled is not null)?.Stalled ?? (messages.Errors is [var error, ..] ? $"This node's messages do not work: {error}." : null);
+        var detail = (settings.DaemonEnabled ? Waits : null) ?? queues.FirstOrDefault(q => q.Stalled is not null)?.Stalled ?? (messages.Errors is [var error, ..] ? $"This node's messages do not work: {error}." : null);
         return new Component(detail is null ? "healthy" : "degraded", detail, LagSeconds: Math.Round(queues.Select(q => q.OldestSeconds).DefaultIfEmpty().Max(), 3), Depth: queues.Sum(q => q.Messages));
     }
 

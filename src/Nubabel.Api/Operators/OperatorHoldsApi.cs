@@ -68,27 +68,24 @@ public static class OperatorHoldsApi
         return await answers.Created(hold, Row(hold, tenant), $"/api/admin/legal-holds/{hold.Id}", ct, scope.ReaderOf(tenant));
     }
 
-    private static async Task<IResult> Get(Id<LegalHold> id, HttpContext http, RequestScope scope, Node node, Freshness fresh, Answers answers, CancellationToken ct)
+    private static async Task<IResult> Get(Id<LegalHold> id, HttpContext http, RequestScope scope, Node node, Answers answers, CancellationToken ct)
     {
-        var journal = await JournalOf(id, scope, node, fresh, ct);
+        var journal = await JournalOf(id, scope, node, ct);
         var hold = await journal.Load(id, ct);
         return await answers.Found(http, hold, Row(hold, journal.Tenant), LegalHold.Missing(), ct, scope.ReaderOf(journal.Tenant));
     }
 
     private static async Task<IResult> Release(
-        Id<LegalHold> id, Body<LegalHoldRelease> body, HttpRequest request, RequestScope scope, Node node, Freshness fresh, HoldActs acts, Answers answers, CancellationToken ct)
+        Id<LegalHold> id, Body<LegalHoldRelease> body, HttpRequest request, RequestScope scope, Node node, HoldActs acts, Answers answers, CancellationToken ct)
     {
-        var journal = await JournalOf(id, scope, node, fresh, ct);
+        var journal = await JournalOf(id, scope, node, ct);
         var hold = await acts.Release(journal, id, body.Value, byOperator: true, ETags.IfMatch(request), ct);
         return await answers.Changed(hold, Row(hold, journal.Tenant), ct, scope.ReaderOf(journal.Tenant));
     }
 
-    /// <summary>Whose a hold is, the list tells.</summary>
-    private static async Task<Journal> JournalOf(Id<LegalHold> id, RequestScope scope, Node node, Freshness fresh, CancellationToken ct)
-    {
-        await fresh.Of(LegalHoldList.Name, ct);
-        return scope.JournalFor(await LegalHoldList.TenantOf(node.Everyones, id, ct) ?? throw LegalHold.Missing(), scope.Caller.Actor);
-    }
+    /// <summary>Nobody but the hold says whose it is. It is found as soon as it is placed, however far the list is.</summary>
+    private static async Task<Journal> JournalOf(Id<LegalHold> id, RequestScope scope, Node node, CancellationToken ct) =>
+        scope.JournalFor(await LegalHoldList.TenantOf(node.Everyones, id, ct) ?? throw LegalHold.Missing(), scope.Caller.Actor);
 
     private static LegalHoldRow? Row(Outcome<LegalHold> hold, string tenant) => HoldSearch.Row(hold) is { } row ? row with { OrganizationId = tenant } : null;
 

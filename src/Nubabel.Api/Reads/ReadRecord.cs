@@ -14,6 +14,8 @@ public sealed class ReadRecord(Node node)
     /// <summary>What the caller looks for, in a word: a case's number. It is recorded.</summary>
     public const string PurposeHeader = "Nubabel-Purpose";
 
+    private readonly ReadLanes lanes = new();
+
     /// <summary>Whether reads are recorded at all. Only a measurement of what that costs turns it off.</summary>
     internal bool IsOn { get; set; } = true;
 
@@ -51,16 +53,20 @@ public sealed class ReadRecord(Node node)
         var scope = http.RequestServices.GetRequiredService<RequestScope>();
         if (!IsOn || scope.Shown.IsEmpty || !scope.IsSignedIn) return;
         var actor = scope.Caller.Actor;
-        foreach (var (tenant, subjects, more) in scope.Shown.TakeOthers(actor.Subject))
-            await Journal(scope, tenant).Record(Streams.Named<PersonalData>(actor.Subject), [new RecordRead(OperationOf(http), subjects, more, purpose)], ct);
+        foreach (var (tenant, subjects, more) in scope.Shown.TakeOthers(actor.Subject)) await Record(scope, tenant, new RecordRead(OperationOf(http), subjects, more, purpose), ct);
     }
 
     /// <summary>Records that the caller takes the trail of a tenant away.</summary>
     public async Task Export(HttpContext http, RequestScope scope, string tenant, long upTo, IReadOnlyList<string> filter, CancellationToken ct) =>
-        await Journal(scope, tenant).Record(Streams.Named<PersonalData>(scope.Caller.Actor.Subject), [new RecordExport(OperationOf(http), upTo, filter, PurposeOf(http))], ct);
+        await Record(scope, tenant, new RecordExport(OperationOf(http), upTo, filter, PurposeOf(http)), ct);
 
-    // Beside the request: its idempotency key belongs to its command.
-    private Store.Journal Journal(RequestScope scope, string tenant) => node.Journal(tenant, scope.Origin(scope.Caller.Actor, scope.Caller.Actor.Subject));
+    private async Task Record(RequestScope scope, string tenant, Domain.Command<PersonalData> command, CancellationToken ct)
+    {
+        var actor = scope.Caller.Actor;
+        using var lane = lanes.Enter(tenant, actor.Subject);
+        // Beside the request: its idempotency key belongs to its command.
+        await node.Journal(tenant, scope.Origin(actor, actor.Subject)).Record(Streams.Named<PersonalData>(PersonalData.KeyOf(actor.Subject, lane.Number)), [command], ct);
+    }
 
     private static ReadPurpose? PurposeOf(HttpContext http) =>
         http.Request.Headers[PurposeHeader] is not { Count: > 0 } header ? null

@@ -1,9 +1,11 @@
 using Nubabel.Api.DataExports;
 using Nubabel.Api.Host;
 using Nubabel.Projections.ApiKeys;
+using Nubabel.Projections.Breaches;
 using Nubabel.Projections.Flags;
 using Nubabel.Projections.LegalHolds;
 using Nubabel.Projections.Organizations;
+using Nubabel.Projections.ProcessingRecords;
 using Nubabel.Projections.Users;
 using Nubabel.Store;
 
@@ -44,6 +46,12 @@ public static class RetentionCatalog
             new("api-key-uses", "When API keys were last used that are revoked or expired", "the last use", 365, 30, Century, PeriodSetter.Organization, new DeleteRows((tenant, ids) => Sql.Of($"""
                 delete from nubabel.key_uses where tenant_id = {tenant} and key_id = any({ids}::uuid[]) returning key_id::text
                 """))) { Due = ApiKeyList.UsesOfEnded },
+            new("api-keys", "Addresses and agents of what was done with API keys that are revoked or expired", "the revocation, or the expiry", 365, 30, Century, PeriodSetter.Organization, new DestroyKeys())
+            {
+                Due = ApiKeyList.Ended,
+            },
+            new("processing-records", "Contacts in processing records that are archived", "the archiving", 1_095, 30, Century, PeriodSetter.Organization, new DestroyKeys()) { Due = ProcessingRecordList.Archived },
+            new("breaches", "Descriptions of breaches that are closed", "the closure", 1_825, 365, Century, PeriodSetter.Platform, new DestroyKeys()) { Due = BreachList.Closed },
             new("legal-holds", "The reasons of legal holds that were released", "the release", 1_095, 30, Century, PeriodSetter.Organization, new DestroyKeys()) { Due = LegalHoldList.Released },
             new("closed-organizations", "Everything sealed that is left of organizations that were closed", "the closure", 90, 1, Century, PeriodSetter.Platform, new DestroyKeys())
             {
@@ -62,7 +70,7 @@ public static class RetentionCatalog
     /// <summary>The keys of a kind of data subject, by their own age: they were made with the first that was sealed.</summary>
     public static Sql KeysOf(string kind, Due due) => Sql.Of($"""
         select k.tenant_id, k.subject as id, null::text as person, k.created as at from nubabel.subject_keys k
-         where left(k.subject, -37) = {kind} and k.wrapped is not null and {due.Is(new Name("k.tenant_id"), new Name("k.created"))}
+         where left(k.subject, -37) = {kind} and k.wrapped is not null and {due.Is(new Name("k.tenant_id"), new Name("k.created"))} {due.Part(new Name("k.subject"), kind + "-")}
         """);
 
     // Whose an invitation has become, its own stream says.
@@ -71,15 +79,16 @@ public static class RetentionCatalog
                (select e.data ->> 'user' from events.mt_events e where e.tenant_id = k.tenant_id and e.stream_id = k.subject and e.type = 'invitation_accepted' limit 1) as person, k.created as at
           from nubabel.subject_keys k
          where left(k.subject, -37) = 'invitation' and k.wrapped is not null
-           and {due.Is(new Name("k.tenant_id"), new Name("k.created"), TimeSpan.FromDays(Domain.Invitations.Invitation.Days))}
+           and {due.Is(new Name("k.tenant_id"), new Name("k.created"), TimeSpan.FromDays(Domain.Invitations.Invitation.Days))} {due.Part(new Name("k.subject"), "invitation-")}
         """);
 
     private static Sql Deliveries(Due due) => Sql.Of($"""
-        select d.tenant_id, d.id::text as id, null::text as person, d.created as at from nubabel.deliveries d where {due.Is(new Name("d.tenant_id"), new Name("d.created"))}
+        select d.tenant_id, d.id::text as id, null::text as person, d.created as at from nubabel.deliveries d
+         where {due.Is(new Name("d.tenant_id"), new Name("d.created"))} {due.PartById(new Name("d.id"))}
         """);
 
     private static Sql DeadLetters(Due due) => Sql.Of($"""
         select d.tenant_id, d.id::text as id, case when starts_with(d.subject, 'user-') then substr(d.subject, 6) when starts_with(d.actor, 'user:') then substr(d.actor, 6) end as person, d.died as at
-          from nubabel.dead_letters d where {due.Is(new Name("d.tenant_id"), new Name("d.died"))}
+          from nubabel.dead_letters d where {due.Is(new Name("d.tenant_id"), new Name("d.died"))} {due.PartById(new Name("d.id"))}
         """);
 }

@@ -36,8 +36,9 @@ public sealed record RecordExport(string Operation, long UpTo, IReadOnlyList<str
 }
 
 /// <summary>
-/// What personal data an actor has looked at. One stream for each actor, named by the actor's subject (<c>personal-data-user-0198…</c>). It is only ever written: no
-/// decision depends on what stands in it, so there is no state, and nobody loads it.
+/// What personal data an actor has looked at. A few streams for each actor, named by the actor's subject (<c>personal-data-user-0198…</c>, <c>personal-data-user-0198….3</c>), so
+/// that what is read at the same time need not be recorded one after the other. They are only ever written: no decision depends on what stands in them, so there is no state, and
+/// nobody loads them.
 /// </summary>
 public sealed record PersonalData : IAggregate<PersonalData>
 {
@@ -45,6 +46,11 @@ public sealed record PersonalData : IAggregate<PersonalData>
     public const int MostSubjects = 200;
 
     public static string Kind => "personal-data";
+
+    /// <summary>What one of an actor's streams is named by.</summary>
+    /// <param name="number">From 0 on.</param>
+    public static string KeyOf(string subject, int number) => number == 0 ? subject : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{subject}.{number}");
+
     public static PersonalData Initial { get; } = new();
 
     public static PersonalData Evolve(PersonalData state, Event<PersonalData> e) => e switch

@@ -48,9 +48,20 @@ public sealed class ApiKeyList : IDocument<ApiKeyRow>
     /// <summary>When keys were last used that are over, revoked or expired.</summary>
     public static Sql UsesOfEnded(Due due) => Sql.Of($"""
         select u.tenant_id, u.key_id::text as id, null::text as person, u.last_used as at
-          from nubabel.key_uses u join read.api_keys_v1 k on k.tenant_id = u.tenant_id and k.key_id = u.key_id
-         where (k.doc ->> 'status' = 'revoked' or {due.Is(new Name("u.tenant_id"), Sql.Of($"(k.doc ->> 'expiresAt')::timestamptz"))})
-           and {due.Is(new Name("u.tenant_id"), new Name("u.last_used"))}
+          from nubabel.key_uses u
+         where (select k.doc ->> 'status' = 'revoked' or {due.Is(new Name("u.tenant_id"), Sql.Of($"(k.doc ->> 'expiresAt')::timestamptz"))}
+                  from read.api_keys_v1 k where k.tenant_id = u.tenant_id and k.key = 'api-key-' || u.key_id)
+           and {due.Is(new Name("u.tenant_id"), new Name("u.last_used"))} {due.PartById(new Name("u.key_id"))}
+        """);
+
+    /// <summary>The data subjects that keys are which are over, revoked or expired: where they were used from is sealed under theirs.</summary>
+    public static Sql Ended(Due due) => Sql.Of($"""
+        select s.tenant_id, s.subject as id, null::text as person, {EndOf} as at from nubabel.subject_keys s
+         where left(s.subject, -37) = 'key' and s.wrapped is not null and {due.Is(new Name("s.tenant_id"), EndOf)} {due.Part(new Name("s.subject"), "key-")}
+        """);
+
+    private static Sql EndOf => Sql.Of($"""
+        (select least((k.doc ->> 'revokedAt')::timestamptz, (k.doc ->> 'expiresAt')::timestamptz) from read.api_keys_v1 k where k.tenant_id = s.tenant_id and k.key = 'api-' || s.subject)
         """);
 
     /// <summary>What keys begin with: all of them that is no secret.</summary>

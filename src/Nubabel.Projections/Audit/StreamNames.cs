@@ -5,7 +5,7 @@ namespace Nubabel.Projections.Audit;
 
 /// <summary>
 /// What streams are called: people by their names, devices, keys, consumers by theirs, as the log has them now, what was removed or deleted too. A stream without a name of its own
-/// (a session, a job) has none.
+/// (a session) has none.
 /// </summary>
 public sealed class StreamNames
 {
@@ -20,6 +20,9 @@ public sealed class StreamNames
         ["operator"] = ["operator_added"],
         ["invitation"] = ["invitation_issued"],
         ["webhook-source"] = ["webhook_source_added"],
+        ["processing-record"] = ["processing_record_created", "processing_record_revised"],
+        ["breach"] = ["breach_recorded", "breach_amended"],
+        ["job"] = ["job_started"],
     };
 
     /// <summary>Kinds that are named by a key, which is the name.</summary>
@@ -48,7 +51,7 @@ public sealed class StreamNames
         if (wanted.Length == 0) return "{}"u8.ToArray();
         var rows = await db.Query($"""
             select s.stream, n.name::text from unnest({wanted}) s (stream) cross join lateral (
-              select coalesce(e.data->'name', e.data->'email', e.data->'provider') as name from events.mt_events e
+              select coalesce(e.data->'name', e.data->'email', e.data->'provider', e.data->'kind', e.data->'facts'->'title', e.data->'description'->'name') as name from events.mt_events e
                where e.tenant_id = {db.Tenant} and e.stream_id = s.stream and e.type = any({Naming}) order by e.version desc limit 1) n
              where n.name is not null
             """, row => (Stream: row.GetString(0), Name: row.GetString(1)), ct);

@@ -63,6 +63,15 @@ public sealed class BreachList : IDocument<BreachRow>
         $"select doc, clock_timestamp() from read.breaches_v1 where tenant_id = {db.Tenant} and not closed",
         row => (StoredJson.Read<BreachRow>(row.GetFieldValue<byte[]>(0)), new DateTimeOffset(row.GetDateTime(1))), ct);
 
+    /// <summary>Those that are closed, whose descriptions can still be read. One that was opened again a moment ago is not among them, however far the list is.</summary>
+    public static Sql Closed(Due due) => Sql.Of($"""
+        select b.tenant_id, b.key as id, null::text as person, (b.doc ->> 'closedAt')::timestamptz as at
+          from read.breaches_v1 b join nubabel.subject_keys k on k.tenant_id = b.tenant_id and k.subject = b.key and k.wrapped is not null
+         where b.closed and {due.Is(new Name("b.tenant_id"), Sql.Of($"(b.doc ->> 'closedAt')::timestamptz"))}
+           and (select e.type from events.mt_events e where e.tenant_id = b.tenant_id and e.stream_id = b.key and e.type in ('breach_closed', 'breach_reopened') order by e.version desc limit 1) = 'breach_closed'
+           {due.Part(new Name("b.key"))}
+        """);
+
     private static BreachRow Row(BreachRow? row, Recorded e, Breach state) => new(
         new Id<Breach>(e.StreamGuid), state, row?.RecordedAt ?? e.At, row is null ? e.Actor : row.RecordedBy, e.At,
         state.Status != BreachStatus.Closed ? null : row?.ClosedAt ?? e.At);

@@ -71,12 +71,20 @@ public sealed class LegalHoldList : IDocument<LegalHoldRow>
     public static Sql Released(Due due) => Sql.Of($"""
         select h.tenant_id, h.key as id, h.person::text as person, (h.doc ->> 'releasedAt')::timestamptz as at
           from read.legal_holds_v1 h join nubabel.subject_keys k on k.tenant_id = h.tenant_id and k.subject = h.key and k.wrapped is not null
-         where h.status = 'released' and {due.Is(new Name("h.tenant_id"), Sql.Of($"(h.doc ->> 'releasedAt')::timestamptz"))}
+         where h.status = 'released' and {due.Is(new Name("h.tenant_id"), Sql.Of($"(h.doc ->> 'releasedAt')::timestamptz"))} {due.Part(new Name("h.key"))}
         """);
 
-    /// <summary>Whose a hold is; null when it is not known here.</summary>
-    public static async Task<string?> TenantOf(PlatformReader db, Id<LegalHold> hold, CancellationToken ct) =>
-        (await db.Query([Sql.Of($"select tenant_id from read.legal_holds_v1 where key = {Streams.Of(hold)}")], row => row.GetString(0), ct))[0] is [var tenant, ..] ? tenant : null;
+    /// <summary>Whose a hold is: up to where the list is, the list says it, and behind that the log. Null where there is none.</summary>
+    public static async Task<string?> TenantOf(PlatformReader db, Id<LegalHold> hold, CancellationToken ct) => (await db.Query([Sql.Of($"""
+        select tenant_id from read.legal_holds_v1 where key = {Streams.Of(hold)}
+        union all
+        select e.tenant_id from events.mt_events e
+         where e.seq_id > coalesce((select p.last_seq_id from events.mt_event_progression p where p.name = {Checkpoint}), 0)
+           and e.stream_id = {Streams.Of(hold)} and e.type = 'legal_hold_placed' limit 1
+        """)], row => row.GetString(0), ct))[0] is [var tenant, ..] ? tenant : null;
+
+    /// <summary>The name of the list's checkpoint, which is written together with its rows.</summary>
+    private static string Checkpoint => ReadModels.All.All.Single(p => p.Name == Name).ProgressionName;
 
     private static Sql Where(Filter filter)
     {

@@ -85,7 +85,7 @@ public sealed class OrganizationList : IDocument<OrganizationRow>
           from (select substr(o.key, 14) as tenant_id, (o.doc ->> 'closedAt')::timestamptz as closed_at from read.organizations_v1 o
                  where o.tenant_id = {Projection.PlatformTenant} and o.status = 'closed') c
           join nubabel.subject_keys k on k.tenant_id = c.tenant_id and k.wrapped is not null
-         where {due.Is(new Name("c.tenant_id"), new Name("c.closed_at"))}
+         where {due.Is(new Name("c.tenant_id"), new Name("c.closed_at"))} {due.Part(new Name("k.subject"))}
         """);
 
     private static Sql Listed(Reader db, Filter filter, IReadOnlyList<string>? after, int most) => Sql.Of($"""

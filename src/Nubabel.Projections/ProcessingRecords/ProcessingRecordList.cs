@@ -45,5 +45,13 @@ public sealed class ProcessingRecordList : IDocument<ProcessingRecordRow>
         return await Page.Open(db, rows, limit, row => show(row.Row), row => [row.Name, row.Key], ct);
     }
 
+    /// <summary>The records that are archived, whose contacts can still be read. One that was restored a moment ago is not among them, however far the list is.</summary>
+    public static Sql Archived(Due due) => Sql.Of($"""
+        select r.tenant_id, r.key as id, null::text as person, (r.doc ->> 'archivedAt')::timestamptz as at
+          from read.processing_records_v1 r join nubabel.subject_keys k on k.tenant_id = r.tenant_id and k.subject = r.key and k.wrapped is not null
+         where r.archived and {due.Is(new Name("r.tenant_id"), Sql.Of($"(r.doc ->> 'archivedAt')::timestamptz"))}
+           and (select e.type from events.mt_events e where e.tenant_id = r.tenant_id and e.stream_id = r.key order by e.version desc limit 1) = 'processing_record_archived' {due.Part(new Name("r.key"))}
+        """);
+
     private static Sql After(IReadOnlyList<string>? place) => place is [var name, var key] ? Sql.Of($"and (folded_name collate \"C\", key) > ({name}, {key})") : Sql.None;
 }

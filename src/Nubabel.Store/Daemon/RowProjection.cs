@@ -24,50 +24,17 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
 
     private sealed record Row(string Json, object?[] Values);
 
-    private sealed record Rows(string Tenant, long Position, IReadOnlyList<Row> All);
+    private sealed record Rows(string Tenant, long Position, IReadOnlyList<Row> All) : FromEvent(Tenant, Position);
 
-    private sealed class Work : Fold
+    private sealed class Work(RowProjection<TModel, TRow> projection, EventPage page, IReadOnlySet<long> skips) : OrderedFold<Rows>(projection, page, skips, projection.TenantOf)
     {
-        private readonly RowProjection<TModel, TRow> projection;
-        private readonly EventPage page;
-        private readonly IReadOnlySet<long> skips;
-        private readonly List<Rows> rows = [];
-        private string stoppedTenant = "";
+        private readonly RowProjection<TModel, TRow> projection = projection;
 
-        public Work(RowProjection<TModel, TRow> projection, EventPage page, IReadOnlySet<long> skips)
+        protected override Rows? Make(PageEvent e)
         {
-            (this.projection, this.page, this.skips) = (projection, page, skips);
-            UpTo = page.To;
-        }
-
-        public override IReadOnlyList<object> Units => rows;
-
-        public override void AddLoads(NpgsqlBatch batch)
-        {
-        }
-
-        public override Task ReadLoads(NpgsqlDataReader reader, CancellationToken ct) => Task.CompletedTask;
-
-        public override void Apply()
-        {
-            foreach (var e in page.Events)
-            {
-                if (!projection.Wants(e.Event.Type) || skips.Contains(e.Event.Position)) continue;
-                // The model is foreign code: whatever it throws stops this projection and nothing else.
-#pragma warning disable CA1031
-                try
-                {
-                    if (e.Unreadable is not null && TModel.NeedsData) throw e.Unreadable;
-                    var made = TModel.Project(e.Event).Select(r => new Row(JsonSerializer.Serialize(r, projection.json), projection.ValuesOf(r))).ToArray();
-                    if (made.Length > 0) rows.Add(new Rows(projection.TenantOf(e.Event), e.Event.Position, made));
-                }
-                catch (Exception poison)
-                {
-                    StopBefore(projection.TenantOf(e.Event), e.Event.Position, $"{poison.GetType().Name}: {poison.Message}");
-                    return;
-                }
-#pragma warning restore CA1031
-            }
+            if (e.Unreadable is not null && TModel.NeedsData) throw e.Unreadable;
+            var made = TModel.Project(e.Event).Select(r => new Row(JsonSerializer.Serialize(r, projection.json), projection.ValuesOf(r))).ToArray();
+            return made.Length > 0 ? new Rows(projection.TenantOf(e.Event), e.Event.Position, made) : null;
         }
 
         public override void AddWrites(NpgsqlBatch batch, IReadOnlyList<object> units)
@@ -81,25 +48,6 @@ internal sealed class RowProjection<TModel, TRow>(bool platform, JsonSerializerO
             command.AddArray(all.Select(r => r.Row.Json).ToArray(), NpgsqlDbType.Jsonb);
             projection.AddColumns(command, all.Select(r => r.Row.Values).ToArray());
             batch.BatchCommands.Add(command);
-        }
-
-        public override void Take(object unit, int steps, string? error)
-        {
-            var refused = (Rows)unit;
-            if (error is not null) StopBefore(refused.Tenant, refused.Position, error);
-        }
-
-        public override void AddStop(NpgsqlBatch batch)
-        {
-            if (StoppedBy is not { } reason) return;
-            foreach (var command in Parking.Stop(projection, stoppedTenant, UpTo + 1, reason)) batch.BatchCommands.Add(command);
-        }
-
-        private void StopBefore(string tenant, long position, string error)
-        {
-            stoppedTenant = tenant;
-            UpTo = position - 1;
-            StoppedBy = $"event {position}: {error}";
         }
     }
 }

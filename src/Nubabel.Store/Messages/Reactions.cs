@@ -40,78 +40,26 @@ internal sealed class ReactionProjection<TReaction>(Outbox outbox) : Projection(
 
     internal override Fold Begin(EventPage page, IReadOnlySet<long> skips) => new Work(this, page, skips);
 
-    private sealed record Sent(string Tenant, long Position, IReadOnlyList<Outgoing> Messages);
+    private sealed record Sent(string Tenant, long Position, IReadOnlyList<Outgoing> Messages) : FromEvent(Tenant, Position);
 
-    private sealed class Work : Fold
+    private sealed class Work(ReactionProjection<TReaction> reaction, EventPage page, IReadOnlySet<long> skips) : OrderedFold<Sent>(reaction, page, skips, e => e.Tenant)
     {
-        private readonly ReactionProjection<TReaction> reaction;
-        private readonly EventPage page;
-        private readonly IReadOnlySet<long> skips;
-        private readonly List<Sent> sent = [];
-        private string stoppedTenant = "";
+        private readonly Outbox outbox = reaction.outbox;
 
-        public Work(ReactionProjection<TReaction> reaction, EventPage page, IReadOnlySet<long> skips)
+        protected override Sent? Make(PageEvent e)
         {
-            (this.reaction, this.page, this.skips) = (reaction, page, skips);
-            UpTo = page.To;
-        }
-
-        public override IReadOnlyList<object> Units => sent;
-
-        public override void AddLoads(NpgsqlBatch batch)
-        {
-        }
-
-        public override Task ReadLoads(NpgsqlDataReader reader, CancellationToken ct) => Task.CompletedTask;
-
-        public override void Apply()
-        {
-            foreach (var e in page.Events)
-            {
-                if (!reaction.Wants(e.Event.Type) || skips.Contains(e.Event.Position)) continue;
-                // The reaction is foreign code: whatever it throws stops it and nothing else.
-#pragma warning disable CA1031
-                try
-                {
-                    if (e.Unreadable is not null) throw e.Unreadable;
-                    var origin = new Origin(e.Event.Actor ?? "system:reaction", null, e.Event.CorrelationId, e.Event.Id.ToString());
-                    var messages = TReaction.React(e.Event).Select(m => reaction.outbox.Draft(e.Event.Tenant, m, origin, e.Event.At)).ToArray();
-                    if (messages.Length > 0) sent.Add(new Sent(e.Event.Tenant, e.Event.Position, messages));
-                }
-                catch (Exception poison)
-                {
-                    StopBefore(e.Event.Tenant, e.Event.Position, $"{poison.GetType().Name}: {poison.Message}");
-                    return;
-                }
-#pragma warning restore CA1031
-            }
+            if (e.Unreadable is not null) throw e.Unreadable;
+            var origin = new Origin(e.Event.Actor ?? "system:reaction", null, e.Event.CorrelationId, e.Event.Id.ToString());
+            var messages = TReaction.React(e.Event).Select(m => outbox.Draft(e.Event.Tenant, m, origin, e.Event.At)).ToArray();
+            return messages.Length > 0 ? new Sent(e.Event.Tenant, e.Event.Position, messages) : null;
         }
 
         public override void AddWrites(NpgsqlBatch batch, IReadOnlyList<object> units)
         {
             var messages = units.Cast<Sent>().SelectMany(s => s.Messages).ToArray();
-            if (messages.Length > 0) batch.BatchCommands.Add(reaction.outbox.Command(messages));
+            if (messages.Length > 0) batch.BatchCommands.Add(outbox.Command(messages));
         }
 
-        public override void AddStop(NpgsqlBatch batch)
-        {
-            if (StoppedBy is not { } reason) return;
-            foreach (var command in Parking.Stop(reaction, stoppedTenant, UpTo + 1, reason)) batch.BatchCommands.Add(command);
-        }
-
-        public override void Take(object unit, int steps, string? error)
-        {
-            var refused = (Sent)unit;
-            if (error is not null) StopBefore(refused.Tenant, refused.Position, error);
-        }
-
-        public override void Committed() => reaction.outbox.Enqueued(sent.SelectMany(s => s.Messages).Select(m => m.Type.Queue).Distinct());
-
-        private void StopBefore(string tenant, long position, string error)
-        {
-            stoppedTenant = tenant;
-            UpTo = position - 1;
-            StoppedBy = $"event {position}: {error}";
-        }
+        public override void Committed() => outbox.Enqueued(All.SelectMany(s => s.Messages).Select(m => m.Type.Queue).Distinct());
     }
 }

@@ -143,20 +143,27 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
         }
     }
 
-    /// <summary>Takes away what is cut off at the end of files. Returns how many files that were.</summary>
-    public int Mend()
+    /// <summary>Takes away what is cut off at the end of files. Returns how many bytes that were, by file.</summary>
+    public IReadOnlyList<(string Path, int Bytes)> Mend()
     {
-        var mended = 0;
-        foreach (var path in System.IO.Directory.EnumerateFiles(directory, Lines))
+        var mended = new List<(string Path, int Bytes)>();
+        try
         {
-            using var torn = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
-            var bytes = new byte[torn.Length];
-            torn.ReadExactly(bytes);
-            var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
-            if (whole == bytes.Length) continue;
-            torn.SetLength(whole);
-            torn.Flush(flushToDisk: true);
-            mended++;
+            foreach (var path in System.IO.Directory.EnumerateFiles(directory, Lines).Order(StringComparer.Ordinal))
+            {
+                using var torn = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
+                var bytes = new byte[torn.Length];
+                torn.ReadExactly(bytes);
+                var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
+                if (whole == bytes.Length) continue;
+                torn.SetLength(whole);
+                torn.Flush(flushToDisk: true);
+                mended.Add((path, bytes.Length - whole));
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable(e);
         }
         return mended;
     }

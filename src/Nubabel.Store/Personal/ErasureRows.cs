@@ -1,8 +1,12 @@
 namespace Nubabel.Store;
 
 /// <summary>What of the ledger this database has seen.</summary>
-/// <param name="IsDone">Nothing of it is left to do.</param>
-public sealed record EnteredErasure(string Tenant, Guid Person, DateTimeOffset Entered, IReadOnlyList<string> Subjects, bool IsDone);
+/// <param name="Entered">When the ledger got it, for the first time: a restored backup is told so by the ledger.</param>
+/// <param name="Done">Since when nothing of it is left to do in this database.</param>
+public sealed record EnteredErasure(string Tenant, Guid Person, DateTimeOffset Entered, IReadOnlyList<string> Subjects, DateTimeOffset? Done)
+{
+    public bool IsDone => Done is not null;
+}
 
 /// <summary>The database's own notes on the ledger of erasures, read and written across tenants.</summary>
 public static class ErasureRows
@@ -24,10 +28,10 @@ public static class ErasureRows
 
     /// <summary>All of them.</summary>
     public static async Task<IReadOnlyList<EnteredErasure>> All(PlatformReader db, CancellationToken ct) =>
-        (await db.Query([Sql.Of($"select tenant_id, person, entered, subjects, done is not null from nubabel.erasures order by entered, tenant_id, person")], Read, ct))[0];
+        (await db.Query([Sql.Of($"select tenant_id, person, entered, subjects, done from nubabel.erasures order by entered, tenant_id, person")], Read, ct))[0];
 
     public static async Task<EnteredErasure?> Find(PlatformReader db, string tenant, Guid person, CancellationToken ct) =>
-        (await db.Query([Sql.Of($"select tenant_id, person, entered, subjects, done is not null from nubabel.erasures where tenant_id = {tenant} and person = {person}")], Read, ct))[0] is [var row] ? row : null;
+        (await db.Query([Sql.Of($"select tenant_id, person, entered, subjects, done from nubabel.erasures where tenant_id = {tenant} and person = {person}")], Read, ct))[0] is [var row] ? row : null;
 
     /// <summary>The ledger says so, on disk.</summary>
     public static Task Entered(PlatformWriter db, LedgerEntry entry, CancellationToken ct) => db.Run([Sql.Of($"""
@@ -46,5 +50,6 @@ public static class ErasureRows
         """)], row => (row.GetString(0), row.GetString(1)), ct))[0];
 
     private static EnteredErasure Read(Npgsql.NpgsqlDataReader row) =>
-        new(row.GetString(0), row.GetGuid(1), new DateTimeOffset(row.GetDateTime(2), TimeSpan.Zero), row.GetFieldValue<string[]>(3), row.GetBoolean(4));
+        new(row.GetString(0), row.GetGuid(1), new DateTimeOffset(row.GetDateTime(2), TimeSpan.Zero), row.GetFieldValue<string[]>(3),
+            row.IsDBNull(4) ? null : new DateTimeOffset(row.GetDateTime(4), TimeSpan.Zero));
 }

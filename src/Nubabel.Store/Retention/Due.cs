@@ -7,11 +7,13 @@ namespace Nubabel.Store;
 public sealed record DueItem(string Id, string? Person, DateTimeOffset At);
 
 /// <summary>
-/// From when on something is too old, and of whom: the one condition that dry runs, runs and the daily look through all tenants put into a category's statement.
+/// From when on something is too old, of whom, and which part of it: what dry runs, runs and the daily look through all tenants put into a category's statement.
 /// </summary>
 public sealed class Due
 {
     private readonly string? tenant;
+    private readonly string after = "";
+    private readonly int most;
     private readonly DateTimeOffset latest;
     private readonly DateTimeOffset usual;
     private readonly IReadOnlyDictionary<string, DateTimeOffset> own;
@@ -22,8 +24,11 @@ public sealed class Due
         latest = own.Values.Append(usual).Max();
     }
 
-    /// <summary>Of one tenant: what is not younger than this.</summary>
-    public static Due In(string tenant, DateTimeOffset upTo) => new(tenant, upTo, new Dictionary<string, DateTimeOffset>());
+    private Due(string tenant, DateTimeOffset upTo, string after, int most) : this(tenant, upTo, new Dictionary<string, DateTimeOffset>()) => (this.after, this.most) = (after, most);
+
+    /// <summary>Of one tenant: what is not younger than this, and of it the next part in the order of the names.</summary>
+    /// <param name="after">The last name of the part before; empty for the first.</param>
+    public static Due In(string tenant, DateTimeOffset upTo, string after, int most) => new(tenant, upTo, after, most);
 
     /// <summary>Of all tenants, those that have times of their own by these.</summary>
     public static Due InAll(DateTimeOffset upTo, IReadOnlyDictionary<string, DateTimeOffset> own) => new(null, upTo, own);
@@ -43,6 +48,28 @@ public sealed class Due
               and {at} <= coalesce((select o.upto from unnest({whose}::varchar[], {times}) o (tenant, upto) where o.tenant = {owner}), {(usual - grace).UtcDateTime})
             """);
     }
+
+    /// <summary>
+    /// The end of a statement whose things are named by a text, so that a part reads itself and not all that is due: <c>where … {due.Part(new Name("k.subject"))}</c>. It wants an index on
+    /// the tenant and the name in the order of its bytes (<c>collate "C"</c>). Nothing where all tenants are looked through.
+    /// </summary>
+    /// <param name="begins">What all names begin with.</param>
+    public Sql Part(Name id, string begins = "")
+    {
+        if (tenant is null) return Sql.None;
+        var from = string.CompareOrdinal(after, begins) >= 0 ? after : begins;
+        // The first text behind all that begin so: names are ASCII.
+        var upTo = begins.Length == 0 ? Sql.None : Sql.Of($"""and {id} collate "C" < {begins[..^1] + (char)(begins[^1] + 1)}""");
+        return Sql.Of($"""and {id} collate "C" > {from} {upTo} order by {id} collate "C" limit {most}""");
+    }
+
+    /// <summary>The same where they are named by a UUID; PostgreSQL orders these as their texts. It wants an index on the tenant and the id.</summary>
+    public Sql PartById(Name id)
+    {
+        if (tenant is null) return Sql.None;
+        var behind = after.Length == 0 ? Sql.None : Sql.Of($"and {id} > {Guid.ParseExact(after, "D")}");
+        return Sql.Of($"{behind} order by {id} limit {most}");
+    }
 }
 
 /// <summary>Makes the statement that finds what is due: its columns are <c>tenant_id, id, person, at</c>.</summary>
@@ -59,13 +86,14 @@ public static class DueItems
         (await db.Query([Sql.Of($"select distinct d.tenant_id from ({statement(due)}) d")], row => row.GetString(0), ct))[0];
 
     /// <summary>With row-level security behind it.</summary>
-    public static DueParts By(Reader db) => (statement, upTo, after, most, ct) => db.Query(Page(statement, Due.In(db.Tenant, upTo), after, most), Read, ct);
+    public static DueParts By(Reader db) => (statement, upTo, after, most, ct) => db.QueryInOrder(Page(statement, db.Tenant, upTo, after, most), Read, ct);
 
     /// <summary>For operators, whom row-level security does not bind.</summary>
-    public static DueParts By(PlatformReader db, string tenant) => async (statement, upTo, after, most, ct) => (await db.Query([Page(statement, Due.In(tenant, upTo), after, most)], Read, ct))[0];
+    public static DueParts By(PlatformReader db, string tenant) => (statement, upTo, after, most, ct) => db.QueryInOrder(Page(statement, tenant, upTo, after, most), Read, ct);
 
-    internal static Sql Page(DueStatement statement, Due due, string after, int most) => Sql.Of($"""
-        select d.id, d.person, d.at from ({statement(due)}) d where d.id collate "C" > {after} order by d.id collate "C" limit {most}
+    /// <summary>The next part. A statement that says nothing of parts is right as well: then all that is due is selected, and the part is cut out of it.</summary>
+    internal static Sql Page(DueStatement statement, string tenant, DateTimeOffset upTo, string after, int most) => Sql.Of($"""
+        select d.id, d.person, d.at from ({statement(Due.In(tenant, upTo, after, most))}) d where d.id collate "C" > {after} order by d.id collate "C" limit {most}
         """);
 
     internal static DueItem Read(Npgsql.NpgsqlDataReader row) => new(row.GetString(0), row.IsDBNull(1) ? null : row.GetString(1), new DateTimeOffset(row.GetDateTime(2), TimeSpan.Zero));

@@ -91,7 +91,7 @@ public sealed class Removals(Database database, string tenant, Guid run)
         await using var connection = await database.Daemon.OpenConnectionAsync(ct);
         await using var transaction = await connection.BeginTransactionAsync(ct);
         await Lock(connection, before, fence, ct);
-        var due = await Query(connection, DueItems.Page(statement, Due.In(tenant, before.UpTo), before.Reached, most), DueItems.Read, ct);
+        var due = await Query(connection, DueItems.Page(statement, tenant, before.UpTo, before.Reached, most), DueItems.Read, ct);
         var goes = due.Where(item => !fence.IsHeld(item)).ToArray();
         var gone = goes.Length == 0 ? [] : (await Query(connection, remove(tenant, [.. goes.Select(g => g.Id)]), row => row.GetString(0), ct)).ToHashSet();
         var after = Counted(before with { Reached = due.Count == 0 ? before.Reached : due[^1].Id, Held = before.Held + due.Count - goes.Length }, [.. goes.Where(g => gone.Contains(g.Id))]);
@@ -111,7 +111,7 @@ public sealed class Removals(Database database, string tenant, Guid run)
         await Lock(connection, before, fence, ct);
         var pending = (await Query(connection, Sql.Of($"select unnest(pending) from nubabel.retention_progress where tenant_id = {tenant} and run = {run} and category = {before.Category}"), row => row.GetString(0), ct)).ToArray();
         if (pending.Length > 0) return (before, [.. pending.Select(Noted)], true);
-        var due = await Query(connection, DueItems.Page(statement, Due.In(tenant, before.UpTo), before.Reached, most), DueItems.Read, ct);
+        var due = await Query(connection, DueItems.Page(statement, tenant, before.UpTo, before.Reached, most), DueItems.Read, ct);
         var goes = due.Where(item => !fence.IsHeld(item)).ToArray();
         // The part is behind it at once; what goes is counted when it has gone.
         var taken = before with { Reached = due.Count == 0 ? before.Reached : due[^1].Id, Held = before.Held + due.Count - goes.Length };
@@ -150,7 +150,7 @@ public sealed class Removals(Database database, string tenant, Guid run)
     {
         // Who places a hold waits for this transaction: one that hangs, or whose process was stopped, is ended by the server.
         var bound = PartMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        await Query(connection, Sql.Of($"select set_config('statement_timeout', {bound}, true), set_config('idle_in_transaction_session_timeout', {bound}, true)"), _ => 0, ct);
+        await Query(connection, Sql.Of($"select set_config('statement_timeout', {bound}, true), set_config('idle_in_transaction_session_timeout', {bound}, true), {Plans.InOrder}"), _ => 0, ct);
         // Parts of a tenant one after the other: they would otherwise lock the same rows in different orders.
         await Query(connection, Sql.Of($"select pg_advisory_xact_lock(5642165, hashtext({tenant}))"), _ => 0, ct);
         if (fence.Stream is { } stream)

@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Playwright;
+using Nubabel.Api.Audit;
 using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
@@ -210,7 +211,7 @@ public sealed class AuditPageTests : IAsyncLifetime
     public async Task The_page_allows_nothing_in_line_and_nothing_from_elsewhere()
     {
         var api = await TestApi.Shared;
-        foreach (var (path, type) in new[] { ("/audit", "text/html"), ("/audit/audit.js", "text/javascript"), ("/audit/proof.js", "text/javascript"), ("/audit/audit.css", "text/css"), ("/audit/icon.svg", "image/svg+xml") })
+        foreach (var (path, type) in new[] { ("/audit", "text/html"), ("/audit/audit.css", "text/css"), ("/audit/icon.svg", "image/svg+xml") }.Concat(AuditPage.Scripts.Select(name => ($"/audit/{name}", "text/javascript"))))
         {
             using var answer = await api.Client.GetAsync(path);
             var text = await answer.Content.ReadAsStringAsync();

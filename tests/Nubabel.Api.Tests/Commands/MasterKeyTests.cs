@@ -62,6 +62,22 @@ public sealed class MasterKeyTests : IAsyncLifetime
         Assert.True(verified.Code == 0, verified.ToString());
     }
 
+    [Fact]
+    public async Task With_one_key_alone_nothing_is_exchanged_and_it_says_so()
+    {
+        await using (var node = await TestApi.Start(database)) await node.SignUp();
+        const string all = """
+            select md5(string_agg(k, ' ' order by k)) from (
+              select encode(wrapped, 'hex') k from nubabel.subject_keys union all select encode(root, 'hex') from nubabel.master_keys union all select encode(wrapped, 'hex') from nubabel.signing_keys
+              union all select encode(wrapped, 'hex') from nubabel.audit_keys union all select coalesce(master, '-') from nubabel.key_watch) x
+            """;
+        var before = await database.Scalar<string>(all);
+        var (code, output, errors) = await NubabelCommand.Run(database, "master-key", "rotate");
+        Assert.Equal((1, ""), (code, output));
+        Assert.EndsWith("Nothing was exchanged: only one master key is configured. Set Keys__Master to the new one and Keys__MasterPrevious to the one before it, on every node and here.\n", errors, StringComparison.Ordinal);
+        Assert.Equal(before, await database.Scalar<string>(all));
+    }
+
     private async Task KilledOnItsWay(Dictionary<string, string> old)
     {
         await using (var rotating = NubabelCommand.Start(database, old, "master-key", "rotate"))

@@ -209,6 +209,8 @@ public sealed class ConsentsTests : IAsyncLifetime
         Assert.Equal((422, "purpose.lawful_basis_invalid"), await Reply.To(acme.Client, "POST", Purposes, Wanted("x", "because", false)) is var basis ? (basis.Status, basis.Code) : default);
         Assert.Equal((422, "purpose.key_invalid"), await Reply.To(acme.Client, "POST", Purposes, Wanted("X", "consent", false)) is var key ? (key.Status, key.Code) : default);
         Assert.Equal((409, "purpose.key_taken"), await Reply.To(acme.Client, "POST", Purposes, Wanted("newsletter", "contract", false)) is var taken ? (taken.Status, taken.Code) : default);
+        // Declared once more as it is: nothing is written, and the answer is the same, as with a flag.
+        Assert.Equal((201, "\"1\""), await Reply.To(acme.Client, "POST", Purposes, Wanted("newsletter", "consent", false)) is var again ? (again.Status, again.ETag) : default);
         Assert.Equal((412, "resource.version_mismatch"), await Reply.To(acme.Client, "PATCH", $"{Purposes}/newsletter", new { required = true }, ifMatch: "\"7\"") is var old ? (old.Status, old.Code) : default);
         Assert.Equal((422, "consent.channel_invalid"), await Reply.To(bob.Client, "PUT", $"{Own}/newsletter", new { textVersion = 1, channel = "Ada's phone" }) is var from ? (from.Status, from.Code) : default);
         Assert.Equal((404, "purpose.missing"), await Reply.To(bob.Client, "PUT", $"{Own}/unknown", new { textVersion = 1 }) is var unknown ? (unknown.Status, unknown.Code) : default);

@@ -25,6 +25,16 @@ public sealed class ErasureRaceTests(TwoNodes nodes)
     }
 
     [Fact]
+    public async Task A_receipt_is_the_same_at_every_node_while_others_ask_for_it()
+    {
+        var bob = await (await nodes.A.SignUp()).Colleague();
+        var receipt = await Reply.To(bob.Client, "DELETE", "/api/user/account");
+        var asked = await Burst.Of(8, i => Reply.To(i % 2 == 0 ? nodes.A.Client : nodes.B.Client, "GET", $"/api/erasure-receipts/{receipt.Text("code")}"));
+        Assert.All(asked, r => Assert.Equal((200, bob.User, "completed", receipt.Text("statement")), (r.Status, r.Text("id"), r.Text("state"), r.Text("statement"))));
+        Assert.Single(asked.Select(r => r.Body).Distinct());
+    }
+
+    [Fact]
     public async Task Of_the_last_two_owners_at_once_one_stays()
     {
         for (var round = 0; round < 3; round++)

@@ -1,5 +1,6 @@
 using Nubabel.Api.Tests.Commands;
 using Nubabel.Api.Tests.Races;
+using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain.Users;
 using Nubabel.Testing;
 
@@ -15,6 +16,7 @@ public sealed class LedgerTests
         string backup;
         TestTenant ada, bob, eve, late;
         string invited;
+        var receipts = new Dictionary<string, Reply>();
         await using (var api = await TestApi.Start(database))
         {
             ada = await api.SignUp();
@@ -30,7 +32,12 @@ public sealed class LedgerTests
             var accepted = await Reply.To(api.Client, "POST", "/api/invitations/accept", new { token = invitation.Text("token"), name = "Late", password = TestTenant.Password });
             late = ada with { User = accepted.Text("user_id"), Client = api.As(accepted.Text("access_token")) };
             await eve.Colleague(Role.Owner);
-            foreach (var person in new[] { bob, eve, late }) Assert.Equal(200, (await Reply.To(person.Client, "DELETE", "/api/user/account")).Status);
+            foreach (var person in new[] { bob, eve, late })
+            {
+                var receipt = await Reply.To(person.Client, "DELETE", "/api/user/account");
+                Assert.Equal(200, receipt.Status);
+                receipts[person.User] = receipt;
+            }
         }
 
         await using var restored = await Dump.Restore(database, backup);
@@ -47,6 +54,16 @@ public sealed class LedgerTests
             }
             foreach (var subject in new[] { $"user-{bob.User}", $"user-{eve.User}", $"user-{late.User}" })
                 Assert.Equal((subject, 1), (subject, await restored.Scalar<long>($"select count(*) from nubabel.subject_keys where subject = '{subject}' and wrapped is null")));
+            // What people keep of it still holds: also of who came after the backup, and with the time at which they wanted it.
+            foreach (var (person, before) in receipts)
+            {
+                var after = await Reply.To(api.Client, "GET", $"/api/erasure-receipts/{before.Text("code")}");
+                Assert.Equal((200, person, "completed"), (after.Status, after.Text("id"), after.Text("state")));
+                Assert.InRange(after.Json.GetProperty("requestedAt").GetDateTimeOffset(), before.Json.GetProperty("requestedAt").GetDateTimeOffset(), before.Json.GetProperty("completedAt").GetDateTimeOffset());
+                Assert.True(after.Json.GetProperty("completedAt").GetDateTimeOffset() > before.Json.GetProperty("completedAt").GetDateTimeOffset());
+                var forged = before.Text("code")[..^5] + "AAAAA";
+                Assert.Equal(404, (await Reply.To(api.Client, "GET", $"/api/erasure-receipts/{forged}")).Status);
+            }
             using var owner = api.As(ada.AccessToken);
             Assert.DoesNotContain(invited, (await Reply.To(owner, "GET", "/api/invitations")).Body, StringComparison.Ordinal);
             Assert.Equal(0, await restored.Scalar<long>("select count(*) from nubabel.erasures where done is null"));
@@ -68,6 +85,19 @@ public sealed class LedgerTests
         await Refused(database, database.Ledger, "was altered", () => File.WriteAllText(file, whole.Replace("user-", "user+", StringComparison.Ordinal)), () => File.WriteAllText(file, whole));
         await Refused(database, database.Ledger, "is cut off", () => File.WriteAllText(file, whole[..^20]), () => File.WriteAllText(file, whole));
         await Refused(database, database.Ledger, "lacks 1 of the erasures", () => File.WriteAllText(file, whole[..(whole.IndexOf('\n', StringComparison.Ordinal) + 1)]), () => File.WriteAllText(file, whole));
+
+        // What is cut off is taken away; what was altered is said, and left.
+        await File.WriteAllTextAsync(file, whole + "{\"n\":3,");
+        var mended = await Verb(database, database.Ledger, "mend");
+        Assert.Equal((0, $"{file}: the last line was cut off; its 7 bytes were taken away.\nThe 2 entries of the ledger are as they were written.\n"), (mended.Code, mended.Output));
+        var none = await Verb(database, database.Ledger, "mend");
+        Assert.Equal((0, "No line is cut off at the end of a file, so nothing was changed.\nThe 2 entries of the ledger are as they were written.\n"), (none.Code, none.Output));
+        var altered = whole.Replace("user-", "user+", StringComparison.Ordinal);
+        await File.WriteAllTextAsync(file, altered);
+        var refused = await Verb(database, database.Ledger, "mend");
+        Assert.Equal((1, "No line is cut off at the end of a file, so nothing was changed.\n", altered), (refused.Code, refused.Output, await File.ReadAllTextAsync(file)));
+        Assert.StartsWith($"Not mended: Line 1 of {file} was altered", refused.Errors, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(file, whole);
 
         // Where it is lost for good, the operator says so, and what the database knows begins another one.
         Assert.Equal(1, (await Verb(database, away, "verify")).Code);
@@ -114,6 +144,10 @@ public sealed class LedgerTests
         var component = ready.Json.GetProperty("components").GetProperty("erasures");
         Assert.Equal((503, "unhealthy"), (ready.Status, component.GetProperty("status").GetString()));
         Assert.Contains(why, component.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        // What has not begun because of it says so, and no more.
+        foreach (var waiting in new[] { "projections", "messages", "audit" })
+            Assert.Equal((waiting, "degraded", "It has not begun: this node waits for the ledger of erasures (component erasures)."),
+                (waiting, ready.Json.GetProperty("components").GetProperty(waiting).Text("status"), ready.Json.GetProperty("components").GetProperty(waiting).Text("detail")));
         Assert.Equal(503, (await Reply.To(api.Client, "POST", "/api/auth/sign-in", new { organization = "x", email = "x", password = "x" })).Status);
         Assert.Equal(200, (await Reply.To(api.Client, "GET", "/health/live")).Status);
         if (heal is null) return;

@@ -80,6 +80,22 @@ public sealed class LegalHoldsTests
     }
 
     [Fact]
+    public async Task An_operators_hold_is_there_at_once_however_far_the_list_is()
+    {
+        await using var database = await TestDatabase.New();
+        // Without the daemon no read model moves.
+        await using var api = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false");
+        var acme = await api.SignUp();
+        using var platform = await api.Operator();
+        Assert.Equal((404, "legal_hold.missing"), await Code(Reply.To(platform, "GET", $"{AdminPath}/{Guid.CreateVersion7()}")));
+        var placed = await Reply.To(platform, "POST", AdminPath, new { organizationId = acme.Id, reason = "order of the court" });
+        var found = await Reply.To(platform, "GET", placed.Location!);
+        Assert.Equal((200, "order of the court", acme.Id), (found.Status, found.Text("reason"), found.Text("organizationId")));
+        Assert.Equal((200, "released"), await Reply.To(platform, "PUT", $"{placed.Location}/release", new { reason = "lifted" }) is var released ? (released.Status, released.Text("status")) : default);
+        Assert.Equal(0L, await database.Scalar<long>("select count(*) from read.legal_holds_v1"));
+    }
+
+    [Fact]
     public async Task A_repeated_request_places_one_hold()
     {
         var acme = await (await TestApi.Shared).SignUp();

@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
 using Nubabel.Api.Retention;
 using Nubabel.Api.Tests.Races;
+using Nubabel.Api.Tests.Slices;
 using Nubabel.Domain.Retention;
 using Nubabel.Projections;
 using Nubabel.Projections.Retention;
@@ -129,6 +130,74 @@ public sealed class RetentionRunTests(RetentionNodes nodes)
         Assert.Equal(1L, await nodes.Database.Scalar<long>($"select count(*) from events.mt_events where tenant_id = '{acme.Id}' and type = 'erasure_completed' and stream_id = 'erasure-{gone.User}'"));
         Assert.Equal([gone.User], await nodes.Database.Scalar<string[]>($"select array_agg(substr(subject, 6)) from nubabel.subject_keys where tenant_id = '{acme.Id}' and subject like 'user-%' and wrapped is null"));
         Assert.Equal((409, "legal_hold.too_late"), (await Reply.To(acme.Client, "POST", "/api/legal-holds", new { reason = "late", userId = gone.User })) is var late ? (late.Status, late.Code) : default);
+    }
+
+    [Fact]
+    public async Task The_keys_of_what_has_ended_go_after_their_time_and_no_others()
+    {
+        var acme = await nodes.A.SignUp();
+        var (revoked, alive) = (await ApiKey(acme, "revoked"), await ApiKey(acme, "alive"));
+        Assert.Equal(204, (await Reply.To(acme.Client, "DELETE", $"/api/api-keys/{revoked}")).Status);
+        var (archived, restored) = (await Archived(acme), await Archived(acme));
+        await nodes.A.HasSeen("api_keys");
+        await nodes.A.HasSeen("processing_records");
+        Assert.Equal(200, (await Reply.To(acme.Client, "PUT", $"/api/processing-records/{restored}/restoration")).Status);
+        await nodes.A.HasSeen("processing_records");
+        // Long ago. Of the record that was restored the list does not know it yet.
+        await nodes.Database.Run($$"""
+            update read.api_keys_v1 set doc = doc || jsonb_build_object('revokedAt', '{{nodes.Ago(366):O}}') where tenant_id = '{{acme.Id}}' and doc ->> 'status' = 'revoked';
+            update read.processing_records_v1 set archived = true, doc = doc || jsonb_build_object('archivedAt', '{{nodes.Ago(1_100):O}}') where tenant_id = '{{acme.Id}}'
+            """);
+        var row = await RetentionNodes.Run(acme);
+        Assert.Equal(["api-keys 1", "processing-records 1"], row.Categories.Select(c => $"{c.Category} {c.Removed}").Order());
+        Assert.Equal(new[] { $"key-{revoked}", $"processing-record-{archived}" }.Order(), (await nodes.Database.Scalar<string[]>(
+            $"select array_agg(subject) from nubabel.subject_keys where tenant_id = '{acme.Id}' and wrapped is null")).Order());
+        Assert.Equal("dpo@acme.example", (await Reply.To(acme.Client, "GET", $"/api/processing-records/{restored}")).Json.GetProperty("contact").GetString());
+        Assert.Equal(200, (await Reply.To(acme.Client, "PUT", $"/api/processing-records/{archived}/restoration")).Status);
+        var kept = (await Reply.To(acme.Client, "GET", $"/api/processing-records/{archived}")).Json;
+        Assert.False(kept.TryGetProperty("contact", out var contact) && contact.ValueKind == JsonValueKind.String, kept.ToString());
+    }
+
+    [Fact]
+    public async Task What_a_closed_breach_was_goes_after_its_time()
+    {
+        using var platform = await nodes.A.Operator();
+        var ids = new List<string>();
+        for (var i = 0; i < 2; i++)
+        {
+            var recorded = await Reply.To(platform, "POST", "/api/admin/breaches", new { title = "A backup was open", description = "Ada found it", awareAt = "2026-11-21T08:15:00Z", kinds = new[] { "confidentiality" } });
+            Assert.Equal(200, (await Reply.To(platform, "PUT", $"/api/admin/breaches/{recorded.Text("id")}/closure", new { reason = "A duplicate." })).Status);
+            ids.Add(recorded.Text("id"));
+        }
+        Assert.Equal(204, (await Reply.To(platform, "DELETE", $"/api/admin/breaches/{ids[1]}/closure")).Status);
+        await nodes.A.HasSeen("breaches");
+        await nodes.Database.Run($$"""
+            update read.breaches_v1 set closed = true, doc = doc || jsonb_build_object('closedAt', '{{nodes.Ago(1_830):O}}') where key in ('breach-{{ids[0]}}', 'breach-{{ids[1]}}')
+            """);
+        await Look();
+        // A node forgets a key within a second.
+        await Burst.Until("the description has gone", RetentionNodes.Bound, async () => (await Reply.To(platform, "GET", $"/api/admin/breaches/{ids[0]}")).Json.GetProperty("description").ValueKind == JsonValueKind.Null);
+        Assert.Equal(1L, await nodes.Database.Scalar<long>($"select count(*) from nubabel.subject_keys where subject = 'breach-{ids[0]}' and wrapped is null"));
+        Assert.Equal("Ada found it", (await Reply.To(platform, "GET", $"/api/admin/breaches/{ids[1]}")).Text("description"));
+    }
+
+    private async Task<string> ApiKey(TestTenant acme, string name)
+    {
+        var made = await Reply.To(acme.Client, "POST", "/api/api-keys", new { name, scopes = new[] { "members:read" } });
+        Assert.Equal(201, made.Status);
+        // What it does is an event with the address sealed under the key's own subject.
+        await nodes.Database.Run($"insert into nubabel.subject_keys (tenant_id, subject, wrapped) values ('{acme.Id}', 'key-{made.Text("id")}', '\\x00')");
+        return made.Text("id");
+    }
+
+    private static async Task<string> Archived(TestTenant acme)
+    {
+        var wanted = System.Text.Json.Nodes.JsonNode.Parse(await acme.Client.GetStringAsync("/api/processing-records/templates"))!["items"]![0]!.AsObject();
+        wanted["contact"] = "dpo@acme.example";
+        var made = await Reply.To(acme.Client, "POST", "/api/processing-records", wanted);
+        Assert.Equal(201, made.Status);
+        Assert.Equal(204, (await Reply.To(acme.Client, "DELETE", $"/api/processing-records/{made.Text("id")}")).Status);
+        return made.Text("id");
     }
 
     [Fact]

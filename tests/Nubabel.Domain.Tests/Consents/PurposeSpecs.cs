@@ -13,6 +13,7 @@ public sealed class PurposeSpecs : Spec<Purpose>
     public void A_purpose_is_declared_once()
     {
         Given().When(Declare()).Then(Declared());
+        Given(Declared()).When(Declare()).Nothing();
         Given(Declared()).When(Declare() with { Text = Weekly }).Refused("purpose.key_taken", RefusalKind.Conflict);
         Given(Declared()).When(Declare() with { Required = true }).Refused("purpose.key_taken", RefusalKind.Conflict);
         Given(Declared(), Rewritten(2)).When(Declare()).Refused("purpose.key_taken", RefusalKind.Conflict);

@@ -147,7 +147,7 @@ public sealed class ErasureLedgerTests : IDisposable
         await File.WriteAllBytesAsync(path, whole[..^10]);
         using var torn = new ErasureLedger(directory, Key);
         Assert.Contains("is cut off", (await Assert.ThrowsAsync<LedgerFault>(() => torn.Read(default))).Message, StringComparison.Ordinal);
-        Assert.Equal((1, 0), (torn.Mend(), torn.Mend()));
+        Assert.Equal((1, 0), (torn.Mend().Count, torn.Mend().Count));
         Assert.Equal(Text(Entry(0)), Text(Assert.Single(await torn.Read(default))));
     }
 

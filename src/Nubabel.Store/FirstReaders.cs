@@ -6,7 +6,7 @@ namespace Nubabel.Store;
 /// The histories that are being read from their first event on at this moment. Who comes while one is being read waits for it instead of reading all of it as well, and then
 /// reads on from there: what it gets is never older than its question.
 /// </summary>
-internal sealed class SharedReads
+internal sealed class FirstReaders
 {
     private readonly ConcurrentDictionary<(string Tenant, string Stream), TaskCompletionSource<IReadOnlyList<Recorded>?>> reads = [];
 
@@ -28,7 +28,7 @@ internal sealed class SharedReads
     }
 
     /// <summary>What one reader reads for all, and what it gets from others. It reads its own before it waits for theirs, so two never wait for each other.</summary>
-    public sealed class Share(SharedReads all, string tenant) : IDisposable
+    public sealed class Share(FirstReaders all, string tenant) : IDisposable
     {
         internal Dictionary<string, TaskCompletionSource<IReadOnlyList<Recorded>?>> Mine { get; } = [];
 
