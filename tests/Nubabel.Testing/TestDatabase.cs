@@ -12,14 +12,15 @@ public sealed class TestDatabase : IAsyncDisposable
 {
     private static readonly Lazy<Task<TestDatabase>> Lazy = new(async () => await New());
     private static readonly Lazy<Task<string>> Template = new(MakeTemplate);
+    private const string Api = "nubabel_api", Daemon = "nubabel_daemon";
     private static int count;
 
     private TestDatabase(TestServer server, string name, string shard)
     {
         (Server, Name) = (server, name);
         OwnerString = server.As("nubabel_owner", "owner", name);
-        ApiString = server.As("nubabel_api", "api", name);
-        DaemonString = server.As("nubabel_daemon", "daemon", name);
+        ApiString = server.As(Api, "api", name);
+        DaemonString = server.As(Daemon, "daemon", name);
         Database = Database.Open(shard, ApiString, DaemonString);
         Owner = NpgsqlDataSource.Create(OwnerString);
         Superuser = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(server.Superuser) { Database = name, MaxPoolSize = 20, ConnectionIdleLifetime = 5, ConnectionPruningInterval = 1 }.ConnectionString);
@@ -61,6 +62,8 @@ public sealed class TestDatabase : IAsyncDisposable
         var isCopy = migrate && (on ?? shared) == shared;
         var database = await Create(on ?? shared, shard, isCopy ? await Template.Value : "template0");
         if (migrate && !isCopy) await database.Migrate();
+        // What is granted on a database, and not in it, is not copied.
+        if (isCopy) await Migrations.Grant(database.Owner, Api, Daemon, CancellationToken.None);
         database.IsMigrated = migrate;
         return database;
     }
@@ -120,7 +123,7 @@ public sealed class TestDatabase : IAsyncDisposable
         return new TestDatabase(server, name, shard);
     }
 
-    private async Task Migrate() => await Schema.Migrate(Owner, "nubabel_api", "nubabel_daemon", CancellationToken.None);
+    private async Task Migrate() => await Schema.Migrate(Owner, Api, Daemon, CancellationToken.None);
 
     private static async Task Run(NpgsqlDataSource source, string sql)
     {

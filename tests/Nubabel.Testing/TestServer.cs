@@ -30,7 +30,7 @@ public sealed class TestServer
 
     /// <summary>The same server as another login and on another database.</summary>
     public string As(string login, string? password, string database) =>
-        new NpgsqlConnectionStringBuilder(Superuser) { Username = login, Password = password, Database = database, MaxPoolSize = 20, ConnectionIdleLifetime = 5, ConnectionPruningInterval = 1 }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(Superuser) { Username = login, Password = password, Database = database, MaxPoolSize = 20, ConnectionIdleLifetime = 20, ConnectionPruningInterval = 5 }.ConnectionString;
 
     /// <summary>A server of one's own in a new directory, for tests that stop and start it. The caller stops it.</summary>
     public static async Task<TestServer> StartOwn()

@@ -34,6 +34,9 @@ public static class DirectConnections
             builder.TcpKeepAliveTime = 2;
             builder.TcpKeepAliveInterval = 1;
         }
-        return NpgsqlDataSource.Create(builder.ConnectionString);
+        var source = new NpgsqlDataSourceBuilder(builder.ConnectionString);
+        // Names, numbers and their arrays, which the driver knows: there are several of these in a process, and each would ask for all types of the database at its first connection.
+        source.ConfigureTypeLoading(types => types.EnableTypeLoading(false));
+        return source.Build();
     }
 }

@@ -2,6 +2,8 @@ using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Organizations;
 using Nubabel.Api.Tests.Races;
+using Nubabel.Api.Tests.Slices;
+using Nubabel.Projections.Organizations;
 using Nubabel.Testing;
 
 namespace Nubabel.Api.Tests.Tenants;
@@ -50,6 +52,10 @@ public sealed class SuspensionTests(TwoNodes nodes)
         Assert.Equal((200, "active"), (closing.Status, closing.Text("status")));
         var closesAt = closing.Json.GetProperty("closesAt").GetDateTimeOffset();
         Assert.InRange(closesAt - nodes.Time.GetUtcNow(), TimeSpan.FromDays(29.9), TimeSpan.FromDays(30));
+        // Each node looks by itself every minute; here all looks are the test's, so that it can count who closed.
+        foreach (var node in new[] { nodes.A, nodes.B }) await node.Services.GetRequiredService<Closures>().StopAsync(CancellationToken.None);
+        // What is due is found in a list: who looks before it shows the wish finds nothing for that reason.
+        await nodes.A.HasSeen(OrganizationList.Name);
         Assert.Equal(0, await Round(nodes.B));
 
         nodes.Time.Move(TimeSpan.FromDays(30) - TimeSpan.FromMinutes(5));
