@@ -49,6 +49,7 @@ public sealed class MessageDaemon : IAsyncDisposable
     private readonly DeadLetters letters;
     private readonly ILogger log;
     private readonly Loop[] loops;
+    private readonly Loop forgetting, reviving, expiring;
 
     /// <param name="daemon">The daemon login's data source.</param>
     /// <param name="connectionString">The same login's connection string, for the direct connections of hints.</param>
@@ -67,8 +68,8 @@ public sealed class MessageDaemon : IAsyncDisposable
         workers = [.. handlers.Queues.Select(q => new QueueWorker(setup, q))];
         schedules = new Schedules(daemon, outbox);
         declared = new Queue<Schedule>(recurring ?? []);
-        loops = [new Loop("messages due", Ripen, log), new Loop("schedules", Tick, log), new Loop("lost workers", Reap, log), new Loop("old message ids", Forget, log),
-            new Loop("automatic replays", Revive, log), new Loop("old dead letters", Expire, log)];
+        loops = [new Loop("messages due", Ripen, log), new Loop("schedules", Tick, log), new Loop("lost workers", Reap, log), forgetting = new Loop("old message ids", Forget, log),
+            reviving = new Loop("automatic replays", Revive, log), expiring = new Loop("old dead letters", Expire, log)];
     }
 
     /// <summary>What is in hand in this process, by queue.</summary>
@@ -148,6 +149,8 @@ public sealed class MessageDaemon : IAsyncDisposable
             if (await command.ExecuteNonQueryAsync(ct) > 0) return;
         }
         if (await MessageRuns.Forget(daemon, ct)) return;
+        // Before the pause, here and below: what had failed would be told of until the next round has ended.
+        forgetting.Goes();
         await Task.Delay(TimeSpan.FromMinutes(10), ct);
     }
 
@@ -155,6 +158,7 @@ public sealed class MessageDaemon : IAsyncDisposable
     {
         foreach (var queue in outbox.Types.Queues.Where(q => q.Replays is not null))
             if (await letters.Revive(queue, ct) is > 0 and var revived) log.LogInformation("{Letters} dead letters of {Queue} are tried again.", revived, queue.Name);
+        reviving.Goes();
         await Task.Delay(options.Revive, ct);
     }
 
@@ -162,6 +166,7 @@ public sealed class MessageDaemon : IAsyncDisposable
     {
         if (options.DeadLetterDays is { } days && await letters.Expire(days, log, ct) > 0) return;
         if (options.DeadLetterDays is null) await letters.ForgetSweeps(ct);
+        expiring.Goes();
         await Task.Delay(TimeSpan.FromMinutes(10), ct);
     }
 
