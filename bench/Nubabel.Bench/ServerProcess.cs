@@ -35,6 +35,7 @@ internal sealed class ServerProcess : IAsyncDisposable
         start.Environment["NUBABEL_DATA"] = data;
         start.Environment["ASPNETCORE_ENVIRONMENT"] = "Production";
         start.Environment["Keys__Master"] = Convert.ToBase64String([.. Enumerable.Range(1, 32).Select(i => (byte)i)]);
+        start.Environment["Erasures__Ledger"] = database.Ledger;
         start.Environment["Tokens__Issuer"] = "http://nubabel.bench";
         start.Environment["Signup__Mode"] = "open";
     }

@@ -30,6 +30,9 @@ public sealed class Removals(Database database, string tenant, Guid run)
 {
     private const int PartMilliseconds = 10_000;
 
+    /// <summary>The advisory locks of tenants whose part is being removed.</summary>
+    private const int Parts = 5642171;
+
     /// <summary>
     /// The statement that destroys the keys of these subjects. However a key is destroyed, every node hears of it. The row that is watched is locked before all others,
     /// as everybody does who destroys.
@@ -152,7 +155,7 @@ public sealed class Removals(Database database, string tenant, Guid run)
         var bound = PartMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         await Query(connection, Sql.Of($"select set_config('statement_timeout', {bound}, true), set_config('idle_in_transaction_session_timeout', {bound}, true), {Plans.InOrder}"), _ => 0, ct);
         // Parts of a tenant one after the other: they would otherwise lock the same rows in different orders.
-        await Query(connection, Sql.Of($"select pg_advisory_xact_lock(5642165, hashtext({tenant}))"), _ => 0, ct);
+        await Query(connection, Sql.Of($"select pg_advisory_xact_lock({Parts}, hashtext({tenant}))"), _ => 0, ct);
         if (fence.Stream is { } stream)
         {
             var version = await Query(connection, Sql.Of($"select version from events.mt_streams where tenant_id = {tenant} and id = {stream} for share"), row => row.GetInt64(0), ct);
