@@ -9,7 +9,9 @@ namespace Nubabel.Bench;
 /// </summary>
 internal sealed class VisibleBench(Options options) : IBench
 {
-    private const int WarmUps = 200;
+    /// <summary>The compiler works beside the measured until its tiers are through.</summary>
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(8);
+
     private const int LongestPauseMs = 20;
     private readonly TimeSpan each = options.Each(6);
 
@@ -49,7 +51,7 @@ internal sealed class VisibleBench(Options options) : IBench
     private async Task<List<double>> Measure(TestDatabase database, BenchNode node, CancellationToken ct)
     {
         await using var watch = await ReadModelWatch.Open(database, ct);
-        for (var i = 0; i < WarmUps; i++) await One();
+        for (var warm = Stopwatch.StartNew(); warm.Elapsed < WarmUp;) await One();
         var (taken, clock) = (new List<double>(), Stopwatch.StartNew());
         while (clock.Elapsed < each)
         {

@@ -125,7 +125,7 @@ public sealed partial class MessageWatch : IAsyncDisposable
 
     private async Task<IReadOnlyList<QueueLook>> Read(CancellationToken ct)
     {
-        await using var command = daemon.CreateCommand($"""
+        var command = new NpgsqlBatchCommand($"""
             with names as (select n.name, n.most, true as known from unnest($1::varchar[], $2::interval[]) n (name, most)
                            union all select u, interval '1 hour', false from nubabel.queues_used() u where u <> all ($1)),
             later as (select d.queue, count(*) as n, extract(epoch from clock_timestamp() - min(d.due)) as overdue
@@ -142,7 +142,11 @@ public sealed partial class MessageWatch : IAsyncDisposable
         command.AddArray(reached.Values.ToArray(), NpgsqlDbType.Varchar);
         var looks = new List<QueueLook>();
         reached.Clear();
-        await using var row = await command.ExecuteReaderAsync(ct);
+        await using var batch = daemon.CreateBatch();
+        batch.BatchCommands.Add(Plans.Interpreted());
+        batch.BatchCommands.Add(command);
+        await using var row = await batch.ExecuteReaderAsync(ct);
+        await row.NextResultAsync(ct);
         while (await row.ReadAsync(ct))
         {
             var look = new QueueLook(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetBoolean(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6), row.GetInt64(7), row.GetInt64(8), row.GetInt64(9),
