@@ -19,6 +19,9 @@ alter role nubabel_api with login nosuperuser nocreatedb nocreaterole nobypassrl
 -- Daemon: projections, messages and operators, over all tenants. The statistics tell it whose transaction holds a gap open.
 alter role nubabel_daemon with login nosuperuser nocreatedb nocreaterole bypassrls password :'daemon_password';
 grant pg_read_all_stats to nubabel_daemon;
+-- Their statements run for milliseconds, and PostgreSQL would take up to half a second to compile one that it thinks is large.
+alter role nubabel_api set jit = off;
+alter role nubabel_daemon set jit = off;
 
 select 'create database nubabel owner nubabel_owner'
 where not exists (select from pg_database where datname = 'nubabel')

@@ -116,6 +116,8 @@ public sealed class TestDatabase : IAsyncDisposable
                 create role nubabel_owner login password 'owner';
                 create role nubabel_api login password 'api';
                 create role nubabel_daemon login bypassrls password 'daemon' in role pg_read_all_stats;
+                alter role nubabel_api set jit = off;
+                alter role nubabel_daemon set jit = off;
               end if;
             end $$;
             """);
