@@ -11,7 +11,7 @@ namespace Nubabel.Bench;
 internal sealed class HttpBench(Options options) : IBench
 {
     private const int Connections = 32;
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(20);
     private static readonly (string, string)[] Settings =
     [
         // Metered like all, and never refused.
