@@ -64,7 +64,7 @@ internal static class Append
         NpgsqlDataSource source, EventTypes types, Envelope envelope, IReadOnlyList<StreamAppend> appends, IdempotencyRecord? once, CancellationToken ct, Enqueued? enqueued = null)
     {
         var item = new AppendItem(types, envelope, appends, once, enqueued);
-        return await AppendRun.Alone(source, item, null, ct) ?? (await AppendRun.Diagnose(source, [item], ct))[0] ?? AppendRun.Crossed(item);
+        return await AppendRun.Alone(source, item, null, straight: false, ct) ?? (await AppendRun.Diagnose(source, [item], ct))[0] ?? AppendRun.Crossed(item);
     }
 
     /// <summary>Sets the tenants that the statements behind it in the same batch may see: one, or several by commas.</summary>

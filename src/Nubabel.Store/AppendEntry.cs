@@ -37,6 +37,9 @@ internal sealed class AppendEntry(AppendItem item, CancellationToken ct) : TaskC
     /// <summary>Has left a statement that failed because of somebody in it: it runs by itself, and answers for its tenant if it fails again.</summary>
     public bool Suspect { get; set; }
 
+    /// <summary>Its tenant was just refused something, so it does not go straight.</summary>
+    public bool LooksFirst { get; set; }
+
     /// <summary>Must wait for somebody's lock, so it does not share.</summary>
     public bool Waits { get; set; }
 

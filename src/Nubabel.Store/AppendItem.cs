@@ -57,7 +57,11 @@ internal sealed class AppendItem
                 HasClaims = true;
             }
             Drafts[i] = new Draft[append.Events.Count];
-            for (var n = 0; n < append.Events.Count; n++) Bytes += (Drafts[i][n] = Drafted(types, envelope, append.Events[n])).Json.Length;
+            for (var n = 0; n < append.Events.Count; n++)
+            {
+                var draft = Drafts[i][n] = Drafted(types, envelope, append.Events[n]);
+                Bytes += draft.Json.Length + (draft.Headers?.Length ?? 0);
+            }
             Events += append.Events.Count;
         }
         if (once is null) return;
@@ -83,7 +87,7 @@ internal sealed class AppendItem
     public bool HasClaims { get; }
     public int Events { get; }
 
-    /// <summary>Roughly what it weighs: the JSON of its events and messages, in characters.</summary>
+    /// <summary>Roughly what it weighs: the JSON of its events, their headers and messages, in characters.</summary>
     public long Bytes { get; }
 
     /// <summary>A stream and its events, nothing else: its refusal leaves nothing to take back.</summary>

@@ -7,9 +7,10 @@ internal static class AppendRun
 {
     /// <summary>Commits one item; null when it was refused, and nothing was written.</summary>
     /// <param name="longestWait">For a lock; null for as long as the server lets a statement run.</param>
+    /// <param name="straight">Without looking first, where it <see cref="AppendStraight.Fits"/>.</param>
     /// <exception cref="PostgresException">It failed, and nothing was written. <c>55P03</c>: it has waited too long.</exception>
     /// <exception cref="OutcomeUnknown">The commit may or may not have happened.</exception>
-    public static async Task<Appended?> Alone(NpgsqlDataSource source, AppendItem item, TimeSpan? longestWait, CancellationToken ct)
+    public static async Task<Appended?> Alone(NpgsqlDataSource source, AppendItem item, TimeSpan? longestWait, bool straight, CancellationToken ct)
     {
         await using var connection = await source.OpenConnectionAsync(ct);
         await using var batch = new NpgsqlBatch(connection);
@@ -17,7 +18,7 @@ internal static class AppendRun
         if (item.Enqueued is { } enqueued) batch.BatchCommands.Add(enqueued.Outbox.Command(enqueued.Messages));
         // The usual cases have short statements; who was refused by them and comes again is seen through by the other.
         var one = item.IsPlain && longestWait is not null;
-        var straight = !one && longestWait is not null && AppendStraight.Fits(item);
+        straight = straight && !one && longestWait is not null && AppendStraight.Fits(item);
         var lines = AppendMany.Lines([item]);
         var before = batch.BatchCommands.Count;
         if (straight) AppendStraight.Add(batch, lines);

@@ -64,8 +64,20 @@ internal static class AppendStraight
 
     private const string Released = "select count(nubabel.release(($1)[u.item], u.scope, u.value, ($2)[u.item])) from unnest($3, $4, $5) u (item, scope, value)";
 
+    /// <summary>
+    /// What goes this way together, in characters, so that it leaves in one piece (<see cref="Database"/> has the buffer for it, also where each is three bytes): PostgreSQL runs
+    /// each statement as it comes. Of a process that is stopped between two pieces it would keep what the first has written, open and uncommitted.
+    /// </summary>
+    public const int MostBytes = 40_000;
+
+    /// <summary>Names, ids and times of an event and its stream.</summary>
+    private const int EnvelopeBytes = 320;
+
     /// <summary>A commit that can go this way.</summary>
-    public static bool Fits(AppendItem item) => item.Streams.Count == 1 && item.Events > 0;
+    public static bool Fits(AppendItem item) => item.Streams.Count == 1 && item.Events > 0 && BytesOf(item) <= MostBytes;
+
+    /// <summary>Roughly what is sent for it, in characters.</summary>
+    public static long BytesOf(AppendItem item) => item.Bytes + EnvelopeBytes * (long)Math.Max(1, item.Events);
 
     /// <summary>Adds the statements. Their results come back by <see cref="Read"/>.</summary>
     /// <param name="lines">Ordered.</param>

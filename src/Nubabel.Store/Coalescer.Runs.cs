@@ -24,7 +24,7 @@ internal sealed partial class Coalescer
         Settled settled;
         try
         {
-            var answer = await AppendRun.Alone(source, entry.Item, slot == Slot.Statement ? bounds.LongestWait : null, entry.Token);
+            var answer = await AppendRun.Alone(source, entry.Item, slot == Slot.Statement ? bounds.LongestWait : null, !entry.LooksFirst, entry.Token);
             settled = answer is null ? new Settled(entry, Next: EntryPhase.Refused) : new Settled(entry, answer);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable && slot == Slot.Statement)

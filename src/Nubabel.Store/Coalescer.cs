@@ -112,10 +112,11 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     private Slot? Enqueue(AppendEntry entry, bool startsNow = false)
     {
         var shares = entry.Item.CanShare && !entry.Suspect && !entry.Waits && !apart.Has(entry.Tenant);
+        entry.LooksFirst = refusing.Has(entry.Tenant);
         if (startsNow && shares && sharing.Count + watched.Count == 0 && HasRoom()) return Start(entry, Slot.Statement);
         if (startsNow && !shares && alone.Count == 0 && MayGoAlone(entry)) return Start(entry, Slot.Loner);
         if (!shares) alone.Add(entry);
-        else (AppendStraight.Fits(entry.Item) && !refusing.Has(entry.Tenant) ? sharing : watched).Add(entry);
+        else (AppendStraight.Fits(entry.Item) && !entry.LooksFirst ? sharing : watched).Add(entry);
         return null;
     }
 
@@ -159,7 +160,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
             // Turn by turn where both wait.
             watchedNext = sharing.Count == 0 || watched.Count > 0 && !watchedNext;
             var straight = !watchedNext;
-            var batch = NextBatch(straight ? sharing : watched);
+            var batch = NextBatch(straight ? sharing : watched, straight);
             if (batch.Count == 0) continue;
             if (batch.Count == 1)
             {
@@ -179,16 +180,18 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
         ThreadPool.UnsafeQueueUserWorkItem(static s => _ = s.Item1.RunDiagnosis(s.those), (this, those), preferLocal: false);
     }
 
-    private List<AppendEntry> NextBatch(FairQueue queue)
+    private List<AppendEntry> NextBatch(FairQueue queue, bool straight)
     {
         var batch = new List<AppendEntry>(Math.Min(queue.Count, bounds.Items));
         long bytes = 0;
-        while (batch.Count < bounds.Items && queue.Take(e => batch.Count == 0 || bytes + e.Item.Bytes <= bounds.Bytes) is { } next)
+        while (batch.Count < bounds.Items && queue.Take(e => batch.Count == 0 || bytes + Of(e) <= (straight ? AppendStraight.MostBytes : bounds.Bytes)) is { } next)
         {
             batch.Add(next);
-            bytes += next.Item.Bytes;
+            bytes += Of(next);
         }
         return batch;
+
+        long Of(AppendEntry entry) => straight ? AppendStraight.BytesOf(entry.Item) : entry.Item.Bytes;
     }
 
     /// <summary>The caller has given up.</summary>

@@ -11,6 +11,9 @@ public sealed class Database : IAsyncDisposable
     /// <summary>What long histories may weigh together while they are read, in bytes.</summary>
     private const long MostReading = 128L << 20;
 
+    /// <summary>The statements of a commit leave in one piece: see <see cref="AppendStraight.MostBytes"/>.</summary>
+    private const int WriteBuffer = 128 << 10;
+
     private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon, long remembered) =>
         (Shard, Api, Daemon, Commits, Histories) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()), new Histories(remembered));
 
@@ -39,6 +42,12 @@ public sealed class Database : IAsyncDisposable
     public static Database Open(string shard, string api, string daemon, long remembered = Histories.MostBytes) =>
         new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"), remembered);
 
+    /// <summary>
+    /// A pool of its own for one loop of the daemon. A pool hands its connections out in turn; shared with others, each round would meet another backend, whose caches
+    /// know nothing of the round before. One loop needs one connection, and keeps it.
+    /// </summary>
+    internal static NpgsqlDataSource OneLoop(string daemon) => Source(daemon, "nubabel-daemon");
+
     public async ValueTask DisposeAsync()
     {
         await Commits.DisposeAsync();
@@ -57,12 +66,13 @@ public sealed class Database : IAsyncDisposable
         // What the string says stands. (ContainsKey is true of every key that the driver knows, set or not.)
         if (!settings.ShouldSerialize("Max Auto Prepare")) settings.MaxAutoPrepare = 200;
         if (!settings.ShouldSerialize("Auto Prepare Min Usages")) settings.AutoPrepareMinUsages = 2;
+        if (!settings.ShouldSerialize("Write Buffer Size")) settings.WriteBufferSize = WriteBuffer;
         if (!settings.ShouldSerialize("Timeout")) settings.Timeout = 5;
         if (!settings.ShouldSerialize("Command Timeout")) settings.CommandTimeout = 30;
         if (!settings.ShouldSerialize("Application Name")) settings.ApplicationName = application;
-        // A session that hangs in a transaction would hold the high-water mark; the server ends it.
+        // A session that hangs in a transaction would hold the high-water mark; the server ends it, also when its client's host has gone without a word.
         if (string.IsNullOrEmpty(settings.Options))
-            settings.Options = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000";
+            settings.Options = "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=30000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000";
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
         return builder.Build();
     }

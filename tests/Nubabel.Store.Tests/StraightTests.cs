@@ -106,4 +106,20 @@ public sealed class StraightTests : IAsyncLifetime, IAsyncDisposable
             return new Appended.Done([]);
         }
     }
+
+    /// <summary>What would leave in several pieces, between which its process may be stopped, goes in one statement that writes at its end or not at all.</summary>
+    [Fact]
+    public async Task What_is_too_long_for_one_piece_does_not_go_straight()
+    {
+        var claim = new ClaimValue("name", "held");
+        await node.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(1)], [claim], []));
+        var other = Tally.Tenant();
+        var answers = await node.BehindAnother(test, () => [.. Enumerable.Range(0, 6).Select(i => i == 3
+            ? node.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Labelled(new string('x', AppendStraight.MostBytes))], [claim], []))
+            : node.Commit(other, Tally.On(Tally.Stream(), 0, new Labelled(new string('x', AppendStraight.MostBytes)))))]);
+        Assert.IsType<Appended.Taken>(answers[3]);
+        Assert.Equal(5, answers.OfType<Appended.Done>().Count());
+        Assert.Equal((0, 0), (node.Broken, node.Halved));
+        Assert.Equal((1, 6), node.Shared);
+    }
 }

@@ -37,6 +37,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
 {
     private readonly NpgsqlDataSource daemon;
     private readonly NpgsqlDataSource direct;
+    private readonly NpgsqlDataSource rounds;
     private readonly ProjectionSet projections;
     private readonly Signal signal;
     private readonly Positions positions;
@@ -53,7 +54,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
     private readonly Loop building;
 
     /// <param name="daemon">The daemon login's data source (BYPASSRLS).</param>
-    /// <param name="connectionString">The same login's connection string, for the direct connections of leases and hints.</param>
+    /// <param name="connectionString">The same login's connection string, for the direct connections of leases and hints, and that of the rounds.</param>
     /// <param name="signal">Set by the process after each append.</param>
     /// <param name="positions">Told how far the projections of this process are.</param>
     public ProjectionDaemon(NpgsqlDataSource daemon, string connectionString, ProjectionSet projections, Signal signal, Positions positions,
@@ -62,10 +63,11 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         (this.daemon, this.projections, this.signal, this.positions, this.options) = (daemon, projections, signal, positions, options ?? new DaemonOptions());
         log ??= NullLogger.Instance;
         direct = DirectConnections.To(connectionString, this.options.Node);
+        rounds = Database.OneLoop(connectionString);
         runners = [.. projections.All.Select(p => new Runner(p))];
         leases = new Leases(direct, this.options.Node, [.. projections.All.Select(p => p.ProgressionName)]);
         wakeUps = new WakeUps(direct, signal, log);
-        follower = new Follower(daemon, projections.Types, runners, signal, positions, this.options);
+        follower = new Follower(rounds, projections.Types, runners, signal, positions, this.options);
         orders = new OrderBook(daemon, projections);
         Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
         building = new Loop("rebuilds", Rebuilds.Round, log, takesItsTime: true);
@@ -114,6 +116,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         await wakeUps.DisposeAsync();
         await Rebuilds.DisposeAsync();
         await direct.DisposeAsync();
+        await rounds.DisposeAsync();
     }
 
     /// <summary>The state of every projection, from the database and from this process. Answers from memory alone when the database does not.</summary>
