@@ -8,32 +8,9 @@ using Xunit.Abstractions;
 namespace Nubabel.Projections.Tests;
 
 /// <summary>Many commands at once on one long stream: each is applied once, and what it costs is counted in round trips and rows, not in time.</summary>
-public sealed class ContendedStreamsTests(ITestOutputHelper output) : IAsyncLifetime, IAsyncDisposable
+public sealed class ContendedStreamsTests(ITestOutputHelper output) : TwoNodesOfOneDoor
 {
     private const int Long = 10_000;
-
-    private readonly string tenant = Guid.CreateVersion7().ToString();
-    private readonly Id<Door> door = new(Guid.CreateVersion7());
-    private TestDatabase test = null!;
-    private PostgresProxy proxy = null!;
-    private Database here = null!, there = null!;
-
-    public async Task InitializeAsync()
-    {
-        test = await TestDatabase.Shared;
-        proxy = new PostgresProxy(test.ApiString);
-        here = Database.Open("main", proxy.ConnectionString, test.DaemonString);
-        there = Database.Open("main", test.ApiString, test.DaemonString);
-    }
-
-    public Task DisposeAsync() => Task.CompletedTask;
-
-    async ValueTask IAsyncDisposable.DisposeAsync()
-    {
-        await here.DisposeAsync();
-        await there.DisposeAsync();
-        await proxy.DisposeAsync();
-    }
 
     /// <summary>Remembered, or too heavy for that: the stream is read whole once at most.</summary>
     [Theory]
@@ -45,9 +22,9 @@ public sealed class ContendedStreamsTests(ITestOutputHelper output) : IAsyncLife
     {
         await There().Handle(door, new OpenDoorOften(Long), default);
         await using var node = Database.Open("main", proxy.ConnectionString, test.DaemonString, remembered: remembers ? Histories.MostBytes : 0);
-        if (remembers) await Node(node).Load(door, default);
+        if (remembers) await Node(node, tenant).Load(door, default);
         var (trips, rows) = (proxy.RoundTrips, proxy.Rows);
-        var outcomes = await Task.WhenAll(Enumerable.Range(0, commands).Select(_ => Task.Run(() => Node(node).Handle(door, new OpenDoor(), default))));
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, commands).Select(_ => Task.Run(() => Node(node, tenant).Handle(door, new OpenDoor(), default))));
 
         Assert.Equal(Enumerable.Range(1, commands).Select(i => Long + (long)i), outcomes.Select(o => o.Version).Order());
         Assert.All(outcomes, o => Assert.Equal((1, (int)o.Version, (int)o.Version), (o.Appended, o.State.Opened, o.History.Count)));
@@ -109,13 +86,13 @@ public sealed class ContendedStreamsTests(ITestOutputHelper output) : IAsyncLife
     {
         const int Callers = 6, Each = 12;
         await using var third = Database.Open("main", test.ApiString, test.DaemonString);
-        Database[] nodes = [here, there, third];
+        Database[] nodes = [near, far, third];
         var longer = TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable("NUBABEL_STRESS_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 0);
         var clock = Stopwatch.StartNew();
         var written = await Task.WhenAll(Enumerable.Range(0, nodes.Length * Callers).Select(i => Task.Run(async () =>
         {
             var n = 0;
-            for (; n < Each || clock.Elapsed < longer; n++) await Node(nodes[i % nodes.Length]).Handle(door, new OpenDoor(), default);
+            for (; n < Each || clock.Elapsed < longer; n++) await Node(nodes[i % nodes.Length], tenant).Handle(door, new OpenDoor(), default);
             return n;
         })));
         output.WriteLine($"{written.Sum()} commands in {clock.Elapsed}; of the nodes {string.Join(", ", nodes.Select((_, node) => written.Where((_, i) => i % nodes.Length == node).Sum()))}");
@@ -131,7 +108,7 @@ public sealed class ContendedStreamsTests(ITestOutputHelper output) : IAsyncLife
         await Here().Load(door, default);
         // As after a restore to an earlier time, and other writes since.
         await test.Run($"delete from events.mt_events where tenant_id = '{tenant}' and version > 5; update events.mt_streams set version = 5 where tenant_id = '{tenant}'");
-        await using (var forgetful = Database.Open("main", test.ApiString, test.DaemonString, remembered: 0)) await Node(forgetful).Handle(door, new LockDoor(), default);
+        await using (var forgetful = Database.Open("main", test.ApiString, test.DaemonString, remembered: 0)) await Node(forgetful, tenant).Handle(door, new LockDoor(), default);
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
         {
             await Here().Handle(door, new UnlockDoor(), default);
@@ -150,10 +127,4 @@ public sealed class ContendedStreamsTests(ITestOutputHelper output) : IAsyncLife
         Assert.All(refused, r => Assert.Equal("stream.archived", r.Code));
         Assert.False(Here().TakesTurns(Streams.Of(door)));
     }
-
-    private Journal Here() => Node(here);
-    private Journal There() => Node(there);
-
-    private Journal Node(Database database) =>
-        new(database, Door.Types, new SubjectKeys(database, TestDatabase.Master), tenant, new Origin("system:test"), () => { }, TimeProvider.System);
 }

@@ -5,31 +5,8 @@ using Nubabel.Testing;
 namespace Nubabel.Projections.Tests;
 
 /// <summary>What a node remembers of streams makes commands cheap and never wrong: another node writes behind its back.</summary>
-public sealed class RememberedStreamsTests : IAsyncLifetime, IAsyncDisposable
+public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
 {
-    private readonly string tenant = Guid.CreateVersion7().ToString();
-    private readonly Id<Door> door = new(Guid.CreateVersion7());
-    private TestDatabase test = null!;
-    private PostgresProxy proxy = null!;
-    private Database here = null!, there = null!;
-
-    public async Task InitializeAsync()
-    {
-        test = await TestDatabase.Shared;
-        proxy = new PostgresProxy(test.ApiString);
-        here = Database.Open("main", proxy.ConnectionString, test.DaemonString);
-        there = Database.Open("main", test.ApiString, test.DaemonString);
-    }
-
-    public Task DisposeAsync() => Task.CompletedTask;
-
-    async ValueTask IAsyncDisposable.DisposeAsync()
-    {
-        await here.DisposeAsync();
-        await there.DisposeAsync();
-        await proxy.DisposeAsync();
-    }
-
     [Fact]
     public async Task A_command_on_a_remembered_stream_is_one_round_trip_and_one_that_changes_nothing_is_one_read()
     {
@@ -102,9 +79,9 @@ public sealed class RememberedStreamsTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_stream_of_the_same_name_in_another_tenant_is_another()
     {
         await Here().Handle(door, new LockDoor(), default);
-        var other = Node(here, Guid.CreateVersion7().ToString());
+        var other = Node(near, Guid.CreateVersion7().ToString());
         Assert.Equal(1, (await other.Handle(door, new OpenDoor(), default)).Version);
-        Assert.Null(Node(here, Guid.CreateVersion7().ToString()).Remembered(Streams.Of(door)));
+        Assert.Null(Node(near, Guid.CreateVersion7().ToString()).Remembered(Streams.Of(door)));
         await Assert.ThrowsAsync<Refused>(() => Here().Handle(door, new OpenDoor(), default));
     }
 
@@ -202,10 +179,4 @@ public sealed class RememberedStreamsTests : IAsyncLifetime, IAsyncDisposable
         await act();
         return proxy.RoundTrips - before;
     }
-
-    private Journal Here() => Node(here, tenant);
-    private Journal There() => Node(there, tenant);
-
-    private static Journal Node(Database database, string tenant) =>
-        new(database, Door.Types, new SubjectKeys(database, TestDatabase.Master), tenant, new Origin("system:test"), () => { }, TimeProvider.System);
 }

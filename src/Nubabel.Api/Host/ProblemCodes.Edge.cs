@@ -13,7 +13,7 @@ public static partial class ProblemCodes
         new("request.url_too_long", 414, "URL too long", "Path and query are longer than `Limits:UrlBytes`."),
         new("request.media_type", 415, "Unsupported media type", "The body is not `application/json` in UTF-8 without a content coding."),
         new("request.headers_too_large", 431, "Headers too large", "The headers together are larger than `Limits:HeaderBytes`."),
-        new("request.timeout", 504, "Request timeout", "The request ran longer than `Limits:RequestSeconds`. Retry with the same `Idempotency-Key`."),
+        new("request.timeout", 504, "Request timeout", "The request ran longer than `Limits:RequestSeconds`. It may have been carried out: retry with the same `Idempotency-Key`."),
         new("route.unknown", 404, "Unknown path", "No route has this path."),
         new("route.method_not_allowed", 405, "Method not allowed", "The path exists, the method does not; `Allow` lists those that do."),
         new("query.unknown", 400, "Unknown query parameter", "The route does not know a query parameter; a typing error must not widen an answer."),
