@@ -22,8 +22,14 @@ public sealed class BreachKilledTests
         var path = (await platform.Breach()).Location!;
         await platform.Prepare(path, new { allUsersOf = new[] { acme.Id } });
         Assert.Equal(202, (await Reply.To(platform, "POST", $"{path}/notifications", new { audience = "people" })).Status);
-        await using (var node = await NodeProcess.Start(database, environment))
+        // While this is open, nothing can be written to the breach: whatever comes first, the process does not get to the end.
+        await using (var session = await database.Superuser.OpenConnectionAsync())
+        await using (await session.BeginTransactionAsync())
         {
+            await using var hold = session.CreateCommand();
+            hold.CommandText = $"select 1 from events.mt_streams where id = 'breach-{path[^36..]}' for update";
+            Assert.NotNull(await hold.ExecuteScalarAsync());
+            await using var node = await NodeProcess.Start(database, environment);
             await mail.Mails(1);
             await node.Kill();
         }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Host;
 using Nubabel.Api.Retention;
@@ -125,7 +126,10 @@ public sealed class RetentionRaceTests(RetentionNodes nodes)
         var job = await Reply.To(acme.Client, "GET", export.Location!);
         Assert.True(job.Text("state") == "completed" || job.Json.GetProperty("error").GetProperty("code").GetString() == "data_export.erased", job.Body);
         Assert.Equal(5, (await run).Categories.Single(c => c.Category == "invitations").Removed);
-        Assert.Equal((200, 0), (await Reply.To(acme.Client, "GET", "/api/invitations")) is var list ? (list.Status, list.Json.GetProperty("items").EnumerateArray().Count(i => i.GetProperty("email").ValueKind == System.Text.Json.JsonValueKind.String)) : default);
+        // A node forgets a key within a second.
+        await Burst.Until("no address is told any more", RetentionNodes.Bound, async () =>
+            (await Reply.To(acme.Client, "GET", "/api/invitations")) is { Status: 200 } list
+            && list.Json.GetProperty("items").EnumerateArray().All(i => i.GetProperty("email").ValueKind != JsonValueKind.String));
     }
 
     /// <summary>A process that has stood still with a part in hand must not remove anything after a hold was answered: the server has ended its transaction by then.</summary>
