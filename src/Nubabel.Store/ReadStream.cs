@@ -18,12 +18,9 @@ public readonly record struct Until(long? Version = null, long? Position = null,
         e.Version <= (Version ?? long.MaxValue) && e.Position <= (Position ?? long.MaxValue) && e.At <= (At ?? DateTimeOffset.MaxValue);
 }
 
-/// <summary>Reads streams and decodes rows of the log.</summary>
+/// <summary>Reads streams.</summary>
 internal static class ReadStream
 {
-    /// <summary>The columns that <see cref="Envelope"/> and <see cref="Data"/> expect, in their order.</summary>
-    public const string Columns = "e.seq_id, e.tenant_id, e.stream_id, e.version, e.type, e.data, e.timestamp, e.id, e.user_name, e.correlation_id, e.causation_id, e.headers::text";
-
     /// <summary>Reads several streams of one tenant in one round trip, each in order. A stream without events has an empty list.</summary>
     /// <param name="from">The first version wanted of each; all where it is left out.</param>
     /// <exception cref="UnreadableEvent">One of the events wanted cannot be read.</exception>
@@ -40,7 +37,7 @@ internal static class ReadStream
         foreach (var stream in streams)
         {
             var u = until(stream);
-            var command = new NpgsqlBatchCommand($"select {Columns} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version <= $3 and e.version >= $4 order by e.version");
+            var command = new NpgsqlBatchCommand($"select {EventRow.ColumnsOfStream} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version <= $3 and e.version >= $4 order by e.version");
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = stream });
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = u.Version ?? long.MaxValue });
@@ -57,7 +54,7 @@ internal static class ReadStream
             var events = new List<Recorded>();
             while (await reader.ReadAsync(ct))
             {
-                var (e, unreadable) = EventPages.Read(reader, types, out _);
+                var (e, unreadable) = EventRow.Read(reader, types, tenant, stream);
                 if (!u.Reaches(e)) break;
                 if (unreadable is not null) throw new UnreadableEvent(e, unreadable);
                 room.Add(e.Weight.Bytes);
@@ -73,7 +70,7 @@ internal static class ReadStream
     {
         await using var batch = source.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
-        var command = new NpgsqlBatchCommand($"select {Columns} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version >= $3 order by e.version limit $4");
+        var command = new NpgsqlBatchCommand($"select {EventRow.ColumnsOfStream} from events.mt_events e where e.tenant_id = $1 and e.stream_id = $2 and e.version >= $3 order by e.version limit $4");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = tenant });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = stream });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = from });
@@ -82,49 +79,7 @@ internal static class ReadStream
         await using var reader = await batch.ExecuteReaderAsync(ct);
         await reader.NextResultAsync(ct);
         var events = new List<Recorded>();
-        while (await reader.ReadAsync(ct)) events.Add(EventPages.Read(reader, types, out _).Event);
+        while (await reader.ReadAsync(ct)) events.Add(EventRow.Read(reader, types, tenant, stream).Event);
         return events;
-    }
-
-    /// <summary>The event without its data, for whoever must go on when the data cannot be read.</summary>
-    public static Recorded Envelope(NpgsqlDataReader row) => new()
-    {
-        Position = row.GetInt64(0),
-        // Both columns may be null in this layout. Nobody's tenant sees such a row; the daemon must get over it.
-        Tenant = row.IsDBNull(1) ? Projection.PlatformTenant : row.GetString(1),
-        Stream = row.IsDBNull(2) ? "" : row.GetString(2),
-        Version = row.GetInt64(3),
-        Type = row.GetString(4),
-        Data = null,
-        At = Time(row, 6),
-        Id = row.GetGuid(7),
-        Actor = row.IsDBNull(8) ? null : row.GetString(8),
-        CorrelationId = row.IsDBNull(9) ? null : row.GetString(9),
-        CausationId = row.IsDBNull(10) ? null : row.GetString(10),
-        Headers = row.IsDBNull(11) ? null : row.GetString(11),
-    };
-
-    /// <summary>A time as .NET can hold it: PostgreSQL's reach from 4713 BC to the year 294276, and another writer may use them.</summary>
-    internal static DateTimeOffset Time(NpgsqlDataReader row, int column)
-    {
-        try
-        {
-            return new DateTimeOffset(row.GetDateTime(column), TimeSpan.Zero);
-        }
-        catch (Exception outside) when (outside is InvalidCastException or ArgumentOutOfRangeException or OverflowException)
-        {
-            return DateTimeOffset.MinValue;
-        }
-    }
-
-    /// <summary>The event's JSON as it is stored.</summary>
-    public static byte[] Data(NpgsqlDataReader row) => row.GetFieldValue<byte[]>(5);
-
-    /// <summary>The shape an event was written in: <c>$v</c> in its headers, 1 where it is absent.</summary>
-    public static int Shape(string? headers)
-    {
-        if (headers is null || !headers.Contains("\"$v\"", StringComparison.Ordinal)) return 1;
-        using var parsed = System.Text.Json.JsonDocument.Parse(headers);
-        return parsed.RootElement.TryGetProperty("$v", out var shape) ? shape.GetInt32() : 1;
     }
 }

@@ -3,9 +3,6 @@ using NpgsqlTypes;
 
 namespace Nubabel.Store;
 
-/// <summary>An event of a page; when its stored JSON does not fit its type, the error instead of the data.</summary>
-internal readonly record struct PageEvent(Recorded Event, Exception? Unreadable);
-
 /// <summary>A stretch of the log, (From, To], with the events in it that somebody wants.</summary>
 internal sealed record EventPage(long From, long To, IReadOnlyList<PageEvent> Events);
 
@@ -31,7 +28,7 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
         var upTo = wanted is null ? mark : Math.Min(mark, from + LongestLook);
         await using var connection = await daemon.OpenConnectionAsync(ct);
         var command = new NpgsqlBatchCommand($"""
-            select {ReadStream.Columns} from events.mt_events e
+            select {EventRow.Columns} from events.mt_events e
             where e.seq_id > $1 and e.seq_id <= $2 and {(wanted is null ? $"e.type <> '{Tombstone}'" : "e.type = any($4)")} order by e.seq_id limit $3
             """);
         command.Add(from);
@@ -46,33 +43,10 @@ internal sealed class EventPages(NpgsqlDataSource daemon, EventTypes types)
         await reader.NextResultAsync(ct);
         while (await reader.ReadAsync(ct))
         {
-            events.Add(Read(reader, types, out var size));
+            events.Add(EventRow.Read(reader, types, out var size));
             bytes += size;
             if (events.Count == limit || bytes > MaxBytes) return new EventPage(from, events[^1].Event.Position, events);
         }
         return new EventPage(from, upTo, events);
-    }
-
-    private static Weight WeightOf(Recorded envelope, int json) => new(json, envelope.Tenant.Length + envelope.Stream.Length + (envelope.Headers?.Length ?? 0));
-
-    /// <summary>Reads one row of <see cref="ReadStream.Columns"/>.</summary>
-    internal static PageEvent Read(NpgsqlDataReader row, EventTypes types, out int size)
-    {
-        var envelope = ReadStream.Envelope(row);
-        size = 0;
-        if (types.Find(envelope.Type) is null) return new PageEvent(envelope with { IsUnknown = true, Weight = WeightOf(envelope, 0) }, null);
-        var data = ReadStream.Data(row);
-        size = data.Length;
-        // A converter or an upcast may throw anything; whatever it is, this event is poison and not the reader.
-#pragma warning disable CA1031
-        try
-        {
-            return new PageEvent(envelope with { Data = types.Read(envelope.Type, data, ReadStream.Shape(envelope.Headers)), Weight = WeightOf(envelope, size) }, null);
-        }
-        catch (Exception unreadable)
-        {
-            return new PageEvent(envelope, unreadable);
-        }
-#pragma warning restore CA1031
     }
 }

@@ -77,7 +77,7 @@ internal sealed class Retry(NpgsqlDataSource daemon, EventTypes types)
               where p.name = $1 and p.version = $2 and {Parking.IsFailed} and p.retried < $3 and (p.seq_id <= $4 or p.error = '{GoesOn}')
                 and ($5::varchar is null or p.tenant_id = $5) and ($6::varchar is null or p.key = $6)
               order by p.seq_id limit {MostKeys})
-            select {ReadStream.Columns}, w.tenant_id, w.key
+            select {EventRow.Columns}, w.tenant_id, w.key
             from keys k join nubabel.parked w on w.name = $1 and w.version = $2 and w.tenant_id = k.tenant_id and w.key = k.key
             join events.mt_events e on e.seq_id = w.seq_id
             order by k.seq_id, w.seq_id limit {MostEvents}
@@ -93,7 +93,7 @@ internal sealed class Retry(NpgsqlDataSource daemon, EventTypes types)
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (bytes <= MostBytes && await reader.ReadAsync(ct))
         {
-            var read = EventPages.Read(reader, types, out var size);
+            var read = EventRow.Read(reader, types, out var size);
             parked.Add(new ParkedEvent(reader.GetString(reader.FieldCount - 2), reader.GetString(reader.FieldCount - 1), read));
             bytes += size;
         }

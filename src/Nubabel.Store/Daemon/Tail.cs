@@ -47,7 +47,7 @@ public sealed class Tail : IAsyncDisposable
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan PollWithGaps = TimeSpan.FromMilliseconds(50);
 
-    private static readonly string Columns = ReadStream.Columns
+    private static readonly string Columns = EventRow.Columns
         .Replace("e.data", "case when e.type = any($3) then e.data end", StringComparison.Ordinal)
         .Replace("e.headers::text", "case when e.type = any($3) then e.headers::text end", StringComparison.Ordinal) + ", e.type = any($3)";
 
@@ -188,7 +188,7 @@ public sealed class Tail : IAsyncDisposable
         {
             seen.Add(reader.GetInt64(0));
             if (!reader.GetBoolean(reader.FieldCount - 1)) continue;
-            events.Add(EventPages.Read(reader, types, out var size));
+            events.Add(EventRow.Read(reader, types, out var size));
             bytes += size;
         }
         Heaviest = Math.Max(Heaviest, bytes);

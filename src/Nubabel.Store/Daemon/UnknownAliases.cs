@@ -57,7 +57,7 @@ public sealed class UnknownAliases : IDocument<UnknownAlias>
             await using var reader = await command.ExecuteReaderAsync(ct);
             while (await reader.ReadAsync(ct))
             {
-                latest.Add(new UnknownAlias(ReadStream.Time(reader, 4), reader.GetInt64(2), reader.GetString(0), reader.GetInt64(3), reader.GetInt64(1)));
+                latest.Add(new UnknownAlias(EventRow.Time(reader, 4), reader.GetInt64(2), reader.GetString(0), reader.GetInt64(3), reader.GetInt64(1)));
                 (events, aliases) = (reader.GetInt64(5), reader.GetInt64(6));
             }
         }

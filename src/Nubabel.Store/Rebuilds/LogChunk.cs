@@ -136,7 +136,7 @@ internal sealed class LogRows(EventTypes types)
         try
         {
             // Binary jsonb is its text behind a number that says so.
-            return (types.Read(type, data[1..], ReadStream.Shape(headers)), null);
+            return (types.Read(type, data[1..], EventRow.Shape(headers)), null);
         }
         catch (Exception unreadable)
         {
@@ -145,7 +145,7 @@ internal sealed class LogRows(EventTypes types)
 #pragma warning restore CA1031
     }
 
-    /// <summary>Microseconds since 2000, as .NET can hold them: what <see cref="ReadStream.Time"/> makes of a column.</summary>
+    /// <summary>Microseconds since 2000, as .NET can hold them: what <see cref="EventRow.Time"/> makes of a column.</summary>
     private static DateTimeOffset Time(long microseconds) => microseconds switch
     {
         long.MaxValue => DateTimeOffset.MaxValue,

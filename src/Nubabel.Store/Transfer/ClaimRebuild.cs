@@ -117,13 +117,13 @@ public sealed class ClaimRebuild(NpgsqlDataSource daemon, EventTypes types, ICon
         }
         // Behind the locks and in a snapshot of its own, so that it sees what those have committed who held them before.
         await using var events = new NpgsqlCommand($"""
-            select {ReadStream.Columns} from events.mt_events e join unnest($1, $2) k (tenant, stream) on e.tenant_id = k.tenant and e.stream_id = k.stream order by e.tenant_id, e.stream_id, e.version
+            select {EventRow.Columns} from events.mt_events e join unnest($1, $2) k (tenant, stream) on e.tenant_id = k.tenant and e.stream_id = k.stream order by e.tenant_id, e.stream_id, e.version
             """, connection);
         AddNames(events);
         await using (var reader = await events.ExecuteReaderAsync(ct))
         {
             while (await reader.ReadAsync(ct))
-                if (EventPages.Read(reader, types, out _).Event is var e && histories.TryGetValue((e.Tenant, e.Stream), out var history)) history.Add(e);
+                if (EventRow.Read(reader, types, out _).Event is var e && histories.TryGetValue((e.Tenant, e.Stream), out var history)) history.Add(e);
         }
         return histories.ToDictionary(h => h.Key, h => consequences.ClaimsOf(h.Key.Item2, h.Value).ToHashSet());
 

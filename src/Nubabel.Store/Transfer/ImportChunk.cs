@@ -145,14 +145,14 @@ internal sealed class ImportChunk(
     {
         if (names.Length == 0) return;
         await using var command = new NpgsqlCommand($"""
-            select {ReadStream.Columns} from events.mt_events e join unnest($1, $2) k (tenant, stream) on e.tenant_id = k.tenant and e.stream_id = k.stream order by e.tenant_id, e.stream_id, e.version
+            select {EventRow.Columns} from events.mt_events e join unnest($1, $2) k (tenant, stream) on e.tenant_id = k.tenant and e.stream_id = k.stream order by e.tenant_id, e.stream_id, e.version
             """, connection);
         AddNames(command, names);
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
         {
             // What cannot be read changes no state; the read models name it.
-            var e = EventPages.Read(reader, types, out _).Event;
+            var e = EventRow.Read(reader, types, out _).Event;
             streams[(e.Tenant, e.Stream)].History.Add(e);
         }
     }
@@ -177,7 +177,7 @@ internal sealed class ImportChunk(
 #pragma warning disable CA1031
         try
         {
-            return types.Read(e.Type, System.Text.Encoding.UTF8.GetBytes(e.Data), ReadStream.Shape(e.Headers));
+            return types.Read(e.Type, System.Text.Encoding.UTF8.GetBytes(e.Data), EventRow.Shape(e.Headers));
         }
         catch (Exception)
         {
