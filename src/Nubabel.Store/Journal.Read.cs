@@ -3,6 +3,9 @@ namespace Nubabel.Store;
 /// <summary>The part of the unit of work that reads whole histories, and remembers them.</summary>
 public sealed partial class Journal
 {
+    /// <summary>The streams that this unit of work has used, so that what is read and then appended to is used once.</summary>
+    private readonly HashSet<string> used = new(1);
+
     /// <summary>A stream's events in order; empty where there is none, or it is another tenant's.</summary>
     /// <exception cref="UnreadableEvent">One of them cannot be read.</exception>
     public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) => (await Read([stream], _ => until, ct))[stream];
@@ -49,7 +52,7 @@ public sealed partial class Journal
     /// <summary>Remembers a whole history that was read, or committed under its version.</summary>
     public void Remember(string stream, IReadOnlyList<Recorded> history)
     {
-        database.Histories.Keep(tenant, stream, history);
+        database.Histories.Keep(tenant, stream, history, isUse: history.Count > 0 && used.Add(stream));
         database.Turns.Show(tenant, stream, history);
     }
 

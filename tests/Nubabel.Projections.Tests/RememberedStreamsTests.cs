@@ -128,18 +128,18 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
     {
         var one = History(1)[0].Weight.Bytes;
         var histories = new Histories(mostBytes: 130 * one);
-        for (var i = 0; i < 13; i++) histories.Keep("t", $"{i}", History(10));
+        for (var i = 0; i < 13; i++) Use($"{i}", 10);
         Assert.Equal(130 * one, histories.Bytes);
         Assert.NotNull(histories.Find("t", "0"));
-        histories.Keep("t", "new", History(15));
+        Use("new", 15);
         Assert.InRange(histories.Bytes, 1, 130 * one);
         Assert.NotNull(histories.Find("t", "0"));
         Assert.Null(histories.Find("t", "1"));
         Assert.Null(histories.Find("t", "2"));
         Assert.NotNull(histories.Find("t", "3"));
-        histories.Keep("t", "new", History(14));
+        Use("new", 14);
         Assert.Equal(15, histories.Find("t", "new")!.Count);
-        histories.Keep("t", "heavy", History(17));
+        Use("heavy", 17);
         Assert.Null(histories.Find("t", "heavy"));
         histories.Keep("t", "torn", [.. History(10).Skip(1)]);
         Assert.Null(histories.Find("t", "torn"));
@@ -147,6 +147,33 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
         Assert.Null(histories.Find("t", "new"));
         for (var i = 0; i < 13; i++) histories.Forget("t", $"{i}");
         Assert.Equal(0, histories.Bytes);
+
+        void Use(string stream, int length)
+        {
+            for (var time = 0; time < 2; time++) histories.Keep("t", stream, History(length));
+        }
+    }
+
+    /// <summary>Thousands that nobody asks for again must not push out what is used, nor lie in memory.</summary>
+    [Fact]
+    public void Histories_that_are_used_once_have_little_room_and_take_none_from_those_used_again()
+    {
+        var one = History(1)[0].Weight.Bytes;
+        var histories = new Histories(mostBytes: 640 * one);
+        for (var time = 0; time < 2; time++) histories.Keep("t", "used", History(10));
+        for (var i = 0; i < 5_000; i++)
+        {
+            histories.Keep("t", $"{i}", History(5));
+            // The rest of the same use.
+            histories.Keep("t", $"{i}", History(6), isUse: false);
+        }
+        Assert.InRange(histories.Bytes, 16 * one, 20 * one);
+        Assert.Equal((10, 6), (histories.Find("t", "used")?.Count, histories.Find("t", "4999")?.Count));
+        Assert.Null(histories.Find("t", "4990"));
+        // It had gone, and is used a second time soon after the first: it stays.
+        histories.Keep("t", "4990", History(7));
+        for (var i = 0; i < 1_000; i++) histories.Keep("t", $"more {i}", History(5));
+        Assert.Equal((10, 7), (histories.Find("t", "used")?.Count, histories.Find("t", "4990")?.Count));
     }
 
     /// <summary>A weight stands for memory: a text takes two bytes a character, in the event and wherever it was read from.</summary>
@@ -162,7 +189,12 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
 
         // As many as would have been 40,000 events, at most what this node was told.
         await using var small = Database.Open("main", test.ApiString, test.DaemonString, remembered: 20 * 4 * Characters);
-        for (var i = 0; i < 30; i++) await Node(small, tenant).Handle(new Id<Door>(Guid.CreateVersion7()), new LabelDoor(new string('a', Characters)), default);
+        for (var i = 0; i < 30; i++)
+        {
+            var labelled = new Id<Door>(Guid.CreateVersion7());
+            await Node(small, tenant).Handle(labelled, new LabelDoor(new string('a', Characters)), default);
+            await Node(small, tenant).Load(labelled, default);
+        }
         Assert.InRange(small.Histories.Bytes, 10 * 2 * Characters, 20 * 4 * Characters);
         await using var forgetful = Database.Open("main", test.ApiString, test.DaemonString, remembered: 0);
         await Node(forgetful, tenant).Handle(door, new OpenDoor(), default);
