@@ -31,6 +31,9 @@ internal sealed record CoalescerBounds(int Statements = 2, int MostStatements = 
 /// </summary>
 internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds bounds) : IAsyncDisposable
 {
+    /// <summary>Where both wait, by turns: as many that go straight for one that looks as there are commits for each of those that look, and no more than this.</summary>
+    private const int MostInRow = 4;
+
     private readonly object gate = new();
     private readonly Turns turns = new();
 
@@ -51,7 +54,10 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int statements, loners, admitted;
     private long admittedBytes, begun;
-    private bool diagnosing, closed, watchedNext;
+    private bool diagnosing, closed;
+
+    /// <summary>Statements that went straight since the last one that looked.</summary>
+    private int inRow;
 
     /// <summary>Commits, and answers when it is certain. A commit of one stream may be written together with others'; it succeeds or fails for itself.</summary>
     /// <exception cref="OperationCanceledException">Cancelled before anything was sent: nothing was written.</exception>
@@ -157,9 +163,8 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     {
         while (sharing.Count + watched.Count > 0 && HasRoom())
         {
-            // Turn by turn where both wait.
-            watchedNext = sharing.Count == 0 || watched.Count > 0 && !watchedNext;
-            var straight = !watchedNext;
+            var straight = watched.Count == 0 || sharing.Count > 0 && inRow < Math.Clamp(sharing.Count / watched.Count, 1, MostInRow);
+            inRow = straight ? inRow + 1 : 0;
             var batch = NextBatch(straight ? sharing : watched, straight);
             if (batch.Count == 0) continue;
             if (batch.Count == 1)
