@@ -10,7 +10,7 @@ public sealed record RebuildOptions
     public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 16);
 
     /// <summary>What the documents of one pass over the log may take, in bytes; more documents are more passes.</summary>
-    public long Memory { get; init; } = 128L << 20;
+    public long Memory { get; init; } = 48L << 20;
 
     /// <summary>How long no node must have known a version before its table is dropped: a deploy that is taken back needs it again.</summary>
     public TimeSpan KeepsOldVersions { get; init; } = TimeSpan.FromMinutes(10);
