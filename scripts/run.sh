@@ -150,6 +150,6 @@ verb_nubabel() {
     config | health | help | -* | *--help*) ;;
     *) if ! has_own_connection_string; then use_database './dev nubabel'; fi ;;
   esac
-  cd "$root" || exit
+  # Where the caller stands: files are named from there.
   attached dotnet "$api_dll" "${@:---help}"
 }

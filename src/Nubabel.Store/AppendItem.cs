@@ -55,6 +55,7 @@ internal sealed class AppendItem
             {
                 if (append.Expected == StreamAppend.Any) throw new InvalidOperationException("Claims need the state, so they need a version.");
                 HasClaims = true;
+                Bytes += append.Take.Concat(append.Release).Sum(c => c.Scope.Length + c.Value.Length);
             }
             Drafts[i] = new Draft[append.Events.Count];
             for (var n = 0; n < append.Events.Count; n++)
@@ -67,7 +68,7 @@ internal sealed class AppendItem
         if (once is null) return;
         Named(once.Tenant);
         Once = once.With(streams);
-        Bytes += once.Answer?.Length ?? 0;
+        Bytes += once.Scope.Length + once.Key.Length + (once.Answer?.Length ?? 0) + Once.Versions.Keys.Sum(stream => stream.Length);
     }
 
     public Envelope Envelope { get; }
@@ -87,7 +88,7 @@ internal sealed class AppendItem
     public bool HasClaims { get; }
     public int Events { get; }
 
-    /// <summary>Roughly what it weighs: the JSON of its events, their headers and messages, in characters.</summary>
+    /// <summary>Roughly what it weighs: the JSON of its events, their headers and messages, claims and its record, in characters.</summary>
     public long Bytes { get; }
 
     /// <summary>A stream and its events, nothing else: its refusal leaves nothing to take back.</summary>

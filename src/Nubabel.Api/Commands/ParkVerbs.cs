@@ -71,7 +71,7 @@ internal static class ParkVerbs
         {
             var (whose, which) = (parsed.GetValue(tenant), parsed.GetValue(key));
             if (parsed.GetValue(all) ? whose is not null || which is not null : whose is null || which is null) return Verbs.Fail("Name --tenant and --key, or say --all.");
-            return await Told(projection, await acts.Retry(projection, journal, whose, which, ct), acts, ct);
+            return await Told(projection, await acts.Retry(projection, journal, whose, which, ct), acts, ct, ofAll: which is null);
         });
     }
 
@@ -89,11 +89,14 @@ internal static class ParkVerbs
     }
 
     /// <summary>0 when nothing of what was asked for waits any more.</summary>
-    private static async Task<int> Told(Projection projection, (bool Done, ParkedKey? Parked) after, ProjectionActs acts, CancellationToken ct)
+    private static async Task<int> Told(Projection projection, (bool Done, ParkedKey? Parked) after, ProjectionActs acts, CancellationToken ct, bool ofAll = false)
     {
         if (!after.Done) return Verbs.Fail("Ordered; the node that runs it carries it out. None has yet.");
         if (after.Parked is { } still) return Verbs.Fail($"Still parked at position {still.Position}, attempt {still.Attempts}: {still.Error}");
-        Console.WriteLine($"{projection.Name}: {(await acts.Status(projection, ct)).ParkedKeys} keys are parked.");
+        var parked = (await acts.Status(projection, ct)).ParkedKeys;
+        var told = parked == 1 ? $"{projection.Name}: 1 key is parked." : $"{projection.Name}: {parked} keys are parked.";
+        if (ofAll && parked > 0) return Verbs.Fail(told);
+        Console.WriteLine(told);
         return 0;
     }
 

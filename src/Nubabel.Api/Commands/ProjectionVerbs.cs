@@ -23,11 +23,13 @@ internal static class ProjectionVerbs
             await using var node = await Opened.Open(ct);
             var status = await DaemonStatus.Read(node.Node.Database.Daemon, ProjectionActs.AllOf(node.Node), ct);
             await using var rebuilds = Rebuilding.Of(node);
-            Console.WriteLine($"{"name",-16} {"version",7} {"state",-8} {"position",12} {"lag",8} {"parked",7}  owner");
-            foreach (var p in status.Projections)
+            var wide = status.Projections.Max(p => p.Name.Length);
+            Console.WriteLine($"{"name".PadRight(wide)} {"version",7} {"state",-8} {"position",12} {"lag",8} {"parked",7}  owner");
+            foreach (var p in status.Projections.OrderBy(p => p.Name, StringComparer.Ordinal))
             {
-                var rebuild = await rebuilds.Status(p.Name, ct) is { State: RebuildState.Running or RebuildState.Held } r ? $"; {Rebuilding.Said(r)}" : "";
-                Console.WriteLine($"{p.Name,-16} {p.Version,7} {p.State.ToString().ToLowerInvariant(),-8} {p.Position,12} {p.Lag,8} {p.ParkedKeys,7}  {p.Owner ?? "(nobody)"}{rebuild}");
+                // A reaction has no table that could be rebuilt.
+                var rebuild = ReadModels.All.Find(p.Name) is not null && await rebuilds.Status(p.Name, ct) is { State: RebuildState.Running or RebuildState.Held } r ? $"; {Rebuilding.Said(r)}" : "";
+                Console.WriteLine($"{p.Name.PadRight(wide)} {p.Version,7} {p.State.ToString().ToLowerInvariant(),-8} {p.Position,12} {p.Lag,8} {p.ParkedKeys,7}  {p.Owner ?? "(nobody)"}{rebuild}");
             }
             return 0;
         }));

@@ -72,7 +72,7 @@ public static class RebuildApi
 
     private static void Known(string name)
     {
-        if (ReadModels.All.Find(name) is null) throw new Problem("projection.missing", "There is no such projection.");
+        if (ReadModels.All.Find(name) is null) throw new Problem("projection.missing", "There is no read model of this name; what is no read model has no table to rebuild.");
     }
 
     private static Problem Missing() => new("projection.not_rebuilding", "There is no rebuild of it.");

@@ -10,7 +10,7 @@ namespace Nubabel.Store;
 /// Rebuilds of read models: ordered by an operator, or by a version that comes to a log without a table of its own. An order is a row; whichever process has the
 /// lease of the rebuild works on it, and when that process dies another one goes on where it was.
 /// </summary>
-public sealed class Rebuilds : IAsyncDisposable
+public sealed partial class Rebuilds : IAsyncDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ShowEvery = TimeSpan.FromMilliseconds(500);
@@ -37,49 +37,6 @@ public sealed class Rebuilds : IAsyncDisposable
         direct = DirectConnections.To(connectionString, this.node);
         bulk = Bulk(connectionString, this.node);
         old = new OldVersions(daemon, projections, this.options.KeepsOldVersions, this.log);
-    }
-
-    /// <summary>Orders a rebuild of this build's version. One that is held is published as it is, if it is forced now.</summary>
-    /// <exception cref="RebuildRunning">One is under way.</exception>
-    /// <exception cref="RebuildRefused">No read model has this name.</exception>
-    public async Task<RebuildStatus> Order(string name, bool force, string? by, CancellationToken ct)
-    {
-        var projection = Find(name);
-        await using (var command = daemon.CreateCommand("""
-            insert into nubabel.rebuilds as r (progression, name, version, kind, state, forced, started_by)
-            select $1, $2, $3, case when exists (select from events.mt_event_progression p where p.name = $1) then 'same' else 'version' end, 'running', $4, nullif($5, '')
-            on conflict (progression) do update set kind = excluded.kind, state = 'running', forced = excluded.forced, started_by = excluded.started_by, started = clock_timestamp(),
-              phase = case when r.state = 'held' and excluded.forced then r.phase else 'waiting' end, careful = r.state = 'held' and excluded.forced and r.careful,
-              token = r.token + 1, node = null, ended = null, error = null, parked = 0, events = 0, done = 0, updated = clock_timestamp()
-            where r.state <> 'running'
-            """))
-        {
-            command.Add(projection.ProgressionName);
-            command.Add(projection.ReadModel);
-            command.Add(projection.Version);
-            command.Add(force);
-            command.Add(by ?? "");
-            if (await command.ExecuteNonQueryAsync(ct) == 0) throw new RebuildRunning((await Status(name, ct))!);
-        }
-        ordered.Heard();
-        return (await Status(name, ct))!;
-    }
-
-    /// <summary>Gives a rebuild up that is under way or held; false when there is none. What readers see is not touched.</summary>
-    public async Task<bool> Cancel(string name, CancellationToken ct)
-    {
-        var projection = Find(name);
-        await using var connection = await daemon.OpenConnectionAsync(ct);
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        await using var command = new NpgsqlCommand("""
-            update nubabel.rebuilds set state = 'cancelled', token = token + 1, node = null, ended = clock_timestamp(), error = null, rate = 0, seconds_left = null
-            where progression = $1 and state in ('running', 'held')
-            """, connection);
-        command.Add(projection.ProgressionName);
-        if (await command.ExecuteNonQueryAsync(ct) == 0) return false;
-        await new Beside(projection).Drop(connection, ct);
-        await transaction.CommitAsync(ct);
-        return true;
     }
 
     /// <summary>The rebuild of a read model that is under way, or the last one; null when there was none.</summary>
@@ -178,11 +135,7 @@ public sealed class Rebuilds : IAsyncDisposable
     private async Task Work(Projection projection, CancellationToken ct)
     {
         await using var lease = await direct.OpenConnectionAsync(ct);
-        await using (var command = new NpgsqlCommand("select pg_try_advisory_lock(hashtextextended('nubabel:rebuild:' || $1, 0))", lease))
-        {
-            command.Add(projection.ProgressionName);
-            if (await command.ExecuteScalarAsync(ct) is not true) return;
-        }
+        if (!await HasLease(lease, projection, ct)) return;
         if (await RebuildRecord.Take(lease, projection, node, ct) is not { } record) return;
         log.LogInformation("The rebuild of {Projection} goes on here: {Phase}.", projection.Name, record.Phase);
         var meter = new Meter();
@@ -211,6 +164,14 @@ public sealed class Rebuilds : IAsyncDisposable
             await showing;
         }
         await options.Told((await Status(projection.Name, ct))!);
+    }
+
+    /// <summary>Takes the lease of the rebuild for as long as the session lasts; false when another one has it.</summary>
+    private static async Task<bool> HasLease(NpgsqlConnection session, Projection projection, CancellationToken ct)
+    {
+        await using var command = new NpgsqlCommand("select pg_try_advisory_lock(hashtextextended('nubabel:rebuild:' || $1, 0))", session);
+        command.Add(projection.ProgressionName);
+        return await command.ExecuteScalarAsync(ct) is true;
     }
 
     /// <summary>The database or the way to it: whoever comes next tries again.</summary>

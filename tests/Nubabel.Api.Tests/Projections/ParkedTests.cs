@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Nubabel.Api.Tests.Commands;
 using Nubabel.Api.Tests.Slices;
 using Nubabel.Testing;
 
@@ -84,6 +85,14 @@ public sealed class ParkedTests : IAsyncLifetime
         var second = await op.GetAsync($"{Devices}/parked?limit=2&cursor={Uri.EscapeDataString(first.Text("next"))}").Json();
         Assert.Equal(keys, first.GetProperty("items").EnumerateArray().Concat(second.GetProperty("items").EnumerateArray()).Select(k => k.Text("key")));
         Assert.Equal(JsonValueKind.Null, second.GetProperty("next").ValueKind);
+
+        var failed = await NubabelCommand.Run(database, "projections", "park", "retry", "devices", "--all");
+        Assert.Equal((1, true), (failed.Code, failed.Errors.Contains("devices: 3 keys are parked.", StringComparison.Ordinal)));
+        var list = await NubabelCommand.Run(database, "projections", "list");
+        Assert.Equal((0, ""), (list.Code, list.Errors));
+        // Reactions, too, which have no table.
+        Assert.Contains("\ndeliveries ", list.Output, StringComparison.Ordinal);
+        Assert.Contains("\nlegal_holds ", list.Output, StringComparison.Ordinal);
 
         await database.Run("update events.mt_events set data = '{\"name\": \"healed\"}' where type = 'device_renamed'");
         Assert.Equal(0L, (await op.Post($"{Devices}/parked/retry", new { all = true }).Json()).GetProperty("parkedKeys").GetInt64());

@@ -155,6 +155,36 @@ public sealed class RebuildTests : IAsyncLifetime
         Assert.Null(await database.Scalar<string>("select to_regclass('read.tallies_v1_r')::text"));
     }
 
+    /// <summary>Who loads a table holds it, and wants the row of its rebuild next.</summary>
+    [Fact]
+    public async Task Who_gives_one_up_that_is_being_loaded_stands_in_nobodys_way()
+    {
+        await using var idle = new Rebuilds(database.Daemon, database.DaemonConnectionString, node.Projections, options: new RebuildOptions { Works = false });
+        await using var loader = await database.Owner.OpenConnectionAsync();
+        await Run("select pg_advisory_lock(hashtextextended('nubabel:rebuild:tallies:All', 0))");
+        await idle.Order("tallies", force: false, "somebody", default);
+        await Run("create table read.tallies_v1_r (like read.tallies_v1)");
+        await using var transaction = await loader.BeginTransactionAsync();
+        await Run("lock table read.tallies_v1_r in row exclusive mode");
+
+        var cancel = idle.Cancel("tallies", default);
+        await TestWait.Until("it is given up", async () => (await idle.Status("tallies", default))!.State == RebuildState.Cancelled);
+        Assert.False(cancel.IsCompleted);
+        Assert.Equal(0, await Run("update nubabel.rebuilds set position = 1 where progression = 'tallies:All' and state = 'running'"));
+        await transaction.RollbackAsync();
+        Assert.False(cancel.IsCompleted);
+        await Run("select pg_advisory_unlock_all()");
+
+        Assert.True(await cancel);
+        Assert.Null(await database.Scalar<string>("select to_regclass('read.tallies_v1_r')::text"));
+
+        async Task<int> Run(string sql)
+        {
+            await using var command = new Npgsql.NpgsqlCommand(sql, loader);
+            return await command.ExecuteNonQueryAsync();
+        }
+    }
+
     [Fact]
     public async Task A_loop_of_rebuilds_that_fails_is_a_fault_of_the_process_and_what_it_builds_is_built()
     {
