@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace Nubabel.Store;
 
 /// <summary>
-/// The histories that are being read from their first event on at this moment. Who comes while one is being read waits for it instead of reading all of it as well, and then
-/// reads on from there: what it gets is never older than its question.
+/// The histories that are being read at this moment by somebody who remembers nothing of them. Who comes while one is being read waits for it instead of reading all of it as well, and then
+/// one of those who have waited reads on from there, for all of them: what each gets is never older than its question.
 /// </summary>
 internal sealed class FirstReaders
 {

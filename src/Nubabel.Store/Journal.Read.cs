@@ -21,9 +21,10 @@ public sealed partial class Journal
         foreach (var stream in whole)
             if (Remembered(stream) is { } history) known.Add(stream, history);
         var read = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
-        for (var left = streams; left.Count > 0;)
+        IReadOnlyCollection<string> left = streams;
+        for (var isFirst = true; left.Count > 0; isFirst = false)
         {
-            using var share = database.FirstReaders.Begin(tenant, left.Where(s => whole.Contains(s) && !known.ContainsKey(s)));
+            using var share = database.FirstReaders.Begin(tenant, left.Where(s => whole.Contains(s) && !(isFirst && known.ContainsKey(s))));
             try
             {
                 await ReadOn([.. left.Where(s => !share.Others.ContainsKey(s))], until, known, read, ct);
@@ -35,8 +36,12 @@ public sealed partial class Journal
             }
             share.Give(read);
             foreach (var (stream, reading) in share.Others)
-                if (await reading.WaitAsync(ct) is { } history) known[stream] = history;
-            left = share.Others.Keys;
+            {
+                if (await reading.WaitAsync(ct) is not { } history) continue;
+                // What was under way when this question came may be older than it, and is read on; what was begun behind that is not.
+                (isFirst ? known : read)[stream] = history;
+            }
+            left = [.. share.Others.Keys.Where(s => !read.ContainsKey(s))];
         }
         foreach (var stream in whole) Remember(stream, read[stream]);
         return read;

@@ -48,6 +48,19 @@ public sealed class ShardsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_organization_that_is_placed_many_times_at_once_has_one_place_and_one_slug()
+    {
+        for (var round = 0; round < 40; round++)
+        {
+            var (slug, tenant) = ($"race-{round}", Tally.Tenant());
+            var places = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(() => shards.Directory.Place(slug, tenant, "main", "main", null, default))));
+            Assert.All(places, place => Assert.Equal("main", place));
+            Assert.Null(await shards.Directory.Place($"other-{round}", tenant, "main", "main", null, default));
+        }
+        Assert.Equal(40, (await shards.Directory.Counts(default))["main"]);
+    }
+
+    [Fact]
     public async Task A_sign_up_that_was_cut_off_on_the_second_database_keeps_its_slug_if_it_had_founded_its_organization()
     {
         var (founded, empty, late) = (Tally.Tenant(), Tally.Tenant(), Tally.Tenant());
