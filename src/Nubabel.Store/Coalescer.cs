@@ -31,7 +31,7 @@ internal sealed record CoalescerBounds(int Statements = 2, int MostStatements = 
 /// </summary>
 internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds bounds) : IAsyncDisposable
 {
-    /// <summary>Where both wait, by turns: as many that go straight for one that looks as there are commits for each of those that look, and no more than this.</summary>
+    /// <summary>Where both wait, for each statement that looks so many go straight as straight commits come to one of those that look, and no more than this.</summary>
     private const int MostInRow = 4;
 
     private readonly object gate = new();
@@ -56,7 +56,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
     private long admittedBytes, begun;
     private bool diagnosing, closed;
 
-    /// <summary>Statements that went straight since the last one that looked.</summary>
+    /// <summary>Statements that went straight since the last one that looked; no more are counted than matter.</summary>
     private int inRow;
 
     /// <summary>Commits, and answers when it is certain. A commit of one stream may be written together with others'; it succeeds or fails for itself.</summary>
@@ -164,7 +164,7 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
         while (sharing.Count + watched.Count > 0 && HasRoom())
         {
             var straight = watched.Count == 0 || sharing.Count > 0 && inRow < Math.Clamp(sharing.Count / watched.Count, 1, MostInRow);
-            inRow = straight ? inRow + 1 : 0;
+            inRow = straight ? Math.Min(inRow + 1, MostInRow) : 0;
             var batch = NextBatch(straight ? sharing : watched, straight);
             if (batch.Count == 0) continue;
             if (batch.Count == 1)
