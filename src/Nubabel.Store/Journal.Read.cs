@@ -3,6 +3,9 @@ namespace Nubabel.Store;
 /// <summary>The part of the unit of work that reads whole histories, and remembers them.</summary>
 public sealed partial class Journal
 {
+    /// <summary>So many are told apart; whoever goes through more streams than this has no other use for them.</summary>
+    private const int MostUsed = 64;
+
     /// <summary>The streams that this unit of work has used, so that what is read and then appended to is used once.</summary>
     private readonly HashSet<string> used = new(1);
 
@@ -57,7 +60,7 @@ public sealed partial class Journal
     /// <summary>Remembers a whole history that was read, or committed under its version.</summary>
     public void Remember(string stream, IReadOnlyList<Recorded> history)
     {
-        database.Histories.Keep(tenant, stream, history, isUse: history.Count > 0 && used.Add(stream));
+        database.Histories.Keep(tenant, stream, history, isUse: history.Count > 0 && used.Count < MostUsed && used.Add(stream));
         database.Turns.Show(tenant, stream, history);
     }
 
