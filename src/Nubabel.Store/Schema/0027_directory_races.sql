@@ -1,5 +1,6 @@
 -- One organization that is placed twice at the same moment, by a repeated sign-up at two nodes, may meet itself at either of the directory's unique indexes. Both are a
 -- reservation that is there already; the row that stands under the slug says whose. Under the slug nothing stands where the organization has another one.
+-- directory_reserve stays as it is: it is called behind this, with the slug's row locked.
 create or replace function nubabel.directory_place(wanted text, organization_id text, on_shard text, seconds integer, main_shard text, not_founded text) returns varchar
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -19,30 +20,4 @@ begin
      set organization = organization_id, shard = on_shard, expires = now() + make_interval(secs => seconds)
    where d.slug = wanted;
   return on_shard;
-end $$;
-
-create or replace function nubabel.directory_reserve(wanted text, organization_id text, on_shard text, seconds integer) returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  entry nubabel.directory%rowtype;
-  was   text := current_setting('app.current_organization_id', true);
-begin
-  -- A login that is not ours to trust must not hold a slug for ever.
-  seconds := least(greatest(seconds, 1), 300);
-  insert into nubabel.directory values (wanted, organization_id, on_shard, 'reserved', now() + make_interval(secs => seconds)) on conflict do nothing;
-  select * into entry from nubabel.directory d where d.slug = wanted for update;
-  if not found then return false; end if;
-  if entry.organization = organization_id then return true; end if;
-  if entry.state <> 'reserved' or entry.expires > now() then return false; end if;
-  perform set_config('app.current_organization_id', entry.organization, true);
-  if exists (select from events.mt_streams s where s.tenant_id = entry.organization and s.id = 'organization-' || entry.organization) then
-    update nubabel.directory d set state = 'active', expires = null where d.slug = wanted;
-    perform set_config('app.current_organization_id', coalesce(was, ''), true);
-    return false;
-  end if;
-  perform set_config('app.current_organization_id', coalesce(was, ''), true);
-  update nubabel.directory d
-     set organization = organization_id, shard = on_shard, expires = now() + make_interval(secs => seconds)
-   where d.slug = wanted;
-  return true;
 end $$;
