@@ -34,9 +34,6 @@ public sealed partial class NodeNotes : IAsyncDisposable
         loop = new Loop($"notes {channel}", Round, log ?? NullLogger.Instance);
     }
 
-    /// <summary>The last failure; null while notes go out and come in.</summary>
-    public string? LastError => loop.LastError;
-
     /// <summary>How often a connection has stood ready to hear.</summary>
     public int Listening { get; private set; }
 
@@ -58,6 +55,7 @@ public sealed partial class NodeNotes : IAsyncDisposable
         // A note need not survive a crash, so its commit need not wait for the disk.
         await using (var listen = new NpgsqlCommand($"set synchronous_commit = off; listen {channel}", connection)) await listen.ExecuteNonQueryAsync(ct);
         Listening++;
+        loop.Goes();
         while (true)
         {
             var since = TimeProvider.System.GetTimestamp();

@@ -44,6 +44,8 @@ internal sealed class QueueWorker : IAsyncDisposable
             return;
         }
         var id = await LaneSql.Register(setup.Daemon, setup.Node, Options, ct);
+        // A shift ends when its lease is lost, perhaps never.
+        loop.Goes();
         var current = new Shift(setup, Options, id);
         shift = current;
         await current.Run(ct);
