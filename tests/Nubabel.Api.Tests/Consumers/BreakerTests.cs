@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Nubabel.Api.Consumers;
 using Nubabel.Api.Host;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
@@ -74,8 +75,14 @@ public sealed class BreakerTests
         Assert.InRange(called, 5, 13);
         // All that waits is to be tried now, but for the breaker.
         await acme.Api.Database.Run($"update nubabel.deliveries set next = null where tenant_id = '{acme.Id}'; update nubabel.deferred_messages set due = now() where tenant_id = '{acme.Id}'; update nubabel.lanes set until = now() where tenant_id = '{acme.Id}' and until is not null");
+        // Where an event stands says on which of the eight lanes its delivery goes.
+        var lanes = await acme.Api.Database.Scalar<long>($"select count(distinct seq_id % {ConsumerFanOut.AtOnce}) from events.mt_events where tenant_id = '{acme.Id}' and type = 'device_registered'");
         await Burst.Until("all lanes wait for the breaker", TimeSpan.FromSeconds(20), async () =>
-            await acme.Api.Database.Scalar<long>($"select count(*) from nubabel.lanes where tenant_id = '{acme.Id}' and until > now() + interval '5 seconds'") == 8);
+            await acme.Api.Database.Scalar<long>($"select count(*) from nubabel.lanes where tenant_id = '{acme.Id}' and until > now() + interval '5 seconds'") == lanes &&
+            await acme.Api.Database.Scalar<bool>($"""
+                select count(*) = 12 and bool_and(exists (select from nubabel.lanes l where (l.queue, l.tenant_id, l.lane) = (m.queue, m.tenant_id, m.lane) and l.until > now() + interval '5 seconds'))
+                  from nubabel.messages m where tenant_id = '{acme.Id}' and queue = 'deliveries'
+                """));
         Assert.Equal((called, tried), (receiver.Calls.Count, await Tried()));
         receiver.Say(200);
         await acme.HurryUntil("all are delivered", async () => (await acme.Client.Items($"{consumer.PathOf()}/deliveries?state=delivered")).Count == 12);
