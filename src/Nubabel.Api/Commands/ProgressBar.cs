@@ -4,7 +4,7 @@ namespace Nubabel.Api.Commands;
 
 /// <summary>
 /// Shows how far a long verb is: how much is done, how fast, and how long it will still take. On a terminal it is one line that is written over; redirected, a
-/// plain line every few seconds, so that a log stays readable. It goes to standard error: standard output belongs to what the verb answers.
+/// plain line every few seconds and one in the end, so that a log stays readable and does not stop at an old figure. It goes to standard error: standard output belongs to what the verb answers.
 /// </summary>
 /// <remarks>May be told from several threads. What it is told is cheap: it draws a few times a second at most.</remarks>
 internal sealed class ProgressBar : IDisposable
@@ -28,6 +28,7 @@ internal sealed class ProgressBar : IDisposable
     private readonly List<(long At, long Done)> samples = [];
     private long? drawn;
     private string last = "";
+    private Progress? untold;
 
     /// <param name="what">What is going on, as the line begins.</param>
     /// <param name="unit">What is counted.</param>
@@ -52,21 +53,23 @@ internal sealed class ProgressBar : IDisposable
         {
             var now = time.GetTimestamp();
             Sample(now, done);
+            untold = new Progress(done, total, Rate(), time.GetElapsedTime(began, now), phase);
             if (drawn is { } before && time.GetElapsedTime(before, now) < (redraws ? Redraw : PlainLine)) return;
             drawn = now;
-            var line = Line(what, unit, new Progress(done, total, Rate(), time.GetElapsedTime(began, now), phase));
-            if (redraws) Overwrite(Cut(line, width() - 1));
-            else to.WriteLine(line);
+            if (redraws) Overwrite(Cut(Line(what, unit, untold), width() - 1));
+            else to.WriteLine(Line(what, unit, untold));
+            untold = null;
         }
     }
 
-    /// <summary>Takes the line away, or ends it where it must stay. Nothing is drawn behind it.</summary>
+    /// <summary>Takes the line away; redirected, writes how far it came. Nothing is drawn behind it.</summary>
     public void Dispose()
     {
         lock (drawing)
         {
             if (redraws && last.Length > 0) to.Write($"\r{new string(' ', last.Length)}\r");
-            last = "";
+            else if (!redraws && untold is { } end) to.WriteLine(Line(what, unit, end));
+            (last, untold) = ("", null);
             to.Flush();
         }
     }

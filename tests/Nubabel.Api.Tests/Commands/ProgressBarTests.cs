@@ -75,7 +75,7 @@ public sealed class ProgressBarTests : IDisposable
     }
 
     [Fact]
-    public void Redirected_it_writes_a_plain_line_every_five_seconds()
+    public void Redirected_it_writes_a_plain_line_every_five_seconds_and_where_it_has_ended()
     {
         using (var bar = Bar(redraws: false))
         {
@@ -86,8 +86,9 @@ public sealed class ProgressBarTests : IDisposable
             }
         }
         var lines = to.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal(3, lines.Length);
+        Assert.Equal(4, lines.Length);
         Assert.Equal("devices: [##......................]  10 %, 100 events, 10/s, 1 min 30 s left", lines[2].TrimEnd());
+        Assert.Equal("devices: [##......................]  11 %, 110 events, 10/s, 1 min 29 s left", lines[3].TrimEnd());
         Assert.DoesNotContain('\r', to.ToString().Replace(Environment.NewLine, "\n", StringComparison.Ordinal));
     }
 
