@@ -9,28 +9,6 @@ public sealed class VersionMismatch(long actual) : Exception($"The resource is a
     public long Actual => actual;
 }
 
-/// <summary>What a command led to: the state after it and where that stands.</summary>
-/// <param name="Stream">Where it stands.</param>
-/// <param name="State">After the command.</param>
-/// <param name="History">The stream up to the command's last event, in order.</param>
-/// <param name="Appended">How many of them this command appended; 0 when it was already so, or the request is a repeated one.</param>
-public sealed record Outcome<T>(StreamName<T> Stream, T State, IReadOnlyList<Recorded> History, int Appended) where T : IAggregate<T>
-{
-    /// <summary>The id that the stream is named by.</summary>
-    /// <exception cref="FormatException">It is named by a key.</exception>
-    public Id<T> Id => Id<T>.Parse(Stream.Value.AsSpan(T.Kind.Length + 1), null);
-
-    /// <summary>The stream's version: the <c>ETag</c>.</summary>
-    public long Version => History.Count == 0 ? 0 : History[^1].Version;
-
-    /// <summary>The position of the stream's last event: what a reader waits for to see this outcome. 0 for an empty stream.</summary>
-    public long Position => History.Count == 0 ? 0 : History[^1].Position;
-
-    /// <summary>The row that a read model makes of this stream: the same fold that fills its table. Null when it shows nothing.</summary>
-    /// <exception cref="UnreadableEvent">An event does not fit what stands before it.</exception>
-    public TRow? Row<TRow>(Func<TRow?, Recorded, TRow?> evolve) where TRow : class => Streams.Fold(History, null, evolve);
-}
-
 /// <summary>The one bridge between the domain and the engine: loads, decides, appends, and decides again when somebody was faster.</summary>
 public static class Handling
 {
@@ -116,9 +94,9 @@ public static class Handling
         private async Task<Decision?> Try(IReadOnlyList<Step> steps, Decision? refused, bool isOld, CancellationToken ct)
         {
             if (!isOld && journal.Remembered(steps, refused) is { } remembered && Decided(journal, steps, remembered, isStale: true) is { } quick) return await journal.Written(quick, ct) ? null : quick;
-            var streams = steps.Where(s => refused is not null || !s.Fresh).Select(s => s.Stream).ToArray();
-            var loaded = streams.Length == 0 ? new Dictionary<string, IReadOnlyList<Recorded>>() : await journal.Read(streams, _ => Until.End, ct);
-            var decision = Decided(journal, steps, [.. steps.Select(s => loaded.GetValueOrDefault(s.Stream) ?? [])], isStale: false)!;
+            var streams = steps.Where(s => refused is not null || !s.Fresh).Select(s => s.Sought).ToArray();
+            var read = streams.Length == 0 ? new Dictionary<string, Seen>() : await journal.See(streams, ct);
+            var decision = Decided(journal, steps, [.. steps.Select(s => read.GetValueOrDefault(s.Stream) ?? Seen.Nothing(s.Sought.Folds))], isStale: false)!;
             if (decision.Write.Length > 0) return await journal.Written(decision, ct) ? null : decision;
             // It may be so because the request that this one repeats has just made it so, on another node.
             if (!await journal.Keep(decision.Versions, ct)) throw new RepeatedCommand();
@@ -152,48 +130,52 @@ public static class Handling
             }
         }
 
-        /// <summary>The histories to decide on without reading; null where one of them would have to be read.</summary>
+        /// <summary>What to decide on without reading; null where one of the streams would have to be read.</summary>
         /// <param name="refused">What was refused: of the stream that it met somebody on, what is remembered must be newer by now.</param>
-        private IReadOnlyList<Recorded>[]? Remembered(IReadOnlyList<Step> steps, Decision? refused)
+        private Seen[]? Remembered(IReadOnlyList<Step> steps, Decision? refused)
         {
-            var histories = new IReadOnlyList<Recorded>[steps.Count];
+            var all = new Seen[steps.Count];
             var any = false;
-            for (var i = 0; i < histories.Length; i++)
+            for (var i = 0; i < all.Length; i++)
             {
-                if (steps[i].Fresh && refused is null) histories[i] = [];
-                else if (journal.Remembered(steps[i].Stream) is { } history && refused?.IsBehind(steps[i].Stream, history[^1].Version) != true) (histories[i], any) = (history, true);
+                if (steps[i].Fresh && refused is null) all[i] = Seen.Nothing(steps[i].Sought.Folds);
+                else if (journal.Remembered(steps[i].Sought) is { } seen && refused?.IsBehind(steps[i].Stream, seen.Version) != true) (all[i], any) = (seen, true);
                 else return null;
             }
-            return any ? histories : null;
+            return any ? all : null;
         }
 
-        /// <summary>The state of a stream now, or as it was; its history is empty where there is none.</summary>
-        public async Task<Outcome<T>> Load<T>(StreamName<T> stream, CancellationToken ct, Until until = default) where T : IAggregate<T>
-        {
-            var history = await journal.Read(stream.Value, until, ct);
-            return new Outcome<T>(stream, Streams.Fold<T>(history), history, 0);
-        }
+        /// <summary>A stream as it is now; its version is 0 where there is none.</summary>
+        public async Task<Outcome<T>> Load<T>(StreamName<T> stream, CancellationToken ct) where T : IAggregate<T> =>
+            new(journal, stream, (await journal.See([Streams.Sought(stream)], ct))[stream.Value], []);
 
         /// <summary>The same of a stream that is named by an id, which tells the type.</summary>
-        public Task<Outcome<T>> Load<T>(Id<T> id, CancellationToken ct, Until until = default) where T : IAggregate<T> => journal.Load((StreamName<T>)id, ct, until);
+        public Task<Outcome<T>> Load<T>(Id<T> id, CancellationToken ct) where T : IAggregate<T> => journal.Load((StreamName<T>)id, ct);
+
+        /// <summary>Several streams as they are now, in one round trip and in the order in which they are asked for.</summary>
+        public async Task<IReadOnlyList<Outcome<T>>> Load<T>(IReadOnlyList<StreamName<T>> streams, CancellationToken ct) where T : IAggregate<T>
+        {
+            var seen = await journal.See([.. streams.Select(Streams.Sought)], ct);
+            return [.. streams.Select(s => new Outcome<T>(journal, s, seen[s.Value], []))];
+        }
 
         private async Task Answer(IReadOnlyList<Step> steps, IdempotencyRecord replay, CancellationToken ct)
         {
             var loaded = await journal.Read([.. steps.Select(s => s.Stream)], s => new Until(Version: replay.Versions.GetValueOrDefault(s)), ct);
-            foreach (var step in steps) step.Finish(loaded[step.Stream], []);
+            foreach (var step in steps) step.Finish(journal, Seen.Nothing(step.Sought.Folds).On(loaded[step.Stream]), []);
         }
     }
 
-    /// <summary>What the commands lead to on these histories.</summary>
-    /// <param name="isStale">The histories may be behind the log: null where the answer would be a refusal, or that it is so already.</param>
-    private static Decision? Decided(Journal journal, IReadOnlyList<Step> steps, IReadOnlyList<Recorded>[] histories, bool isStale)
+    /// <summary>What the commands lead to on these streams as they were seen.</summary>
+    /// <param name="isStale">That may be behind the log: null where the answer would be a refusal, or that it is so already.</param>
+    private static Decision? Decided(Journal journal, IReadOnlyList<Step> steps, Seen[] seen, bool isStale)
     {
         var at = journal.Now();
         var context = new Context(at, ParseActor(journal.Origin.Actor));
         try
         {
-            var appends = steps.Select((s, i) => s.Decide(histories[i], context)).ToArray();
-            return isStale && appends.Contains(null) ? null : new Decision(at, steps, histories, appends);
+            var appends = steps.Select((s, i) => s.Decide(seen[i], context)).ToArray();
+            return isStale && appends.Contains(null) ? null : new Decision(at, steps, seen, appends);
         }
         catch (Exception e) when (isStale && e is Refused or VersionMismatch)
         {
@@ -201,14 +183,14 @@ public static class Handling
         }
     }
 
-    /// <summary>What the commands of a commit led to on the histories they were decided on.</summary>
-    private sealed class Decision(DateTimeOffset at, IReadOnlyList<Step> steps, IReadOnlyList<Recorded>[] histories, StreamAppend?[] appends)
+    /// <summary>What the commands of a commit led to on what they were decided on.</summary>
+    private sealed class Decision(DateTimeOffset at, IReadOnlyList<Step> steps, Seen[] seen, StreamAppend?[] appends)
     {
         public DateTimeOffset At => at;
         public StreamAppend[] Write { get; } = [.. appends.OfType<StreamAppend>()];
 
         /// <summary>What is read without being changed keeps its version in the record, so that a repeated request is answered from it.</summary>
-        public Dictionary<string, long> Versions { get; } = steps.Zip(histories).ToDictionary(p => p.First.Stream, p => p.Second.Count == 0 ? 0 : p.Second[^1].Version);
+        public Dictionary<string, long> Versions { get; } = steps.Zip(seen).ToDictionary(p => p.First.Stream, p => p.Second.Version);
 
         public Claim ClaimOf(ClaimValue value) => steps.First((_, i) => appends[i] is { } a && a.Take.Contains(value)).ClaimOf(value);
 
@@ -222,7 +204,7 @@ public static class Handling
         public void Show(Journal journal)
         {
             for (var i = 0; i < steps.Count; i++)
-                if (By is not { } by || by.Stream != steps[i].Stream || by.Actual >= Versions[by.Stream]) journal.Remember(steps[i].Stream, histories[i]);
+                if (By is not { } by || by.Stream != steps[i].Stream || by.Actual >= Versions[by.Stream]) journal.Remember(steps[i].Stream, seen[i]);
         }
 
         public void Finish(Journal journal, Appended.Done? done)
@@ -231,8 +213,8 @@ public static class Handling
             for (var i = 0; i < steps.Count; i++)
             {
                 Recorded[] own = written is null ? [] : [.. written[steps[i].Stream]];
-                steps[i].Finish(histories[i], own);
-                if (own.Length > 0) journal.Remember(steps[i].Stream, steps[i].History);
+                var after = steps[i].Finish(journal, seen[i], own);
+                if (own.Length > 0) journal.Remember(steps[i].Stream, after);
             }
         }
     }

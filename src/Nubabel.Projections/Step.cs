@@ -10,14 +10,15 @@ public abstract class Step
 
     internal abstract string Stream { get; }
     internal abstract bool Fresh { get; }
-    internal abstract StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at);
 
-    /// <param name="decidedOn">The history that it was decided on; of a repeated request, the one that it had led to.</param>
+    /// <summary>The stream, and what is folded of it.</summary>
+    internal abstract Sought Sought { get; }
+    internal abstract StreamAppend? Decide(Seen seen, Context at);
+
+    /// <param name="decidedOn">What it was decided on; of a repeated request, what it had led to.</param>
     /// <param name="written">What the commit has added to it.</param>
-    internal abstract void Finish(IReadOnlyList<Recorded> decidedOn, IReadOnlyList<Recorded> written);
-
-    /// <summary>The stream after the commit.</summary>
-    internal abstract IReadOnlyList<Recorded> History { get; }
+    /// <returns>The stream after the commit.</returns>
+    internal abstract Seen Finish(Journal journal, Seen decidedOn, IReadOnlyList<Recorded> written);
     internal abstract Claim ClaimOf(ClaimValue value);
 }
 
@@ -26,17 +27,17 @@ public sealed class Step<T>(StreamName<T> stream, Command<T> command, bool fresh
 {
     private Outcome<T>? outcome;
     private IReadOnlyList<Claim> wanted = [];
-    private (IReadOnlyList<Recorded> On, T Before, T After)? decided;
 
     /// <summary>After the commit.</summary>
     public Outcome<T> Outcome => outcome ?? throw new InvalidOperationException("Not committed yet.");
 
     internal override string Stream => stream.Value;
     internal override bool Fresh => fresh;
+    internal override Sought Sought => Streams.Sought(stream);
 
-    internal override StreamAppend? Decide(IReadOnlyList<Recorded> history, Context at)
+    internal override StreamAppend? Decide(Seen seen, Context at)
     {
-        var before = Streams.Fold<T>(history);
+        var before = seen.State<T>();
         IReadOnlyList<Event<T>> events;
         try
         {
@@ -45,30 +46,25 @@ public sealed class Step<T>(StreamName<T> stream, Command<T> command, bool fresh
         catch (Refused r) when (r.Kind != RefusalKind.Missing && !Matches())
         {
             // What the caller had seen is gone; that, and not what follows from it, is the answer.
-            throw new VersionMismatch(Version());
+            throw new VersionMismatch(seen.Version);
         }
-        if (!Matches()) throw new VersionMismatch(Version());
-        var after = events.Aggregate(before, T.Evolve);
-        decided = (history, before, after);
+        if (!Matches()) throw new VersionMismatch(seen.Version);
         if (events.Count == 0) return null;
+        var after = events.Aggregate(before, T.Evolve);
         var held = T.Claims(before).Select(c => new ClaimValue(c.Scope, c.Value)).ToHashSet();
         wanted = [.. T.Claims(after)];
         var holds = wanted.Select(c => new ClaimValue(c.Scope, c.Value)).ToHashSet();
-        return new StreamAppend(Stream, T.Kind, Version(), events, [.. holds.Except(held)], [.. held.Except(holds)]);
+        return new StreamAppend(Stream, T.Kind, seen.Version, events, [.. holds.Except(held)], [.. held.Except(holds)]);
 
-        bool Matches() => matches is null || matches(Version());
-        long Version() => history.Count == 0 ? 0 : history[^1].Version;
+        bool Matches() => matches is null || matches(seen.Version);
     }
 
-    internal override void Finish(IReadOnlyList<Recorded> decidedOn, IReadOnlyList<Recorded> written)
+    internal override Seen Finish(Journal journal, Seen decidedOn, IReadOnlyList<Recorded> written)
     {
-        IReadOnlyList<Recorded> history = written.Count == 0 ? decidedOn : [.. decidedOn, .. written];
-        // What it was decided on is not folded again.
-        var state = decided is { } d && ReferenceEquals(d.On, decidedOn) ? written.Count == 0 ? d.Before : d.After : Streams.Fold<T>(history);
-        outcome = new Outcome<T>(stream, state, history, written.Count);
+        var seen = decidedOn.On(written);
+        outcome = new Outcome<T>(journal, stream, seen, written);
+        return seen;
     }
-
-    internal override IReadOnlyList<Recorded> History => Outcome.History;
 
     internal override Claim ClaimOf(ClaimValue value) => wanted.First(c => c.Scope == value.Scope && c.Value == value.Value);
 }

@@ -22,26 +22,31 @@ public static class Streams
     /// <summary><c>device-0198…</c></summary>
     public static string Of<T>(Id<T> id) where T : IAggregate<T> => $"{T.Kind}-{id}";
 
-    /// <summary>The state of a stream. An event of another or an unknown type (a foreign writer's) changes nothing.</summary>
-    /// <exception cref="UnreadableEvent">An event does not fit what stands before it.</exception>
-    public static T Fold<T>(IReadOnlyList<Recorded> history) where T : IAggregate<T> =>
-        Fold(history, T.Initial, static (state, e) => e.Data is Event<T> known ? T.Evolve(state, known) : state);
+    /// <summary>What is folded of the streams of an aggregate: its state, and the rows that are shown of it.</summary>
+    public static StreamFolds FoldsOf<T>() where T : IAggregate<T> => Folded<T>.All;
 
-    /// <summary>A fold that names the event at which it fails. What Nubabel writes always fits; another program may rename what was never registered.</summary>
-    internal static TState Fold<TState>(IReadOnlyList<Recorded> history, TState state, Func<TState, Recorded, TState> evolve)
+    /// <summary>The state of a stream. An event of another or an unknown type (a foreign writer's) changes nothing.</summary>
+    public static StreamFold<T> StateOf<T>() where T : IAggregate<T> => Folded<T>.State;
+
+    /// <summary>The state that a history makes.</summary>
+    /// <exception cref="UnreadableEvent">An event does not fit what stands before it.</exception>
+    public static T Fold<T>(IReadOnlyList<Recorded> history) where T : IAggregate<T> => Seen.Nothing(new StreamFolds(StateOf<T>())).On(history).Value(StateOf<T>());
+
+    /// <summary>A stream to be read with all that is folded of it.</summary>
+    public static Sought Sought<T>(StreamName<T> stream) where T : IAggregate<T> => new(stream.Value, FoldsOf<T>());
+
+    /// <summary>The state of a stream as it was seen.</summary>
+    /// <exception cref="UnreadableEvent">An event does not fit what stands before it.</exception>
+    public static T State<T>(this Seen seen) where T : IAggregate<T>
     {
-        var at = 0;
-        // Whatever a fold throws, the event is at fault and not who asks.
-#pragma warning disable CA1031
-        try
-        {
-            for (; at < history.Count; at++) state = evolve(state, history[at]);
-            return state;
-        }
-        catch (Exception unfitting)
-        {
-            throw new UnreadableEvent(history[at], unfitting);
-        }
-#pragma warning restore CA1031
+        ArgumentNullException.ThrowIfNull(seen);
+        return seen.Value(StateOf<T>());
+    }
+
+    /// <summary>One object for each aggregate.</summary>
+    private static class Folded<T> where T : IAggregate<T>
+    {
+        public static readonly StreamFold<T> State = new(T.Initial, static (state, e) => e.Data is Event<T> known ? T.Evolve(state, known) : state);
+        public static readonly StreamFolds All = new([State, .. Rows.Of(typeof(T))]);
     }
 }

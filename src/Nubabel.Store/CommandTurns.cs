@@ -46,18 +46,18 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
     }
 
     /// <summary>What those in line have seen of the stream last, however heavy it is: it is gone with the last of them.</summary>
-    public IReadOnlyList<Recorded>? Find(string tenant, string stream)
+    public Seen? Find(string tenant, string stream)
     {
         if (Count == 0 || !lines.TryGetValue((tenant, stream), out var line)) return null;
         lock (gate) return line.Seen;
     }
 
-    /// <summary>Shows a whole history to those in line.</summary>
-    public void Show(string tenant, string stream, IReadOnlyList<Recorded> history)
+    /// <summary>Shows the stream as it was just seen to those in line.</summary>
+    public void Show(string tenant, string stream, Seen seen)
     {
-        if (Count == 0 || !Histories.IsWhole(history) || !lines.TryGetValue((tenant, stream), out var line)) return;
+        if (Count == 0 || seen.Version == 0 || !seen.IsSound || !lines.TryGetValue((tenant, stream), out var line)) return;
         lock (gate)
-            if (line.Seen is null || line.Seen.Count < history.Count) line.Seen = history;
+            if (line.Seen is null || line.Seen.Version < seen.Version) line.Seen = seen;
     }
 
     /// <summary>What was shown of the stream is contradicted by the log.</summary>
@@ -117,7 +117,7 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
     {
         /// <summary>The first has its turn, as far as this stream goes.</summary>
         public LinkedList<StreamTurn> Turns { get; } = new();
-        public IReadOnlyList<Recorded>? Seen { get; set; }
+        public Seen? Seen { get; set; }
 
         /// <summary>How many have gone.</summary>
         public int Left { get; set; }

@@ -15,7 +15,7 @@ public sealed class Database : IAsyncDisposable
     private const int WriteBuffer = 128 << 10;
 
     private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon, long remembered) =>
-        (Shard, Api, Daemon, Commits, Histories) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()), new Histories(remembered));
+        (Shard, Api, Daemon, Commits, Remembered) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()), new RememberedStreams(remembered));
 
     /// <summary>The shard's name, which positions carry.</summary>
     public string Shard { get; }
@@ -24,12 +24,12 @@ public sealed class Database : IAsyncDisposable
     public NpgsqlDataSource Daemon { get; }
 
     /// <summary>What this node remembers of the shard's streams.</summary>
-    public Histories Histories { get; }
+    public RememberedStreams Remembered { get; }
 
     /// <summary>What is being read of histories right now.</summary>
     internal HistoryReads Reads { get; } = new(MostReading);
 
-    /// <summary>Who reads which history for all who want it.</summary>
+    /// <summary>Who reads which stream for all who want it.</summary>
     internal FirstReaders FirstReaders { get; } = new();
 
     /// <summary>Commands that have met on a stream.</summary>
@@ -38,8 +38,8 @@ public sealed class Database : IAsyncDisposable
     /// <summary>Where this node's commits to the shard meet.</summary>
     internal Coalescer Commits { get; }
 
-    /// <param name="remembered">How many bytes the histories may take that this node remembers.</param>
-    public static Database Open(string shard, string api, string daemon, long remembered = Histories.MostBytes) =>
+    /// <param name="remembered">How many bytes the streams may take that this node remembers.</param>
+    public static Database Open(string shard, string api, string daemon, long remembered = RememberedStreams.MostBytes) =>
         new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"), remembered);
 
     /// <summary>

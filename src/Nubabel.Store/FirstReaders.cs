@@ -3,12 +3,12 @@ using System.Collections.Concurrent;
 namespace Nubabel.Store;
 
 /// <summary>
-/// The histories that are being read at this moment by somebody who remembers nothing of them. Who comes while one is being read waits for it instead of reading all of it as well, and then
+/// The streams that are being read at this moment by somebody who remembers nothing of them. Who comes while one is being read waits for it instead of reading all of it as well, and then
 /// one of those who have waited reads on from there, for all of them: what each gets is never older than its question.
 /// </summary>
 internal sealed class FirstReaders
 {
-    private readonly ConcurrentDictionary<(string Tenant, string Stream), TaskCompletionSource<IReadOnlyList<Recorded>?>> reads = [];
+    private readonly ConcurrentDictionary<(string Tenant, string Stream), TaskCompletionSource<Seen?>> reads = [];
 
     /// <summary>How many are under way.</summary>
     public int Count => reads.Count;
@@ -19,7 +19,7 @@ internal sealed class FirstReaders
         var share = new Share(this, tenant);
         foreach (var stream in streams)
         {
-            var mine = new TaskCompletionSource<IReadOnlyList<Recorded>?>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var mine = new TaskCompletionSource<Seen?>(TaskCreationOptions.RunContinuationsAsynchronously);
             var reading = reads.GetOrAdd((tenant, stream), mine);
             if (reading == mine) share.Mine.Add(stream, mine);
             else share.Others.Add(stream, reading.Task);
@@ -30,13 +30,13 @@ internal sealed class FirstReaders
     /// <summary>What one reader reads for all, and what it gets from others. It reads its own before it waits for theirs, so two never wait for each other.</summary>
     public sealed class Share(FirstReaders all, string tenant) : IDisposable
     {
-        internal Dictionary<string, TaskCompletionSource<IReadOnlyList<Recorded>?>> Mine { get; } = [];
+        internal Dictionary<string, TaskCompletionSource<Seen?>> Mine { get; } = [];
 
         /// <summary>What others read; null comes where the reader has gone without an answer.</summary>
-        public Dictionary<string, Task<IReadOnlyList<Recorded>?>> Others { get; } = [];
+        public Dictionary<string, Task<Seen?>> Others { get; } = [];
 
         /// <summary>What was read is given to all who wait for it.</summary>
-        public void Give(IReadOnlyDictionary<string, IReadOnlyList<Recorded>> read) => End(reading => reading.Value.SetResult(read[reading.Key]));
+        public void Give(IReadOnlyDictionary<string, Seen> read) => End(reading => reading.Value.SetResult(read[reading.Key]));
 
         /// <summary>All who wait hear of it, since they would fare no better; not those who ask for another stream than the one at fault.</summary>
         public void Fail(Exception fault) => End(reading =>
@@ -49,7 +49,7 @@ internal sealed class FirstReaders
 
         public void Dispose() => End(reading => reading.Value.SetResult(null));
 
-        private void End(Action<KeyValuePair<string, TaskCompletionSource<IReadOnlyList<Recorded>?>>> answer)
+        private void End(Action<KeyValuePair<string, TaskCompletionSource<Seen?>>> answer)
         {
             foreach (var reading in Mine)
             {

@@ -1,6 +1,6 @@
 namespace Nubabel.Store;
 
-/// <summary>The part of the unit of work that reads whole histories, and remembers them.</summary>
+/// <summary>The part of the unit of work that reads streams, and remembers them.</summary>
 public sealed partial class Journal
 {
     /// <summary>So many are told apart; whoever goes through more streams than this has no other use for them.</summary>
@@ -13,24 +13,28 @@ public sealed partial class Journal
     /// <exception cref="UnreadableEvent">One of them cannot be read.</exception>
     public async Task<IReadOnlyList<Recorded>> Read(string stream, Until until, CancellationToken ct) => (await Read([stream], _ => until, ct))[stream];
 
+    /// <summary>The events of several streams in one round trip. Nothing of them is remembered.</summary>
+    public Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct) =>
+        ReadStream.Read(database, types, tenant, streams, until, ct);
+
     /// <summary>
-    /// Several streams in one round trip, as they are now. Of a stream that this node remembers, or reads for somebody else at this moment, and that is wanted whole, only
+    /// What is folded of several streams as they are now, in one round trip. Of a stream that this node remembers, or reads for somebody else at this moment, only
     /// what has come since is read.
     /// </summary>
-    public async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct)
+    /// <exception cref="UnreadableEvent">One of their events cannot be read.</exception>
+    public async Task<IReadOnlyDictionary<string, Seen>> See(IReadOnlyCollection<Sought> streams, CancellationToken ct)
     {
-        var whole = streams.Where(s => until(s) == Until.End).ToHashSet();
-        var known = new Dictionary<string, IReadOnlyList<Recorded>>();
-        foreach (var stream in whole)
-            if (Remembered(stream) is { } history) known.Add(stream, history);
-        var read = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
-        IReadOnlyCollection<string> left = streams;
+        IReadOnlyCollection<Sought> left = streams.Count == 1 ? streams : [.. streams.DistinctBy(s => s.Stream)];
+        var known = new Dictionary<string, Seen>(streams.Count);
+        foreach (var sought in streams)
+            if (Remembered(sought) is { } seen) known[sought.Stream] = seen;
+        var read = new Dictionary<string, Seen>(streams.Count);
         for (var isFirst = true; left.Count > 0; isFirst = false)
         {
-            using var share = database.FirstReaders.Begin(tenant, left.Where(s => whole.Contains(s) && !(isFirst && known.ContainsKey(s))));
+            using var share = database.FirstReaders.Begin(tenant, left.Where(s => !(isFirst && known.ContainsKey(s.Stream))).Select(s => s.Stream));
             try
             {
-                await ReadOn([.. left.Where(s => !share.Others.ContainsKey(s))], until, known, read, ct);
+                await SeeOn([.. left.Where(s => !share.Others.ContainsKey(s.Stream))], known, read, ct);
             }
             catch (Exception fault)
             {
@@ -40,34 +44,36 @@ public sealed partial class Journal
             share.Give(read);
             foreach (var (stream, reading) in share.Others)
             {
-                if (await reading.WaitAsync(ct) is not { } history) continue;
+                if (await reading.WaitAsync(ct) is not { } seen) continue;
                 // What was under way when this question came may be older than it, and is read on; what was begun behind that is not.
-                (isFirst ? known : read)[stream] = history;
+                (isFirst ? known : read)[stream] = seen;
             }
-            left = [.. share.Others.Keys.Where(s => !read.ContainsKey(s))];
+            left = [.. left.Where(s => !read.ContainsKey(s.Stream))];
         }
-        foreach (var stream in whole) Remember(stream, read[stream]);
+        foreach (var (stream, seen) in read) Remember(stream, seen);
         return read;
     }
 
-    /// <summary>A stream's events as this node saw them last; null when it remembers none. To be decided on only under their version.</summary>
-    public IReadOnlyList<Recorded>? Remembered(string stream)
+    /// <summary>A stream as this node saw it last; null when it remembers none. To be decided on only under its version.</summary>
+    public Seen? Remembered(Sought sought)
     {
-        var kept = database.Histories.Find(tenant, stream);
-        return database.Turns.Find(tenant, stream) is { } shown && shown.Count > (kept?.Count ?? 0) ? shown : kept;
+        var kept = database.Remembered.Find(tenant, sought.Stream);
+        var seen = database.Turns.Find(tenant, sought.Stream) is { } shown && shown.Version > (kept?.Version ?? 0) ? shown : kept;
+        return seen?.Folds == sought.Folds ? seen : null;
     }
 
-    /// <summary>Remembers a whole history that was read, or committed under its version.</summary>
-    public void Remember(string stream, IReadOnlyList<Recorded> history)
+    /// <summary>Remembers a stream that was read, or committed under its version.</summary>
+    public void Remember(string stream, Seen seen)
     {
-        database.Histories.Keep(tenant, stream, history, isUse: history.Count > 0 && used.Count < MostUsed && used.Add(stream));
-        database.Turns.Show(tenant, stream, history);
+        ArgumentNullException.ThrowIfNull(seen);
+        database.Remembered.Keep(tenant, stream, seen, isUse: seen.Version > 0 && used.Count < MostUsed && used.Add(stream));
+        database.Turns.Show(tenant, stream, seen);
     }
 
     /// <summary>Forgets what this node remembers of a stream.</summary>
     public void Forget(string stream)
     {
-        database.Histories.Forget(tenant, stream);
+        database.Remembered.Forget(tenant, stream);
         database.Turns.Forget(tenant, stream);
     }
 
@@ -77,21 +83,19 @@ public sealed partial class Journal
     /// <summary>Waits for the turn on all these streams. Null where too many wait already.</summary>
     public ValueTask<StreamTurn?> Turn(IEnumerable<string> streams, CancellationToken ct) => database.Turns.Enter(tenant, streams, ct);
 
-    private async Task ReadOn(
-        IReadOnlyCollection<string> streams, Func<string, Until> until, Dictionary<string, IReadOnlyList<Recorded>> known, Dictionary<string, IReadOnlyList<Recorded>> read, CancellationToken ct)
+    private async Task SeeOn(IReadOnlyCollection<Sought> streams, Dictionary<string, Seen> known, Dictionary<string, Seen> read, CancellationToken ct)
     {
         if (streams.Count == 0) return;
-        var rows = await ReadStream.Read(database, types, tenant, streams, until, ct, s => known.GetValueOrDefault(s) is { Count: > 0 } h ? h[^1].Version : 0);
-        List<string> contradicted = [];
-        foreach (var stream in streams)
+        var from = new Dictionary<string, Seen>(streams.Count);
+        foreach (var (stream, folds) in streams) from[stream] = known.GetValueOrDefault(stream) is { } seen && seen.Folds == folds ? seen : Seen.Nothing(folds);
+        var contradicted = new Dictionary<string, Seen>();
+        foreach (var (stream, seen) in await ReadStream.See(database, types, tenant, from, ct))
         {
-            // The last event that is remembered is read again: what comes behind it continues what is remembered only if it still stands there.
-            if (known.GetValueOrDefault(stream) is not { Count: > 0 } history) read[stream] = rows[stream];
-            else if (rows[stream] is [var last, ..] && last.Id == history[^1].Id && last.Position == history[^1].Position) read[stream] = rows[stream].Count == 1 ? history : [.. history, .. rows[stream].Skip(1)];
-            else contradicted.Add(stream);
+            if (seen is not null) read[stream] = seen;
+            else contradicted[stream] = Seen.Nothing(from[stream].Folds);
         }
         if (contradicted.Count == 0) return;
-        foreach (var stream in contradicted) Forget(stream);
-        foreach (var (stream, history) in await ReadStream.Read(database, types, tenant, contradicted, _ => Until.End, ct)) read[stream] = history;
+        foreach (var stream in contradicted.Keys) Forget(stream);
+        foreach (var (stream, seen) in await ReadStream.See(database, types, tenant, contradicted, ct)) read[stream] = seen!;
     }
 }

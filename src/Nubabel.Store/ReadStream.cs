@@ -27,10 +27,39 @@ internal static class ReadStream
     /// <exception cref="TooMuchHistory">They are long, and so are others that are being read.</exception>
     public static Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> Read(
         Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, CancellationToken ct,
-        Func<string, long>? from = null) => Again.Ask(() => ReadOnce(database, types, tenant, streams, until, from, ct));
+        Func<string, long>? from = null) => Again.Ask<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>>(async () =>
+    {
+        using var room = database.Reads.Begin();
+        var result = streams.ToDictionary(s => s, _ => (IReadOnlyList<Recorded>)new List<Recorded>());
+        await Each(database, types, tenant, streams, until, from, (stream, e) =>
+        {
+            room.Add(e.Weight.Bytes);
+            ((List<Recorded>)result[stream]).Add(e);
+        }, ct);
+        return result;
+    });
 
-    private static async Task<IReadOnlyDictionary<string, IReadOnlyList<Recorded>>> ReadOnce(
-        Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, Func<string, long>? from, CancellationToken ct)
+    /// <summary>
+    /// Folds several streams of one tenant in one round trip, from where each was seen last, in the memory of one event however many there are. Null comes for a stream
+    /// whose last event that was seen does not stand there any more.
+    /// </summary>
+    /// <exception cref="UnreadableEvent">One of the events cannot be read.</exception>
+    public static Task<IReadOnlyDictionary<string, Seen?>> See(Database database, EventTypes types, string tenant, IReadOnlyDictionary<string, Seen> streams, CancellationToken ct) =>
+        Again.Ask<IReadOnlyDictionary<string, Seen?>>(async () =>
+    {
+        var growing = streams.ToDictionary(s => s.Key, s => (From: new Seen.Growing(s.Value), Stands: s.Value.Version == 0));
+        // The last event that was seen is read again: what comes behind it continues what was folded only if it still stands there.
+        await Each(database, types, tenant, [.. streams.Keys], _ => Until.End, s => streams[s].Version, (stream, e) =>
+        {
+            var (at, seen) = (growing[stream], streams[stream]);
+            if (at.Stands) at.From.Add(e);
+            else if (e.Version == seen.Version && e.Id == seen.Id && e.Position == seen.Position) growing[stream] = (at.From, true);
+        }, ct);
+        return growing.ToDictionary(g => g.Key, g => g.Value.Stands ? g.Value.From.Done() : null);
+    });
+
+    private static async Task Each(
+        Database database, EventTypes types, string tenant, IReadOnlyCollection<string> streams, Func<string, Until> until, Func<string, long>? from, Action<string, Recorded> each, CancellationToken ct)
     {
         await using var batch = database.Api.CreateBatch();
         batch.BatchCommands.Add(Append.Tenant(tenant));
@@ -44,25 +73,19 @@ internal static class ReadStream
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = from?.Invoke(stream) ?? 0 });
             batch.BatchCommands.Add(command);
         }
-        using var room = database.Reads.Begin();
         await using var reader = await batch.ExecuteReaderAsync(ct);
-        var result = new Dictionary<string, IReadOnlyList<Recorded>>(streams.Count);
         foreach (var stream in streams)
         {
             await reader.NextResultAsync(ct);
             var u = until(stream);
-            var events = new List<Recorded>();
             while (await reader.ReadAsync(ct))
             {
                 var (e, unreadable) = EventRow.Read(reader, types, tenant, stream);
                 if (!u.Reaches(e)) break;
                 if (unreadable is not null) throw new UnreadableEvent(e, unreadable);
-                room.Add(e.Weight.Bytes);
-                events.Add(e);
+                each(stream, e);
             }
-            result[stream] = events;
         }
-        return result;
     }
 
     /// <summary>Some events of a stream from a version on; one that cannot be read comes without its data.</summary>

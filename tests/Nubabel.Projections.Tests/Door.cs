@@ -15,7 +15,7 @@ public sealed record OpenDoorOften(int Times) : Command<Door>;
 public sealed record LabelDoor(string Text) : Command<Door>;
 
 /// <summary>An aggregate of the tests' own, whose refusals pass again.</summary>
-public sealed record Door(bool Locked, int Opened) : IAggregate<Door>
+public sealed record Door(bool Locked, int Opened, string? Label = null) : IAggregate<Door>
 {
     public static string Kind => "door";
     public static Door Initial { get; } = new(false, 0);
@@ -27,6 +27,7 @@ public sealed record Door(bool Locked, int Opened) : IAggregate<Door>
         DoorLocked => state with { Locked = true },
         DoorUnlocked => state with { Locked = false },
         DoorOpened o => state with { Opened = o.Times },
+        DoorLabelled l => state with { Label = l.Text },
         _ => state,
     };
 

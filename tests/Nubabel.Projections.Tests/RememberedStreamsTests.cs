@@ -1,4 +1,6 @@
 using Nubabel.Domain;
+using Nubabel.Domain.Devices;
+using Nubabel.Projections.Devices;
 using Nubabel.Store;
 using Nubabel.Testing;
 
@@ -24,14 +26,63 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
     }
 
     [Fact]
-    public async Task What_is_answered_is_the_whole_history_as_it_stands_in_the_log()
+    public async Task What_is_answered_is_what_the_log_says()
     {
         for (var i = 0; i < 5; i++) await Here().Handle(door, new OpenDoor(), default);
         await There().Handle(door, new OpenDoor(), default);
         var outcome = await Here().Handle(door, new OpenDoor(), default);
         Assert.Equal((7, 7L, 1), (outcome.State.Opened, outcome.Version, outcome.Appended));
-        Assert.Equal((await There().Load(door, default)).History, outcome.History);
-        Assert.Equal(outcome.History, (await Here().Load(door, default)).History);
+        var events = await outcome.Events(default);
+        Assert.Equal(Enumerable.Range(1, 7).Select(v => (long)v), events.Select(e => e.Version));
+        Assert.Equal(events[^1], Assert.Single(outcome.Written));
+        Assert.Equal((events[^1].Position, events[^1].At, Streams.Fold<Door>(events)), (outcome.Position, outcome.At, outcome.State));
+        var loaded = await There().Load(door, default);
+        Assert.Equal((outcome.Position, outcome.At, outcome.State, 0), (loaded.Position, loaded.At, loaded.State, loaded.Appended));
+        Assert.Equal(events, await loaded.Events(default));
+        var then = await loaded.AsOf(new Until(Position: events[3].Position), default);
+        Assert.Equal((4, 4L, events[3].At), (then.State.Opened, then.Version, then.At));
+        Assert.Equal(events.Take(4), await then.Events(default));
+    }
+
+    [Fact]
+    public async Task A_stream_that_is_asked_for_twice_at_once_is_read_once_whether_it_is_remembered_or_not()
+    {
+        await There().Handle(door, new OpenDoor(), default);
+        for (var time = 0; time < 2; time++) Assert.Equal([1, 1], (await Here().Load<Door>([door, door], default)).Select(d => d.State.Opened));
+    }
+
+    /// <summary>Clocks of two nodes may differ: what stands behind the first that is younger was not there yet either.</summary>
+    [Fact]
+    public async Task A_stream_as_it_once_was_ends_before_the_first_event_that_is_younger()
+    {
+        for (var i = 0; i < 4; i++) await Here().Handle(door, new OpenDoor(), default);
+        await test.Run($"update events.mt_events set timestamp = timestamp + interval '1 hour' where tenant_id = '{tenant}' and version = 2");
+        var now = await There().Load(door, default);
+        var then = await now.AsOf(new Until(At: TimeProvider.System.GetUtcNow().AddMinutes(1)), default);
+        Assert.Equal((1, 1L), (then.State.Opened, then.Version));
+        var before = await now.AsOf(new Until(At: TimeProvider.System.GetUtcNow().AddDays(-1)), default);
+        Assert.Equal((0, 0L, 0L), (before.State.Opened, before.Version, before.Position));
+        Assert.Empty(await before.Events(default));
+        Assert.Equal(4, (await now.AsOf(new Until(Position: long.MaxValue), default)).Version);
+    }
+
+    /// <summary>A row is folded beside the state, so that an answer needs no event: it is the one that a whole fold makes, whichever way the node came to it.</summary>
+    [Fact]
+    public async Task A_row_goes_on_with_what_is_remembered_and_is_what_the_whole_history_makes()
+    {
+        var owner = Guid.CreateVersion7();
+        var device = new Id<Device>(Guid.CreateVersion7());
+        await Product(near).Create(device, new RegisterDevice(new Personal($"user-{owner}", "sealed"), "key", DeviceType.Web), default);
+        for (var i = 0; i < 3; i++)
+        {
+            var changed = await Product(i == 1 ? far : near).Handle(device, new ChangeDeviceKey(PublicKey.Parse($"MCowBQYDK2VwAyEA{i:D43}=")), default);
+            Assert.Equal(Given.Fold<DeviceRow>(DeviceList.Evolve, await changed.Events(default)), changed.Row<DeviceRow>());
+        }
+        Assert.Equal((await Product(far).Load(device, default)).Row<DeviceRow>(), (await Product(near).Load(device, default)).Row<DeviceRow>());
+        var loaded = await Product(near).Load(device, default);
+        Assert.Throws<ArgumentException>(() => loaded.Row<Nubabel.Projections.Members.MemberRow>());
+
+        Journal Product(Database node) => new(node, Events.Types, null!, tenant, new Origin($"user:{owner}"), () => { }, TimeProvider.System);
     }
 
     [Fact]
@@ -81,7 +132,8 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
         await Here().Handle(door, new LockDoor(), default);
         var other = Node(near, Guid.CreateVersion7().ToString());
         Assert.Equal(1, (await other.Handle(door, new OpenDoor(), default)).Version);
-        Assert.Null(Node(near, Guid.CreateVersion7().ToString()).Remembered(Streams.Of(door)));
+        Assert.Null(Node(near, Guid.CreateVersion7().ToString()).Remembered(Streams.Sought<Door>(door)));
+        Assert.NotNull(Here().Remembered(Streams.Sought<Door>(door)));
         await Assert.ThrowsAsync<Refused>(() => Here().Handle(door, new OpenDoor(), default));
     }
 
@@ -116,64 +168,13 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
         await There().Handle(door, new UnlockDoor(), default);
         var again = Here();
         again.Replay = record with { Versions = new Dictionary<string, long> { [Streams.Of(door)] = first.Version } };
-        Assert.Equal(first.History, (await again.Handle(door, new LockDoor(), default)).History);
+        var repeated = await again.Handle(door, new LockDoor(), default);
+        Assert.Equal((first.Version, first.Position, first.State, 0), (repeated.Version, repeated.Position, repeated.State, repeated.Appended));
+        Assert.Equal(await first.Events(default), await repeated.Events(default));
         again = Here();
         again.Once = record;
         await Assert.ThrowsAsync<RepeatedCommand>(() => again.Handle(door, new OpenDoor(), default));
         Assert.Equal(3, (await There().Load(door, default)).Version);
-    }
-
-    [Fact]
-    public void Histories_are_bounded_and_those_not_used_for_longest_go_first()
-    {
-        var one = History(1)[0].Weight.Bytes;
-        var histories = new Histories(mostBytes: 130 * one);
-        for (var i = 0; i < 13; i++) Use($"{i}", 10);
-        Assert.Equal(130 * one, histories.Bytes);
-        Assert.NotNull(histories.Find("t", "0"));
-        Use("new", 15);
-        Assert.InRange(histories.Bytes, 1, 130 * one);
-        Assert.NotNull(histories.Find("t", "0"));
-        Assert.Null(histories.Find("t", "1"));
-        Assert.Null(histories.Find("t", "2"));
-        Assert.NotNull(histories.Find("t", "3"));
-        Use("new", 14);
-        Assert.Equal(15, histories.Find("t", "new")!.Count);
-        Use("heavy", 17);
-        Assert.Null(histories.Find("t", "heavy"));
-        histories.Keep("t", "torn", [.. History(10).Skip(1)]);
-        Assert.Null(histories.Find("t", "torn"));
-        histories.Forget("t", "new");
-        Assert.Null(histories.Find("t", "new"));
-        for (var i = 0; i < 13; i++) histories.Forget("t", $"{i}");
-        Assert.Equal(0, histories.Bytes);
-
-        void Use(string stream, int length)
-        {
-            for (var time = 0; time < 2; time++) histories.Keep("t", stream, History(length));
-        }
-    }
-
-    /// <summary>Thousands that nobody asks for again must not push out what is used, nor lie in memory.</summary>
-    [Fact]
-    public void Histories_that_are_used_once_have_little_room_and_take_none_from_those_used_again()
-    {
-        var one = History(1)[0].Weight.Bytes;
-        var histories = new Histories(mostBytes: 640 * one);
-        for (var time = 0; time < 2; time++) histories.Keep("t", "used", History(10));
-        for (var i = 0; i < 5_000; i++)
-        {
-            histories.Keep("t", $"{i}", History(5));
-            // The rest of the same use.
-            histories.Keep("t", $"{i}", History(6), isUse: false);
-        }
-        Assert.InRange(histories.Bytes, 16 * one, 20 * one);
-        Assert.Equal((10, 6), (histories.Find("t", "used")?.Count, histories.Find("t", "4999")?.Count));
-        Assert.Null(histories.Find("t", "4990"));
-        // It had gone, and is used a second time soon after the first: it stays.
-        histories.Keep("t", "4990", History(7));
-        for (var i = 0; i < 1_000; i++) histories.Keep("t", $"more {i}", History(5));
-        Assert.Equal((10, 7), (histories.Find("t", "used")?.Count, histories.Find("t", "4990")?.Count));
     }
 
     /// <summary>A weight stands for memory: a text takes two bytes a character, in the event and wherever it was read from.</summary>
@@ -181,27 +182,34 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
     public async Task A_large_event_weighs_what_it_takes_whether_it_was_written_or_read()
     {
         const int Characters = 50_000;
-        var written = (await Here().Handle(door, new LabelDoor(new string('a', Characters)), default)).History.Single();
-        var read = (await There().Load(door, default)).History.Single();
+        var written = (await Here().Handle(door, new LabelDoor(new string('a', Characters)), default)).Written.Single();
+        var read = (await (await There().Load(door, default)).Events(default)).Single();
         Assert.InRange(written.Weight.Bytes, 2 * Characters, 4 * Characters);
         Assert.InRange(read.Weight.Bytes, 2 * Characters, 4 * Characters);
         Assert.Equal(written, read);
-
-        // As many as would have been 40,000 events, at most what this node was told.
-        await using var small = Database.Open("main", test.ApiString, test.DaemonString, remembered: 20 * 4 * Characters);
-        for (var i = 0; i < 30; i++)
-        {
-            var labelled = new Id<Door>(Guid.CreateVersion7());
-            await Node(small, tenant).Handle(labelled, new LabelDoor(new string('a', Characters)), default);
-            await Node(small, tenant).Load(labelled, default);
-        }
-        Assert.InRange(small.Histories.Bytes, 10 * 2 * Characters, 20 * 4 * Characters);
-        await using var forgetful = Database.Open("main", test.ApiString, test.DaemonString, remembered: 0);
-        await Node(forgetful, tenant).Handle(door, new OpenDoor(), default);
-        Assert.Equal(0, forgetful.Histories.Bytes);
     }
 
-    private static IReadOnlyList<Recorded> History(int count) => [.. Enumerable.Range(1, count).Select(v => Given.Event("s", new Nubabel.Domain.Devices.DeviceDeleted(), v))];
+    /// <summary>What is remembered is the state and not what led there, so a long stream is as light as a short one.</summary>
+    [Fact]
+    public async Task What_is_remembered_of_a_stream_weighs_what_its_state_takes_however_long_it_is()
+    {
+        const int Characters = 50_000;
+        await using var small = Database.Open("main", test.ApiString, test.DaemonString, remembered: 100 * Characters);
+        for (var i = 0; i < 30; i++) await Node(small, tenant).Handle(door, new LabelDoor(new string((char)('a' + i % 26), Characters)), default);
+        Assert.InRange(small.Remembered.Bytes, 2 * Characters, 6 * Characters);
+        Assert.Equal(30, (await Node(small, tenant).Load(door, default)).Version);
+
+        // As many as would have been thousands of other streams, at most what this node was told.
+        for (var i = 0; i < 120; i++)
+        {
+            var labelled = new Id<Door>(Guid.CreateVersion7());
+            for (var use = 0; use < 2; use++) await Node(small, tenant).Handle(labelled, new LabelDoor(new string('a', Characters)), default);
+        }
+        Assert.InRange(small.Remembered.Bytes, 50 * Characters, 100 * Characters);
+        await using var forgetful = Database.Open("main", test.ApiString, test.DaemonString, remembered: 0);
+        await Node(forgetful, tenant).Handle(door, new OpenDoor(), default);
+        Assert.Equal(0, forgetful.Remembered.Bytes);
+    }
 
     private async Task<long> RoundTrips(Func<Task> act)
     {

@@ -67,16 +67,16 @@ public sealed class CommandTurnsTests
     [Fact]
     public async Task What_was_seen_is_shown_to_those_in_line_and_gone_with_the_last_of_them()
     {
-        turns.Show(Tenant, "a", History(1));
+        turns.Show(Tenant, "a", Seen(1));
         Assert.Null(turns.Find(Tenant, "a"));
         var first = await Enter("a");
-        turns.Show(Tenant, "a", History(3));
-        turns.Show(Tenant, "a", History(2));
-        turns.Show(Tenant, "a", [.. History(5).Skip(1)]);
-        Assert.Equal(3, turns.Find(Tenant, "a")!.Count);
+        turns.Show(Tenant, "a", Seen(3));
+        turns.Show(Tenant, "a", Seen(2));
+        turns.Show(Tenant, "a", Seen(5, from: 2));
+        Assert.Equal(3, turns.Find(Tenant, "a")!.Version);
         turns.Forget(Tenant, "a");
         Assert.Null(turns.Find(Tenant, "a"));
-        turns.Show(Tenant, "a", History(2));
+        turns.Show(Tenant, "a", Seen(2));
         first.Dispose();
         Assert.Null(turns.Find(Tenant, "a"));
     }
@@ -132,10 +132,10 @@ public sealed class CommandTurnsTests
         turn.Dispose();
     }
 
-    private static IReadOnlyList<Recorded> History(int count) => [.. Enumerable.Range(1, count).Select(v => new Recorded
+    private static Seen Seen(int to, int from = 1) => Store.Seen.Nothing(new StreamFolds()).On([.. Enumerable.Range(from, to - from + 1).Select(v => new Recorded
     {
         Position = v, Tenant = Tenant, Stream = "a", Version = v, Type = "x", Data = null, At = default,
-    })];
+    })]);
 
     private Task<StreamTurn> Enter(params string[] streams) => turns.Enter(Tenant, streams, default).AsTask()!;
 }

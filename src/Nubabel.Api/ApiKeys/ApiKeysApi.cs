@@ -146,7 +146,7 @@ public static class ApiKeysApi
     // The answer holds a secret: no cache keeps it, although it has a version.
     private static void NeverKept(HttpContext http) => http.Response.Headers.CacheControl = "no-store";
 
-    private static ApiKeyRow? Row(Outcome<ApiKey> key) => key.Row<ApiKeyRow>(ApiKeyList.Evolve);
+    private static ApiKeyRow? Row(Outcome<ApiKey> key) => key.Row<ApiKeyRow>();
 
     private static Refused Missing() => new(RefusalKind.Missing, "api_key.missing", "There is no such api key.");
 }

@@ -43,7 +43,7 @@ public static class BreachExport
         {
             var breach = await scope.Journal.Load(id, ct);
             if (BreachView.Of(breach, scope.Journal.Now()) is not { } view) continue;
-            var whole = new ExportedBreach(view, await BreachLetterList.Count(scope.Reader, id, ct), [.. breach.History.Select(BreachesApi.ChangeOf)]);
+            var whole = new ExportedBreach(view, await BreachLetterList.Count(scope.Reader, id, ct), [.. (await breach.Events(ct)).Select(BreachesApi.ChangeOf)]);
             yield return await scope.Reader.Open(JsonSerializer.SerializeToUtf8Bytes(whole, StoredJson.Options), ct);
         }
     }

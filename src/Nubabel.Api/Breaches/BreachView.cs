@@ -32,5 +32,5 @@ public sealed record BreachView(
             state.Reports, state.Wordings, state.Exemption, state.ExemptionReason, state.Undone(), row.RecordedAt, row.RecordedBy, row.ChangedAt, row.ClosedAt, state.ClosureReason);
     }
 
-    internal static BreachView? Of(Outcome<Breach> breach, DateTimeOffset now) => breach.Row<BreachRow>(BreachList.Evolve) is { } row ? Of(row, now) : null;
+    internal static BreachView? Of(Outcome<Breach> breach, DateTimeOffset now) => breach.Row<BreachRow>() is { } row ? Of(row, now) : null;
 }

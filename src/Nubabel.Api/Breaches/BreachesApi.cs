@@ -130,7 +130,7 @@ public static class BreachesApi
         var before = page.After is [var version] ? long.Parse(version, CultureInfo.InvariantCulture) : long.MaxValue;
         var all = await journal.Load(id, ct);
         if (all.Version == 0) throw Breach.Missing();
-        var changes = all.History.Where(e => e.Version < before).Reverse().Take(page.Limit + 1).Select(ChangeOf).ToArray();
+        var changes = (await all.Events(ct)).Where(e => e.Version < before).Reverse().Take(page.Limit + 1).Select(ChangeOf).ToArray();
         return page.Answer(await Page.Open(db, changes, page.Limit, change => change, change => [change.Version.ToString(CultureInfo.InvariantCulture)], ct));
     }
 

@@ -31,5 +31,5 @@ public static class TenantBreachesApi
     }
 
     private static async Task<IResult> Get(Id<Breach> id, At at, HttpContext http, Journal journal, Answers answers, CancellationToken ct) =>
-        await answers.Found(http, await journal.Load(new Id<BreachNotice>(id.Value), ct), at, notice => notice.Row<BreachNoticeRow>(BreachNoticeList.Evolve), Breach.Missing(), ct);
+        await answers.Found(http, await journal.Load(new Id<BreachNotice>(id.Value), ct), at, notice => notice.Row<BreachNoticeRow>(), Breach.Missing(), ct);
 }

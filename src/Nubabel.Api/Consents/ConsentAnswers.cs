@@ -25,11 +25,11 @@ internal static class ConsentAnswers
     public static async Task<IResult> Show(string purpose, Id<User> user, At at, HttpContext http, Journal journal, Answers answers, Freshness fresh, CancellationToken ct)
     {
         await fresh.OfLog(ct);
-        var (about, decisions) = (at.Of(await Find(purpose, journal, ct)), at.Of(await journal.Load(ConsentProof.StreamOf(user), ct)));
+        var (about, decisions) = (await at.Of(await Find(purpose, journal, ct), ct), await at.Of(await journal.Load(ConsentProof.StreamOf(user), ct), ct));
         if (about.Version == 0) throw new Problem("resource.not_yet", "It did not exist yet at that time.");
         // What is shown changes with either stream.
         if (ETags.IsKnown(http, string.Create(CultureInfo.InvariantCulture, $"\"{about.Version}.{decisions.Version}\""))) return Results.StatusCode(StatusCodes.Status304NotModified);
-        return answers.Told(ConsentView.Of(about.State, decisions.History), 0);
+        return answers.Told(ConsentView.Of(about.State, decisions), 0);
     }
 
     /// <summary>The proof: each decision with the words it was taken on, newest first.</summary>
@@ -37,8 +37,8 @@ internal static class ConsentAnswers
     {
         var before = page.After is [var version] ? long.Parse(version, CultureInfo.InvariantCulture) : long.MaxValue;
         var about = await Find(purpose, journal, ct);
-        var decisions = await journal.Load(ConsentProof.StreamOf(user), ct);
-        var entries = ConsentProof.Of(decisions.History, about.State.Key!, about.State).Where(e => e.Version < before).Reverse().Take(page.Limit + 1).ToArray();
+        var decisions = await journal.Read(ConsentProof.StreamOf(user).Value, Until.End, ct);
+        var entries = ConsentProof.Of(decisions, about.State.Key!, about.State).Where(e => e.Version < before).Reverse().Take(page.Limit + 1).ToArray();
         return page.Answer(Page.Cut(entries, page.Limit, e => JsonSerializer.SerializeToUtf8Bytes(e, StoredJson.Options), e => [e.Version.ToString(CultureInfo.InvariantCulture)]));
     }
 

@@ -21,11 +21,11 @@ public sealed record ConsentView(
         "givenVersion":2,"givenAt":"2026-11-21T08:15:30.123456Z","channel":"settings-page"}
         """;
 
-    /// <param name="decisions">The person's whole stream.</param>
-    internal static ConsentView Of(Purpose purpose, IReadOnlyList<Recorded> decisions)
+    /// <param name="decisions">All of the person's.</param>
+    internal static ConsentView Of(Purpose purpose, Outcome<Consent> decisions)
     {
         var key = purpose.Key!;
-        var row = RowOf(decisions, key);
+        var row = decisions.Row<ConsentRows>()?.Of.GetValueOrDefault(key);
         var choice = row is null ? null : new ConsentChoice(row.State == ConsentState.Given, row.TextVersion ?? 0);
         return new ConsentView(
             key, purpose.Text.Title, purpose.Text.Text, purpose.Text.Version, purpose.Text.Hash, purpose.Text.LawfulBasis, purpose.Required, purpose.Status == PurposeStatus.Retired,
@@ -33,14 +33,6 @@ public sealed record ConsentView(
     }
 
     /// <summary>The same from a row of the list of purposes.</summary>
-    internal static ConsentView Of(PurposeRow row, IReadOnlyList<Recorded> decisions) =>
+    internal static ConsentView Of(PurposeRow row, Outcome<Consent> decisions) =>
         Of(new Purpose(row.Status, row.Key, [new PurposeText(row.TextVersion, row.Title, row.Text, row.LawfulBasis)], row.Required), decisions);
-
-    private static ConsentRow? RowOf(IReadOnlyList<Recorded> decisions, PurposeKey purpose)
-    {
-        ConsentRow? row = null;
-        foreach (var e in decisions)
-            if (ConsentList.Key(e) is { } key && key.EndsWith($"/{purpose}", StringComparison.Ordinal)) row = ConsentList.Evolve(row, e);
-        return row;
-    }
 }

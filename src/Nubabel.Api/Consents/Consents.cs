@@ -21,10 +21,10 @@ public sealed class Consents(Node node)
     public async Task<bool> Has(string tenant, Id<User> user, PurposeKey purpose, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(purpose);
-        var (about, choices, account) = (Streams.Named<Purpose>(purpose.Value).Value, ConsentProof.StreamOf(user).Value, Streams.Of(user));
+        var (about, choices, account) = (Streams.Sought(Streams.Named<Purpose>(purpose.Value)), Streams.Sought(ConsentProof.StreamOf(user)), Streams.Sought<User>(user));
         // One round trip, in which only what is new is read of what this node remembers.
-        var read = await node.Journal(tenant, new Origin("system:consents")).Read([about, choices, account], _ => Until.End, ct);
-        return Streams.Fold<User>(read[account]).Status is UserStatus.Active or UserStatus.Suspended
-            && Streams.Fold<Purpose>(read[about]).Allows(Streams.Fold<Consent>(read[choices]).Of(purpose));
+        var read = await node.Journal(tenant, new Origin("system:consents")).See([about, choices, account], ct);
+        return read[account.Stream].State<User>().Status is UserStatus.Active or UserStatus.Suspended
+            && read[about.Stream].State<Purpose>().Allows(read[choices.Stream].State<Consent>().Of(purpose));
     }
 }

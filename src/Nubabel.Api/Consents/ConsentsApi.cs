@@ -86,7 +86,7 @@ public static class ConsentsApi
     {
         var before = page.After is [var version] ? long.Parse(version, CultureInfo.InvariantCulture) : long.MaxValue;
         var all = await ConsentAnswers.Find(key, journal, ct);
-        var changes = all.History.Where(e => e.Version < before).Reverse().Take(page.Limit + 1)
+        var changes = (await all.Events(ct)).Where(e => e.Version < before).Reverse().Take(page.Limit + 1)
             .Select(e => new PurposeChange(e.Version, e.At, e.Actor, AuditTrail.ActionOf(e.Type, e.Stream),
                 e.Data is null ? null : JsonSerializer.SerializeToElement(e.Data, e.Data.GetType(), StoredJson.Options), e.CorrelationId)).ToArray();
         return page.Answer(Page.Cut(
@@ -141,5 +141,5 @@ public static class ConsentsApi
     // A key that none could be is the same 404 as one that is none.
     private static StreamName<Purpose> StreamOf(string key) => PurposeKey.TryParse(key, out _) ? Streams.Named<Purpose>(key) : throw Purpose.Missing();
 
-    private static PurposeRow? Row(Outcome<Purpose> purpose) => purpose.Row<PurposeRow>(PurposeList.Evolve);
+    private static PurposeRow? Row(Outcome<Purpose> purpose) => purpose.Row<PurposeRow>();
 }

@@ -30,7 +30,7 @@ public static class UserConsentsApi
     {
         await fresh.Of(PurposeList.Name, ct);
         var decisions = await journal.Load(ConsentProof.StreamOf(caller.User), ct);
-        return page.Answer(await PurposeList.For(db, decisions.State.Choices.Keys, row => ConsentView.Of(row, decisions.History), page.After, page.Limit, ct));
+        return page.Answer(await PurposeList.For(db, decisions.State.Choices.Keys, row => ConsentView.Of(row, decisions), page.After, page.Limit, ct));
     }
 
     private static Task<IResult> Get(string purpose, At at, HttpContext http, Caller caller, Journal journal, Answers answers, Freshness fresh, CancellationToken ct) =>
@@ -50,7 +50,7 @@ public static class UserConsentsApi
         }
         var given = await journal.Handle(ConsentProof.StreamOf(user), new GiveConsent(about.State.Key!, wish.TextVersion, text.Hash, wish.Channel), ct, ETags.IfMatch(http.Request));
         http.Response.Headers.ETag = ETags.Of(given.Version);
-        return answers.Told(ConsentView.Of(about.State, given.History), given.Position);
+        return answers.Told(ConsentView.Of(about.State, given), given.Position);
     }
 
     private static async Task<IResult> Withdraw(string purpose, string? channel, HttpContext http, RequestScope scope, Answers answers, CancellationToken ct)

@@ -93,7 +93,7 @@ public static class ConsumersApi
         if (body.Value.Url is { } url && journal.Replay is null) await guard.Check(url, ct);
         var changed = await journal.Handle(id, body.Value, ct, ETags.IfMatch(request));
         // Another endpoint has not failed yet.
-        if (changed.History.Skip(changed.History.Count - changed.Appended).Any(e => e.Data is ConsumerUrlChanged)) await Forget(node, journal.Tenant, id, ct);
+        if (changed.Written.Any(e => e.Data is ConsumerUrlChanged)) await Forget(node, journal.Tenant, id, ct);
         return await answers.Changed(changed, Row(changed), ct);
     }
 
@@ -175,7 +175,7 @@ public static class ConsumersApi
 
     private const string LimitCode = "consumer.limit";
 
-    private static ConsumerRow? Row(Outcome<Consumer> consumer) => consumer.Row<ConsumerRow>(ConsumerList.Evolve);
+    private static ConsumerRow? Row(Outcome<Consumer> consumer) => consumer.Row<ConsumerRow>();
 
     internal static Refused Missing() => new(RefusalKind.Missing, "consumer.missing", "There is no such consumer.");
 }

@@ -35,7 +35,7 @@ public sealed class Deliveries(Node node, Settings settings, EndpointClient clie
         if (await DeliveryLog.Find(node.Reader(context.Tenant), message.Delivery, ct) is not { State: DeliveryLog.Waiting } delivery || delivery.Round != message.Round) return;
         var id = new Id<Consumer>(message.Consumer);
         var consumer = await node.Journal(context.Tenant, new Origin(Actor)).Load(id, ct);
-        if (await MustEnd(consumer, context.Tenant) is { } reason)
+        if (await MustEnd(consumer, context.Tenant, ct) is { } reason)
         {
             await DeliveryLog.End(rows, delivery.Id, DeliveryLog.Cancelled, reason, ct);
             return;
@@ -72,7 +72,7 @@ public sealed class Deliveries(Node node, Settings settings, EndpointClient clie
     }
 
     /// <summary>Why nothing is delivered any more; null where something is. What only waits is put off.</summary>
-    private async Task<string?> MustEnd(Outcome<Consumer> consumer, string tenant)
+    private async Task<string?> MustEnd(Outcome<Consumer> consumer, string tenant, CancellationToken ct)
     {
         switch (consumer.State.Status)
         {
@@ -80,7 +80,7 @@ public sealed class Deliveries(Node node, Settings settings, EndpointClient clie
             case ConsumerStatus.Disabled: return "consumer_disabled";
             case ConsumerStatus.Paused:
                 // The longer it has been paused, the more rarely it is looked at again.
-                var since = consumer.History.Last(e => e.Data is ConsumerPaused).At;
+                var since = (await consumer.Events(ct)).Last(e => e.Data is ConsumerPaused).At;
                 throw new NotYet(Clamp((node.Time.GetUtcNow() - since) / 10));
         }
         return await standings.Organization(tenant) switch

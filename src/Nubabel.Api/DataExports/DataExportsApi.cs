@@ -87,7 +87,7 @@ public static class DataExportsApi
     {
         var export = Own(await journal.Load(id, ct), scope, caller);
         if (!export.State.IsReady(journal.Now())) throw Gone();
-        return await answers.Found(http, export, export.Row<DataExportRow>(DataExportList.Evolve), DataExport.Missing(), ct);
+        return await answers.Found(http, export, export.Row<DataExportRow>(), DataExport.Missing(), ct);
     }
 
     private static async Task<IResult> Download(ExportScope scope, Id<DataExport> id, HttpContext http, Caller caller, Node node, Journal journal, CancellationToken ct)

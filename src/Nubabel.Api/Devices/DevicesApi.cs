@@ -78,7 +78,7 @@ public static class DevicesApi
 
     private static Task<IResult> Changed(Outcome<Device> device, Answers answers, CancellationToken ct) => answers.Changed(device, Row(device), ct);
 
-    private static DeviceRow? Row(Outcome<Device> device) => device.Row<DeviceRow>(DeviceList.Evolve);
+    private static DeviceRow? Row(Outcome<Device> device) => device.Row<DeviceRow>();
 
     private static Refused Missing() => new(RefusalKind.Missing, "device.missing", "There is no such device.");
 }

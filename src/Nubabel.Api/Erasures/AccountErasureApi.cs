@@ -6,6 +6,7 @@ using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Sessions;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
+using Nubabel.Projections.Sessions;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Erasures;
@@ -82,7 +83,7 @@ public static class AccountErasureApi
         if (wish?.Password is not { } password)
         {
             var session = await journal.Load(caller.Session, ct);
-            if (session.History is [{ Data: SessionOpened } opened, ..] && journal.Now() - opened.At < Recent) return;
+            if (session.Row<SessionRow>() is { } opened && journal.Now() - opened.OpenedAt < Recent) return;
             throw new Problem("erasure.proof_required", $"The sign-in is older than {Recent.TotalMinutes:0} minutes: send the password, or sign in again.");
         }
         var account = (await journal.Load(caller.User, ct)).State;

@@ -50,10 +50,9 @@ public sealed class ErasureSweep(Node node, LiveSessions live, PasswordResets re
         var journal = node.Journal(tenant, new Origin(Actor.User(person.Value).ToString(), CausationId: $"erasure-{person}"));
         foreach (var some in devices.Chunk(MostAtOnce))
         {
-            var streams = await journal.Read([.. some.Select(Streams.Of)], _ => Until.End, ct);
-            var there = some.Where(id => Streams.Fold<Device>(streams[Streams.Of(id)]).Status is DeviceStatus.Active or DeviceStatus.Revoked).ToArray();
-            await Gone(journal, [.. there.Where(id => Streams.Fold<Device>(streams[Streams.Of(id)]).Status == DeviceStatus.Active).Select(id => new Step<Device>(id, new RevokeDevice()))], ct);
-            await Gone(journal, [.. there.Select(id => new Step<Device>(id, new DeleteDevice()))], ct);
+            var there = (await journal.Load<Device>([.. some.Select(id => (StreamName<Device>)id)], ct)).Where(d => d.State.Status is DeviceStatus.Active or DeviceStatus.Revoked).ToArray();
+            await Gone(journal, [.. there.Where(d => d.State.Status == DeviceStatus.Active).Select(d => new Step<Device>(d.Stream, new RevokeDevice()))], ct);
+            await Gone(journal, [.. there.Select(d => new Step<Device>(d.Stream, new DeleteDevice()))], ct);
         }
     }
 

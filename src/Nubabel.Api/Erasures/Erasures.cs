@@ -142,8 +142,8 @@ public sealed class Erasures(Node node, Settings settings, Ledger ledger, Erasur
     {
         var past = (await holds.Of(tenant, ct)).Past(person).Select(Streams.Of).ToArray();
         // From where somebody failed to sign in with the address while no account had it is sealed for the stream of the failures, which its name alone leads to.
-        var founded = (await node.Journal(tenant, new Origin(System)).Load(Id<Organization>.Parse(tenant), ct)).History;
-        var guards = account.EmailKey.Length == 0 || founded.Count == 0 ? [] : lockOut.Since(account.EmailKey, founded[0].At).ToArray();
+        var founded = await node.Journal(tenant, new Origin(System)).ReadOne(Streams.Of(Id<Organization>.Parse(tenant)), 1, ct);
+        var guards = account.EmailKey.Length == 0 || founded is null ? [] : lockOut.Since(account.EmailKey, founded.At).ToArray();
         return await Belongings.Of(node.Everyones, tenant, person, account.EmailKey, past, guards, ct);
     }
 

@@ -9,6 +9,7 @@ using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Organizations;
 using Nubabel.Domain.Users;
 using Nubabel.Projections;
+using Nubabel.Projections.Erasures;
 using Nubabel.Store;
 
 namespace Nubabel.Api.Erasures;
@@ -58,13 +59,13 @@ public sealed class Receipts(Node node, Settings settings, ChainKeys keys)
     {
         var (state, person) = (erasure.State, new Id<User>(erasure.Id.Value));
         return new Receipt(
-            person, Id<Organization>.Parse(tenant), state.Status, await RequestedAt(tenant, erasure, ct), erasure.History.FirstOrDefault(e => e.Data is ErasureCompleted)?.At, state.Counts,
+            person, Id<Organization>.Parse(tenant), state.Status, await RequestedAt(tenant, erasure, ct), erasure.Row<ErasureRow>()?.CompletedAt, state.Counts,
             withCode ? CodeOf(tenant, person).Text : null, state.Statement);
     }
 
     /// <summary>When it was wanted. What the ledger has carried out again was wanted when the ledger got it, a moment after the wish.</summary>
     internal async Task<DateTimeOffset> RequestedAt(string tenant, Outcome<Erasure> erasure, CancellationToken ct) =>
-        erasure.State.Wish == ErasureWish.Ledger && await ErasureRows.Find(node.Everyones, tenant, erasure.Id.Value, ct) is { } known ? known.Entered : erasure.History[0].At;
+        erasure.State.Wish == ErasureWish.Ledger && await ErasureRows.Find(node.Everyones, tenant, erasure.Id.Value, ct) is { } known ? known.Entered : erasure.Row<ErasureRow>()!.RequestedAt;
 
     /// <summary>Of an account that this database knows only by the ledger, because it is restored from before there was one: that it is erased, and since when. Null where the ledger has no such.</summary>
     internal async Task<Receipt?> OfLedger(ReceiptCode asked, CancellationToken ct) =>

@@ -91,7 +91,7 @@ public static class FlagAdminApi
         var before = page.After is [var version] ? long.Parse(version, CultureInfo.InvariantCulture) : long.MaxValue;
         var all = await journal.Load(StreamOf(key), ct);
         if (all.State.Status == FlagStatus.None) throw Missing();
-        var changes = all.History.Where(e => e.Version < before).Reverse().Take(page.Limit + 1)
+        var changes = (await all.Events(ct)).Where(e => e.Version < before).Reverse().Take(page.Limit + 1)
             .Select(e => new FlagChange(e.Version, e.At, e.Actor, AuditTrail.ActionOf(e.Type, e.Stream),
                 e.Data is null ? null : JsonSerializer.SerializeToElement(e.Data, StoredJson.Options), e.CorrelationId)).ToArray();
         return page.Answer(Page.Cut(
@@ -142,7 +142,7 @@ public static class FlagAdminApi
 
     private static Task<IResult> Changed(Outcome<Flag> flag, Answers answers, CancellationToken ct) => answers.Changed(flag, Row(flag), ct);
 
-    private static FlagRow? Row(Outcome<Flag> flag) => flag.Row<FlagRow>(FlagList.Evolve);
+    private static FlagRow? Row(Outcome<Flag> flag) => flag.Row<FlagRow>();
 
     // A key that none could be is the same 404 as one that is none.
     private static StreamName<Flag> StreamOf(string key) => FlagKey.TryParse(key, out _) ? Streams.Named<Flag>(key) : throw Missing();

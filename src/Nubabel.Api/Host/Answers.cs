@@ -42,15 +42,15 @@ public sealed class Answers(Node node, RequestScope scope, Freshness fresh)
     /// <summary>The same of a resource that can be asked for as it was (<see cref="At"/>).</summary>
     /// <param name="row">What the stream shows; null for nothing.</param>
     /// <exception cref="Problem">It did not exist yet.</exception>
-    public Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> now, At at, Func<Outcome<T>, TRow?> row, Refused missing, CancellationToken ct)
+    public async Task<IResult> Found<T, TRow>(HttpContext http, Outcome<T> now, At at, Func<Outcome<T>, TRow?> row, Refused missing, CancellationToken ct)
         where T : IAggregate<T> where TRow : class
     {
-        var then = at.Of(now);
-        if (at.Until is null || now.Version == 0) return Found(http, then, row(then), missing, ct);
+        var then = await at.Of(now, ct);
+        if (at.Until is null || now.Version == 0) return await Found(http, then, row(then), missing, ct);
         // Who may read it now may read what it was. What is there no more is shown only to those who read it in the audit trail too.
         if (row(now) is null && !scope.Caller.May(scope.Caller.Realm == Realm.Platform ? "platform:audit" : "audit:read")) throw missing;
         if (then.Version == 0) throw new Problem("resource.not_yet", "It did not exist yet at that time.");
-        return Found(http, then, row(then), missing, ct);
+        return await Found(http, then, row(then), missing, ct);
     }
 
     /// <summary>A row as it goes out, its personal values opened.</summary>

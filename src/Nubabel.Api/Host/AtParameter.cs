@@ -52,12 +52,10 @@ public sealed class At : IEndpointParameterMetadataProvider
     }
 
     /// <summary>The stream as far as it is asked for.</summary>
-    public Outcome<T> Of<T>(Outcome<T> now) where T : IAggregate<T>
+    public async ValueTask<Outcome<T>> Of<T>(Outcome<T> now, CancellationToken ct) where T : IAggregate<T>
     {
         ArgumentNullException.ThrowIfNull(now);
-        if (Until is not { } until) return now;
-        var history = now.History.TakeWhile(until.Reaches).ToArray();
-        return now with { State = Streams.Fold<T>(history), History = history };
+        return Until is { } until ? await now.AsOf(until, ct) : now;
     }
 
     /// <summary>
@@ -72,7 +70,7 @@ public sealed class At : IEndpointParameterMetadataProvider
         return Until switch
         {
             { At: { } at } => at < now ? at : now,
-            { Position: not null } when shown.History.Count > 0 => shown.History[^1].At,
+            { Position: not null } when shown.Version > 0 => shown.At,
             _ => now,
         };
     }

@@ -32,8 +32,7 @@ public sealed class LockOut(Node node, Settings settings)
         {
             var (now, before) = StreamsOf(emailKey);
             var journal = node.Journal(tenant, new Origin("system:sign-in"));
-            var streams = await journal.Read([Streams.Of(now), Streams.Of(before)], _ => Until.End, ct);
-            var guards = new[] { now, before }.Select(id => Streams.Fold<SignInGuard>(streams[Streams.Of(id)])).ToArray();
+            var guards = (await journal.Load<SignInGuard>([now, before], ct)).Select(g => g.State).ToArray();
             var time = node.Time.GetUtcNow();
             if (guards.Where(g => g.IsLocked(time)).Max(g => g.LockedUntil) is { } until) throw Locked(until - time);
             return new Attempt(turn, tenant, now, before, guards[0], guards[1], settings.Limits, node);

@@ -65,7 +65,7 @@ public sealed partial record Settings
     private static readonly Setting MailFrom = Matching("Mail:From", "address, or name <address>", "Nubabel <no-reply@nubabel.localhost>", "The sender. Required where `Mail:Host` is set.", text => Mailbox.Parse(text) is not null);
     private static readonly Setting MailProtection = Choice("Mail:Security", ["none", "starttls", "tls"], "starttls", "How the connection to it is protected; `none` takes no password except on this machine.");
     private static readonly Setting MailLinkBase = Matching("Mail:LinkBase", "absolute URL", "`Tokens:Issuer`", "The product's pages, to which links in mails lead.", IsUrl);
-    private static readonly Setting Remembered = Number("Limits:RememberedMegabytes", 0, 65_536, 64, "Memory for the histories of streams used lately, in MiB; 0: none is remembered.");
+    private static readonly Setting Remembered = Number("Limits:RememberedMegabytes", 0, 65_536, 64, "Memory for the states of streams used lately, in MiB; 0: none is remembered.");
     private static readonly Setting DeadLetterDays = Number("Messages:DeadLetterDays", 1, 3650, 90, "Days after which a dead letter is deleted, whatever has become of it.");
     private static readonly Setting StalledSeconds = Number("Messages:StalledSeconds", 10, 86_400, 300, "How long work may be ready in a queue without being taken, in seconds; then health is degraded and the log says so.");
     private static readonly Setting ConsumersLoopback = Choice("Consumers:AllowLoopback", ["true", "false"], "false", "Whether events are delivered to this machine too, also by http and on any port. In Development only.");
@@ -110,8 +110,8 @@ public sealed partial record Settings
     public Limits Limits { get; init; } = new();
     public IReadOnlyList<IPNetwork> TrustedNetworks { get; init; } = [];
 
-    /// <summary>How many bytes the histories of streams may take that this node remembers.</summary>
-    public long RememberedBytes { get; init; } = Store.Histories.MostBytes;
+    /// <summary>How many bytes the streams may take that this node remembers.</summary>
+    public long RememberedBytes { get; init; } = Store.RememberedStreams.MostBytes;
     public bool DaemonEnabled { get; init; } = true;
     public TimeSpan DeadLetterLife { get; init; } = TimeSpan.FromDays(90);
     public TimeSpan StalledAfter { get; init; } = TimeSpan.FromMinutes(5);

@@ -153,7 +153,7 @@ public static class InvitationsApi
         return invitation.IsGood(token.Hash, journal.Now()) ? (token, invitation) : throw Invitation.TokenInvalid();
     }
 
-    private static InvitationRow? Row(Outcome<Invitation> invitation) => invitation.Row<InvitationRow>(InvitationList.Evolve);
+    private static InvitationRow? Row(Outcome<Invitation> invitation) => invitation.Row<InvitationRow>();
 
     private static Refused EmailTaken() => new(RefusalKind.Conflict, "user.email_taken", "A member has this address.", "email");
     private static Refused Missing() => new(RefusalKind.Missing, "invitation.missing", "There is no such invitation.");

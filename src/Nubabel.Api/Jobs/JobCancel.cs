@@ -16,7 +16,7 @@ public static class JobCancel
     /// <exception cref="Problem">The request's condition does not hold.</exception>
     public static async Task<Outcome<Job>> Of(HttpRequest request, Outcome<Job> job, Journal journal, JobStanding standing, CancellationToken ct, string? organization = null)
     {
-        var row = job.Row<JobRow>(JobList.Evolve)!;
+        var row = job.Row<JobRow>()!;
         if (journal.Replay is null) ETags.RequireMatch(request, JobAnswer.TagOf(JobView.Of(row, standing, organization)));
         if (standing.IsRequeued(row) && journal.Replay is null) await journal.Handle(job.Stream, new RequeueJob(), ct);
         return await journal.Handle(job.Stream, new CancelJob(), ct);

@@ -24,7 +24,7 @@ public sealed class JobStarts(RequestScope scope, Node node)
         journal.Enqueue(new Message(definition.Message(body)) { Id = id.Value, Headers = headers });
         var job = await journal.Create(id, new StartJob(definition.Kind), ct);
         // As it was started, also where the request is a repeated one: the answer is that of the first.
-        var row = job.Row<JobRow>(JobList.Evolve)!;
+        var row = job.Row<JobRow>()!;
         var place = caller.Realm == Realm.Platform ? $"/api/admin/jobs/{id}" : $"/api/jobs/{id}";
         return new JobAnswer(StatusCodes.Status202Accepted, JobView.Of(row, new JobStanding(null, false)), place, Host.Positions.Format(node.Database.Shard, job.Position));
     }

@@ -38,7 +38,7 @@ public static class JobsApi
     {
         var job = Seen(await journal.Load(id, ct), caller, "jobs:read-all", time);
         await fresh.OfLog(ct);
-        return new JobAnswer(StatusCodes.Status200OK, JobView.Of(job.Row<JobRow>(JobList.Evolve)!, await JobList.Beside(db, id, ct)));
+        return new JobAnswer(StatusCodes.Status200OK, JobView.Of(job.Row<JobRow>()!, await JobList.Beside(db, id, ct)));
     }
 
     private static async Task<IResult> Cancel(Id<Job> id, HttpRequest request, Caller caller, Journal journal, Reader db, TimeProvider time, Answers answers, CancellationToken ct)
@@ -49,5 +49,5 @@ public static class JobsApi
 
     /// <exception cref="Refused">It does not exist, belongs to somebody else, or has ended too long ago.</exception>
     private static Outcome<Job> Seen(Outcome<Job> job, Caller caller, string others, TimeProvider time) =>
-        job.Row<JobRow>(JobList.Evolve) is { } row && (row.Starter == caller.Actor.ToString() || caller.May(others)) && !JobList.IsGone(row.EndedAt, time.GetUtcNow()) ? job : throw JobCancel.Missing();
+        job.Row<JobRow>() is { } row && (row.Starter == caller.Actor.ToString() || caller.May(others)) && !JobList.IsGone(row.EndedAt, time.GetUtcNow()) ? job : throw JobCancel.Missing();
 }

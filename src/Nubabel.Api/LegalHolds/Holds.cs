@@ -78,7 +78,7 @@ public sealed class HoldActs(Node node, RequestScope scope)
 /// <summary>What lists of holds are asked for, and what they show.</summary>
 public static class HoldSearch
 {
-    public static LegalHoldRow? Row(Outcome<LegalHold> hold) => hold.Row<LegalHoldRow>(LegalHoldList.Evolve);
+    public static LegalHoldRow? Row(Outcome<LegalHold> hold) => hold.Row<LegalHoldRow>();
 
     /// <exception cref="Problem">There is no such status, or it is no id.</exception>
     public static LegalHoldList.Filter Of(string? status, string? userId) => new(StatusOf(status), UserOf(userId));

@@ -138,7 +138,7 @@ public static class MembersApi
         throw Problem.At(name, "query.invalid", $"One of: {string.Join(", ", allowed.Select(v => JsonNamingPolicy.CamelCase.ConvertName(v.ToString())))}.");
     }
 
-    private static MemberRow? Row(Outcome<User> user) => user.Row<MemberRow>(MemberList.Evolve);
+    private static MemberRow? Row(Outcome<User> user) => user.Row<MemberRow>();
 
     private static Refused Missing() => new(RefusalKind.Missing, "user.missing", "There is no such user.");
 }

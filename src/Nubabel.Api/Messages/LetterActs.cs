@@ -87,7 +87,7 @@ public sealed class LetterActs(Node node)
         {
             var sweep = await journal.Load(id, ct);
             if (sweep.State is not { Started: { } started, Done: null }) return sweep;
-            var progress = await Letters.Sweep(id.Value, started.Kind == SweepKind.Replay, WhoOf(sweep), started.Until, FilterOf(started.Selection) with { State = null }, ct);
+            var progress = await Letters.Sweep(id.Value, started.Kind == SweepKind.Replay, await WhoOf(sweep, ct), started.Until, FilterOf(started.Selection) with { State = null }, ct);
             show(progress);
             if (progress.Finished) return await journal.Handle(id, new EndSweep(progress.Done), ct);
         }
@@ -119,7 +119,7 @@ public sealed class LetterActs(Node node)
         var sweep = await context.Journal.Load(id, context.Cancellation);
         while (sweep.State is { Started: { } started, Done: null })
         {
-            var progress = await Letters.Sweep(order.Sweep, started.Kind == SweepKind.Replay, WhoOf(sweep), started.Until, FilterOf(started.Selection) with { State = null }, context.Cancellation);
+            var progress = await Letters.Sweep(order.Sweep, started.Kind == SweepKind.Replay, await WhoOf(sweep, context.Cancellation), started.Until, FilterOf(started.Selection) with { State = null }, context.Cancellation);
             await context.Report(new MessageProgress(started.Expected == 0 ? 1 : Math.Min(1, (double)progress.Done / started.Expected)));
             if (progress.Finished)
             {
@@ -137,7 +137,7 @@ public sealed class LetterActs(Node node)
 
     private static StreamName<DeadLetterControl> StreamOf(Guid letter) => new Id<DeadLetterControl>(letter);
 
-    private static string WhoOf(Outcome<LetterSweep> sweep) => sweep.History[0].Actor ?? "system:unknown";
+    private static async Task<string> WhoOf(Outcome<LetterSweep> sweep, CancellationToken ct) => (await sweep.Events(ct))[0].Actor ?? "system:unknown";
 
     private static Problem Missing() => new("dead_letter.missing", "There is no such dead letter.");
 

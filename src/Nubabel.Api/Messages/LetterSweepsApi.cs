@@ -68,6 +68,7 @@ internal static class LetterSweepsApi
     {
         if (sweep.State.Started is not { } started) throw new Problem("letter_sweep.missing", "There is no such act.");
         var done = sweep.State.Done ?? (await acts.Letters.Progress(sweep.Id.Value, ct)).Done;
-        return new LetterSweepShown(sweep.Id, started.Kind, started.Selection, started.Expected, done, sweep.State.Done is not null, sweep.History[0].At, sweep.History[0].Actor, started.Reason);
+        var ordered = (await sweep.Events(ct))[0];
+        return new LetterSweepShown(sweep.Id, started.Kind, started.Selection, started.Expected, done, sweep.State.Done is not null, ordered.At, ordered.Actor, started.Reason);
     }
 }

@@ -37,7 +37,7 @@ public static class OperatorJobsApi
     {
         var (job, journal) = await Find(id, scope, node, fresh, time, ct);
         await fresh.OfLog(ct);
-        return new JobAnswer(StatusCodes.Status200OK, JobView.Of(job.Row<JobRow>(JobList.Evolve)!, await JobList.Beside(node.Reader(journal.Tenant), id, ct), Shown(journal.Tenant)));
+        return new JobAnswer(StatusCodes.Status200OK, JobView.Of(job.Row<JobRow>()!, await JobList.Beside(node.Reader(journal.Tenant), id, ct), Shown(journal.Tenant)));
     }
 
     private static async Task<IResult> Cancel(Id<Job> id, HttpRequest request, RequestScope scope, Node node, Freshness fresh, TimeProvider time, Answers answers, CancellationToken ct)
@@ -57,7 +57,7 @@ public static class OperatorJobsApi
             journal = scope.JournalFor(await JobBoard.TenantOf(node.Everyones, id, ct) ?? throw JobCancel.Missing(), scope.Caller.Actor);
             job = await journal.Load(id, ct);
         }
-        return job.Row<JobRow>(JobList.Evolve) is { } row && !JobList.IsGone(row.EndedAt, time.GetUtcNow()) ? (job, journal) : throw JobCancel.Missing();
+        return job.Row<JobRow>() is { } row && !JobList.IsGone(row.EndedAt, time.GetUtcNow()) ? (job, journal) : throw JobCancel.Missing();
     }
 
     private static string? Shown(string tenant) => tenant == Node.Platform ? null : tenant;

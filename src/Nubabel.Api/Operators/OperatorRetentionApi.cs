@@ -84,7 +84,7 @@ public static class OperatorRetentionApi
             return Results.Json(new RetentionPreview(at, rows.Sum(r => r.Removed), rows.Sum(r => r.Held), rows), StoredJson.Options);
         }
         var job = await RetentionRuns.Start(journal, scope.Ids.New<Job>(), RetentionTrigger.Person, ct);
-        return new JobAnswer(StatusCodes.Status202Accepted, JobView.Of(job.Row<JobRow>(JobList.Evolve)!, new JobStanding(null, false), body.Value.OrganizationId?.ToString()),
+        return new JobAnswer(StatusCodes.Status202Accepted, JobView.Of(job.Row<JobRow>()!, new JobStanding(null, false), body.Value.OrganizationId?.ToString()),
             $"/api/admin/jobs/{job.Id}", Host.Positions.Format(node.Database.Shard, job.Position));
     }
 

@@ -79,11 +79,10 @@ public static class OperatorsApi
     /// <summary>Ends the keys that the operator made: whoever goes must not have left a way in.</summary>
     private static async Task<IEnumerable<Step>> KeysOf(Actor maker, Journal journal, CancellationToken ct)
     {
-        var streams = new List<string>();
+        var streams = new List<StreamName<ApiKey>>();
         foreach (var slot in await journal.Claimed(ApiKey.SlotScope, ct))
-            if (await journal.Holder(ApiKey.SlotScope, slot, ct) is { } stream) streams.Add(stream);
-        return (await journal.Read(streams, _ => Until.End, ct)).Where(key => Streams.Fold<ApiKey>(key.Value).Maker == maker.ToString())
-            .Select(key => new Step<ApiKey>(new StreamName<ApiKey>(key.Key), new RevokeApiKey()));
+            if (await journal.Holder(ApiKey.SlotScope, slot, ct) is { } stream) streams.Add(new StreamName<ApiKey>(stream));
+        return (await journal.Load<ApiKey>(streams, ct)).Where(key => key.State.Maker == maker.ToString()).Select(key => new Step<ApiKey>(key.Stream, new RevokeApiKey()));
     }
 
     /// <summary>Every operator with the address in the clear; null where it has been erased.</summary>

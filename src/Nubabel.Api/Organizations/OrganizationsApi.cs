@@ -81,13 +81,13 @@ public static class OrganizationsApi
     private static async Task<IResult> Get(At at, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
     {
         var loaded = await journal.Load(Own(caller), ct);
-        return await answers.Found(http, loaded, at, organization => organization.Row<OrganizationProfile>(OrganizationProfile.Evolve), Missing(), ct);
+        return await answers.Found(http, loaded, at, organization => organization.Row<OrganizationProfile>(), Missing(), ct);
     }
 
     private static async Task<IResult> Rename(Body<RenameOrganization> body, HttpRequest request, Caller caller, Journal journal, Answers answers, CancellationToken ct)
     {
         var renamed = await journal.Handle(Own(caller), body.Value, ct, ETags.IfMatch(request));
-        return await answers.Changed(renamed, renamed.Row<OrganizationProfile>(OrganizationProfile.Evolve), ct);
+        return await answers.Changed(renamed, renamed.Row<OrganizationProfile>(), ct);
     }
 
     private static async Task<IResult> Close(
@@ -108,7 +108,7 @@ public static class OrganizationsApi
             }
         }
         var closing = await journal.Handle(Own(caller), new ScheduleClosure(journal.Now() + settings.ClosureGrace, wish.Reason), ct, ETags.IfMatch(request));
-        return await answers.Changed(closing, closing.Row<OrganizationProfile>(OrganizationProfile.Evolve), ct);
+        return await answers.Changed(closing, closing.Row<OrganizationProfile>(), ct);
     }
 
     private static async Task<IResult> Keep(HttpRequest request, Caller caller, Journal journal, Answers answers, CancellationToken ct) =>

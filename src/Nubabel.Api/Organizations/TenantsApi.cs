@@ -98,7 +98,7 @@ public static class TenantsApi
 
     private static Task<IResult> Changed(Outcome<Organization> organization, Answers answers, CancellationToken ct) => answers.Changed(organization, Row(organization), ct);
 
-    private static OrganizationRow? Row(Outcome<Organization> organization) => organization.Row<OrganizationRow>(OrganizationList.Evolve);
+    private static OrganizationRow? Row(Outcome<Organization> organization) => organization.Row<OrganizationRow>();
 
     private static OrganizationStatus? StatusOf(string? text) => text switch
     {

@@ -83,7 +83,7 @@ public static class ProcessingRecordsApi
         var before = page.After is [var version] ? long.Parse(version, CultureInfo.InvariantCulture) : long.MaxValue;
         var all = await journal.Load(id, ct);
         if (all.Version == 0) throw ProcessingRecord.Missing();
-        var changes = all.History.Where(e => e.Version < before).Reverse().Take(page.Limit + 1).Select(e => new ProcessingRecordChange(
+        var changes = (await all.Events(ct)).Where(e => e.Version < before).Reverse().Take(page.Limit + 1).Select(e => new ProcessingRecordChange(
             e.Version, e.At, e.Actor, AuditTrail.ActionOf(e.Type, e.Stream), e.Data is null ? null : JsonSerializer.SerializeToElement(e.Data, e.Data.GetType(), StoredJson.Options), e.CorrelationId)).ToArray();
         return page.Answer(await Page.Open(db, changes, page.Limit, change => change, change => [change.Version.ToString(CultureInfo.InvariantCulture)], ct));
     }
@@ -92,5 +92,5 @@ public static class ProcessingRecordsApi
         wish.With(wish.Contact is { } contact ? await node.Seal(caller.Tenant, Streams.Of(id), contact.Value, ct) : null);
 
     private static ProcessingRecordView? View(Outcome<ProcessingRecord> record) =>
-        record.Row<ProcessingRecordRow>(ProcessingRecordList.Evolve) is { } row ? ProcessingRecordView.Of(row) : null;
+        record.Row<ProcessingRecordRow>() is { } row ? ProcessingRecordView.Of(row) : null;
 }

@@ -78,7 +78,7 @@ public static class RetentionApi
     private static async Task<IResult> Run(Id<RetentionRun> id, HttpContext http, Journal journal, Answers answers, CancellationToken ct)
     {
         var run = await journal.Load(id, ct);
-        return await answers.Found(http, run, run.Row<RetentionRunRow>(RetentionRunList.Evolve), RetentionRun.Missing(), ct);
+        return await answers.Found(http, run, run.Row<RetentionRunRow>(), RetentionRun.Missing(), ct);
     }
 
     private static async Task<IResult> Start(Body<WantedRetentionRun> body, Reader db, RetentionSweep sweep, JobStarts jobs, TimeProvider time, CancellationToken ct)

@@ -39,17 +39,14 @@ public sealed class RetentionPolicies(Node node, RetentionCategories categories)
 
     private async Task<IReadOnlyList<EffectivePolicy>> Of(string tenant, IReadOnlyList<RetentionCategory> asked, CancellationToken ct)
     {
-        var streams = asked.Select(c => StreamOf(c.Name).Value).ToArray();
+        var streams = asked.Select(c => StreamOf(c.Name)).ToArray();
         var platform = await Read(Node.Platform, streams, ct);
         var own = tenant == Node.Platform ? null : await Read(tenant, streams, ct);
         return [.. asked.Select((c, i) => DaysOf(c, own?[i], platform[i]))];
     }
 
-    private async Task<int?[]> Read(string tenant, string[] streams, CancellationToken ct)
-    {
-        var histories = await node.Journal(tenant, new Origin(Actor.System("retention").ToString())).Read(streams, _ => Until.End, ct);
-        return [.. streams.Select(s => Streams.Fold<RetentionPolicy>(histories[s]).Days)];
-    }
+    private async Task<int?[]> Read(string tenant, StreamName<RetentionPolicy>[] streams, CancellationToken ct) =>
+        [.. (await node.Journal(tenant, new Origin(Actor.System("retention").ToString())).Load<RetentionPolicy>(streams, ct)).Select(policy => policy.State.Days)];
 
     // Bounds may have become narrower since it was said.
     private static EffectivePolicy DaysOf(RetentionCategory category, int? own, int? platform)

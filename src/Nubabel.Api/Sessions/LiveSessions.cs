@@ -34,8 +34,7 @@ public sealed class LiveSessions(Node node)
             after = SessionList.Place(rows[^1]);
         }
         if (except is { } kept) all.Remove(kept);
-        var streams = await journal.Read([.. all.Select(Streams.Of)], _ => Until.End, ct);
-        return [.. all.Where(id => Streams.Fold<Session>(streams[Streams.Of(id)]).IsLive(journal.Now()))];
+        return [.. (await journal.Load<Session>([.. all.Select(id => (StreamName<Session>)id)], ct)).Where(session => session.State.IsLive(journal.Now())).Select(session => session.Id)];
     }
 
     /// <summary>What ends these sessions, as part of a commit.</summary>

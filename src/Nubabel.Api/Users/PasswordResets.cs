@@ -86,8 +86,10 @@ public sealed partial class PasswordResets(Node node, Settings settings, SignIns
         {
             var account = await reader.Load(user, ct);
             var since = reader.Now() - Within;
-            if (account.State.Status != UserStatus.Active || account.History.Any(e => e.Data is UserPasswordResetRequested && e.CausationId == origin.CausationId)) return;
-            if (account.History.Count(e => e.Data is UserPasswordResetRequested && e.At > since) >= Most)
+            if (account.State.Status != UserStatus.Active) return;
+            var events = await account.Events(ct);
+            if (events.Any(e => e.Data is UserPasswordResetRequested && e.CausationId == origin.CausationId)) return;
+            if (events.Count(e => e.Data is UserPasswordResetRequested && e.At > since) >= Most)
             {
                 TooMany(log);
                 return;

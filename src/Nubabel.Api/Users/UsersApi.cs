@@ -32,14 +32,14 @@ public static class UsersApi
     private static async Task<IResult> Get(At at, HttpContext http, Caller caller, Journal journal, Answers answers, CancellationToken ct)
     {
         var loaded = await journal.Load(caller.User, ct);
-        return await answers.Found(http, loaded, at, user => user.Row<UserProfile>(UserProfile.Evolve), Missing(), ct);
+        return await answers.Found(http, loaded, at, user => user.Row<UserProfile>(), Missing(), ct);
     }
 
     private static async Task<IResult> Change(Body<ProfileChange> body, HttpRequest request, Caller caller, Node node, Journal journal, Answers answers, CancellationToken ct)
     {
         var name = await node.Seal(caller.Tenant, Streams.Of(caller.User), body.Value.Name.Value, ct);
         var renamed = await journal.Handle(caller.User, new RenameUser(name), ct, ETags.IfMatch(request));
-        return await answers.Changed(renamed, renamed.Row<UserProfile>(UserProfile.Evolve), ct);
+        return await answers.Changed(renamed, renamed.Row<UserProfile>(), ct);
     }
 
     private static Refused Missing() => new(RefusalKind.Missing, "user.missing", "There is no such user.");

@@ -57,8 +57,8 @@ public sealed class Inbox(Node node, WebhookHandlers handlers)
     public async Task<IncomingWebhook?> Open(MessageContext context, Id<Webhook> id)
     {
         ArgumentNullException.ThrowIfNull(context);
-        // Read by its version, so that the process does not remember it: it may be a megabyte.
-        var history = (await context.Journal.Load(id, context.Cancellation, new Until(Version: 1))).History;
+        // Only what happened to it is remembered of a webhook, so this is read.
+        var history = await context.Journal.Read(Streams.Of(id), new Until(Version: 1), context.Cancellation);
         if (history is not [{ Data: WebhookReceived received } envelope]) return null;
         if (await node.Open(context.Tenant, received.Payload, context.Cancellation) is not { } text) return null;
         return new IncomingWebhook(

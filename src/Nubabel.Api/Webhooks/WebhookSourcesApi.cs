@@ -75,8 +75,8 @@ public static class WebhookSourcesApi
         if (before.Status == WebhookSourceStatus.None) throw Missing();
         // A repeated request shows the successor that it made, not another one. So does one that comes soon after, since its answer may have been lost: a second
         // successor would end the overlap of the secret that the provider still signs with.
-        var next = scope.Replay is { } replay ? (await journal.Load(id, ct, new Until(Version: replay.Versions.GetValueOrDefault(Streams.Of(id))))).State.Generation
-            : wish.Secret is null && WasJustMade(loaded, wish.OverlapSeconds, journal.Now(), keys, tenant, id) ? before.Generation
+        var next = scope.Replay is { } replay ? (await loaded.AsOf(new Until(Version: replay.Versions.GetValueOrDefault(Streams.Of(id))), ct)).State.Generation
+            : wish.Secret is null && await WasJustMade(loaded, wish.OverlapSeconds, journal.Now(), keys, tenant, id, ct) ? before.Generation
             : before.Generation + 1;
         var secret = Secret(Scheme.Of(before.Preset), wish.Secret, keys, tenant, id, next);
         var rotated = await journal.Handle(
@@ -86,9 +86,10 @@ public static class WebhookSourcesApi
     }
 
     // With another overlap it is another wish: whoever ends a secret that leaked must not be shown the rotation before.
-    private static bool WasJustMade(Outcome<WebhookSource> loaded, int overlapSeconds, DateTimeOffset now, WebhookKeys keys, string tenant, Id<WebhookSource> id)
+    private static async Task<bool> WasJustMade(
+        Outcome<WebhookSource> loaded, int overlapSeconds, DateTimeOffset now, WebhookKeys keys, string tenant, Id<WebhookSource> id, CancellationToken ct)
     {
-        var (source, last) = (loaded.State, loaded.History.LastOrDefault(e => e.Data is WebhookSourceRotated));
+        var (source, last) = (loaded.State, (await loaded.Events(ct)).LastOrDefault(e => e.Data is WebhookSourceRotated));
         return last is { Data: WebhookSourceRotated rotated } && last.At > now - Repeatable
             && Math.Abs((rotated.OldValidUntil - last.At).TotalSeconds - overlapSeconds) < 1
             && keys.Print(tenant, id, keys.Make(Scheme.Of(source.Preset), tenant, id, source.Generation)) == source.SecretHash;
@@ -107,7 +108,7 @@ public static class WebhookSourcesApi
     private static void NeverKept(HttpContext http) => http.Response.Headers.CacheControl = "no-store";
 
     private static WebhookSourceRow? Row(Outcome<WebhookSource> source, Caller caller, WebhookKeys keys, string? secret) =>
-        source.Row<WebhookSourceRow>(WebhookSourceList.Evolve) is { } row ? Shown(row, caller, keys) with { Secret = secret } : null;
+        source.Row<WebhookSourceRow>() is { } row ? Shown(row, caller, keys) with { Secret = secret } : null;
 
     private static WebhookSourceRow Shown(WebhookSourceRow row, Caller caller, WebhookKeys keys) => row with { Path = keys.Path(caller.Tenant, row.Id, row.Provider) };
 

@@ -36,10 +36,13 @@ public sealed class ConsentList : IDocument<ConsentRow>
         .Index("What a person has decided.", "user_id", "changed_at desc", "key desc");
 
     /// <summary>A person's stream holds all purposes; each of them is a row.</summary>
-    public static string? Key(Recorded e) => e.Data switch
+    public static string? Key(Recorded e) => PurposeOf(e) is { } purpose ? $"{e.Stream}/{purpose}" : null;
+
+    /// <summary>The purpose that an event of a person's stream decides on.</summary>
+    internal static PurposeKey? PurposeOf(Recorded e) => e.Data switch
     {
-        ConsentGiven g => $"{e.Stream}/{g.Purpose}",
-        ConsentWithdrawn w => $"{e.Stream}/{w.Purpose}",
+        ConsentGiven g => g.Purpose,
+        ConsentWithdrawn w => w.Purpose,
         _ => null,
     };
 

@@ -58,6 +58,7 @@ public sealed class Tail : IAsyncDisposable
     private readonly string[] aliases;
     private readonly ILogger log;
     private readonly Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf;
+    private readonly Action? moved;
     private readonly long maxBytes;
     private readonly Loop loop;
     private readonly Dictionary<string, (ITailSubscriber Subscriber, int Number)[]> byAlias = [];
@@ -74,17 +75,18 @@ public sealed class Tail : IAsyncDisposable
     private long lastLook = System.Diagnostics.Stopwatch.GetTimestamp();
     private volatile string? subscriberError;
 
-    public Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers, ILogger? log = null)
-        : this(daemon, types, signal, subscribers, ServerOf, log)
+    /// <param name="moved">Told when the log is found on another server or timeline, before its subscribers load again.</param>
+    public Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers, ILogger? log = null, Action? moved = null)
+        : this(daemon, types, signal, subscribers, ServerOf, log, moved: moved)
     {
     }
 
     /// <param name="serverOf">How a connection's server and timeline are told, so that a test can change them.</param>
     /// <param name="maxBytes">A page ends early rather than hold more than this of stored JSON, as the daemon's do.</param>
     internal Tail(NpgsqlDataSource daemon, EventTypes types, Signal signal, IReadOnlyList<ITailSubscriber> subscribers,
-        Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf, ILogger? log = null, long maxBytes = EventPages.MaxBytes)
+        Func<NpgsqlConnection, CancellationToken, Task<string>> serverOf, ILogger? log = null, long maxBytes = EventPages.MaxBytes, Action? moved = null)
     {
-        (this.serverOf, this.maxBytes) = (serverOf, maxBytes);
+        (this.serverOf, this.maxBytes, this.moved) = (serverOf, maxBytes, moved);
         (this.daemon, this.types, this.signal, this.subscribers, this.log) = (daemon, types, signal, [.. subscribers], log ?? NullLogger.Instance);
         aliases = [.. subscribers.SelectMany(s => s.Aliases).Distinct()];
         loadedAt = new long[this.subscribers.Length];
@@ -114,7 +116,11 @@ public sealed class Tail : IAsyncDisposable
         var server = await serverOf(connection, ct);
         if (server != identity)
         {
-            if (identity is not null) log.LogWarning("The log is on another server or timeline now: {Identity}. Everything that follows it loads again.", server);
+            if (identity is not null)
+            {
+                log.LogWarning("The log is on another server or timeline now: {Identity}. Everything that follows it loads again.", server);
+                moved?.Invoke();
+            }
             Volatile.Write(ref isLoaded, false);
         }
         identity = server;

@@ -102,7 +102,7 @@ public sealed class RetentionNodes : IAsyncLifetime, ICollectionFixture<Retentio
         var node = api.Services.GetRequiredService<Node>();
         RetentionRunRow? row = null;
         await Burst.Until($"run {run} has ended", Bound, async () =>
-            (row = (await node.Journal(tenant, new Origin("system:test")).Load(Id<RetentionRun>.Parse(run), default)).Row<RetentionRunRow>(RetentionRunList.Evolve)) is { EndedAt: not null });
+            (row = (await node.Journal(tenant, new Origin("system:test")).Load(Id<RetentionRun>.Parse(run), default)).Row<RetentionRunRow>()) is { EndedAt: not null });
         return row!;
     }
 

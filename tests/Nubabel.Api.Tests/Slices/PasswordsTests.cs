@@ -221,7 +221,7 @@ public sealed class PasswordsTests
         var session = await api.Client.Post("/api/auth/sign-in", new { organization = acme.Slug, email = acme.Email, password = TestTenant.Password }).Json();
         await Burst.Until("the hash is another", TimeSpan.FromSeconds(20), async () => (await journal.Load(user, CancellationToken.None)).State.PasswordHash != was);
         var renewed = await journal.Load(user, CancellationToken.None);
-        Assert.IsType<UserPasswordRehashed>(renewed.History[^1].Data);
+        Assert.IsType<UserPasswordRehashed>((await renewed.Events(CancellationToken.None))[^1].Data);
         // The framework's form: a byte of version, then function, iterations, salt length.
         Assert.Equal(Passwords.Iterations, System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(Convert.FromBase64String(renewed.State.PasswordHash).AsSpan(5)));
         await api.Client.Post("/api/auth/sign-in", new { organization = acme.Slug, email = acme.Email, password = TestTenant.Password }).Json();
