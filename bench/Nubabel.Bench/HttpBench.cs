@@ -11,7 +11,6 @@ namespace Nubabel.Bench;
 internal sealed class HttpBench(Options options) : IBench
 {
     private const int Connections = 32;
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(20);
     private static readonly (string, string)[] Settings =
     [
         // Metered like all, and never refused.
@@ -36,8 +35,8 @@ internal sealed class HttpBench(Options options) : IBench
         var others = new List<string>();
         for (var i = 0; i < Connections; i++) others.Add(await server.SignUp($"load-{i}", ct));
         var (one, many) = (new Posts(server.Address, [token]), new Posts(server.Address, others));
-        Call(calls, server, WarmUp, StatusCode.Created, one.Next, ct);
-        Call(calls, server, WarmUp / 4, StatusCode.Created, many.Next, ct);
+        Call(calls, server, Load.CompilerTime, StatusCode.Created, one.Next, ct);
+        Call(calls, server, Load.CompilerTime / 4, StatusCode.Created, many.Next, ct);
         var lags = new List<double>();
         var clientCpu = new List<double>();
         var measured = await Load.InTurn(rounds, () => Posting(one), () => Posting(many), () => Measure(calls, server, StatusCode.Ok, Get("/health/live"), ct));

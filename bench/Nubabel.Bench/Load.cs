@@ -22,6 +22,12 @@ internal sealed record Measured(double PerSecond, double? P50 = null, double? P9
 /// <summary>Callers that call again and again.</summary>
 internal static class Load
 {
+    /// <summary>
+    /// A program's first seconds of work. The runtime compiles again what is called often, for more than ten seconds, on a core of its own: where there are two, one answer in fifty took ten
+    /// times as long then as later.
+    /// </summary>
+    public static readonly TimeSpan CompilerTime = TimeSpan.FromSeconds(20);
+
     /// <summary>As many callers as asked for, each in a closed loop: the next call begins when the last has ended.</summary>
     /// <param name="call">One call of caller <c>i</c>.</param>
     public static async Task<Measured> Run(int callers, TimeSpan time, Func<int, Task> call)

@@ -9,14 +9,13 @@ namespace Nubabel.Bench;
 /// </summary>
 internal sealed class VisibleBench(Options options) : IBench
 {
-    /// <summary>The compiler works beside the measured until its tiers are through.</summary>
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(8);
-
     private const int LongestPauseMs = 20;
-    private readonly TimeSpan each = options.Each(6);
+    private readonly TimeSpan each = options.Each(10);
 
     public string Name => "visible";
     public string What => "from the commit to the row in the read model, in the same process and in another";
+
+    public TimeSpan Longest => TimeSpan.FromSeconds(30) + (Load.CompilerTime + each) * 2;
 
     public async Task<Report> Run(CancellationToken ct)
     {
@@ -51,7 +50,7 @@ internal sealed class VisibleBench(Options options) : IBench
     private async Task<List<double>> Measure(TestDatabase database, BenchNode node, CancellationToken ct)
     {
         await using var watch = await ReadModelWatch.Open(database, ct);
-        for (var warm = Stopwatch.StartNew(); warm.Elapsed < WarmUp;) await One();
+        for (var warm = Stopwatch.StartNew(); warm.Elapsed < Load.CompilerTime;) await One();
         var (taken, clock) = (new List<double>(), Stopwatch.StartNew());
         while (clock.Elapsed < each)
         {
