@@ -3,6 +3,7 @@ using System.Text.Json;
 using Nubabel.Api.Host;
 using Nubabel.Api.Operators;
 using Nubabel.Domain;
+using Nubabel.Store;
 
 namespace Nubabel.Api.Commands;
 
@@ -34,8 +35,7 @@ public static class FirstOperator
             credentials = Another(credentials);
             await Add(credentials);
         }
-        await using var file = PrivateFile.Create(path);
-        await JsonSerializer.SerializeAsync(file, credentials, Json.Options, ct);
+        PrivateFile.TryMake(path, JsonSerializer.SerializeToUtf8Bytes(credentials, Json.Options));
         return path;
 
         Task Add(Credentials of) => OperatorsApi.Add(node, signIns, passwords, Email.Parse(of.Email), Password.Parse(of.Password), ct);

@@ -14,16 +14,8 @@ public static class MasterKeyFile
         if (settings.MasterKey is { } configured) return new MasterKey([.. configured]);
         if (!settings.IsDevelopment) throw new InvalidOperationException("Settings let no other environment through without a master key.");
         var path = Path.Combine(settings.DataDirectory, "master.key");
-        try
-        {
-            // Only the first of several processes makes it; none ever overwrites it.
-            using var file = PrivateFile.Create(path);
-            file.Write(System.Text.Encoding.ASCII.GetBytes(Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)) + "\n"));
-        }
-        catch (IOException) when (File.Exists(path))
-        {
-            // It is there already.
-        }
+        // Only the first of several processes makes it; none ever overwrites it, or finds half of it.
+        if (!File.Exists(path)) PrivateFile.TryMake(path, System.Text.Encoding.ASCII.GetBytes(Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)) + "\n"));
         return new MasterKey(Convert.FromBase64String(File.ReadAllText(path).Trim()));
     }
 }

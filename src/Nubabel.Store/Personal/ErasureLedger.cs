@@ -181,7 +181,8 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
     {
         // The name is part of what is signed, and of a time, so that files stand in the order in which they were begun.
         name = $"{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):D}.ndjson";
-        var file = Private(Path.Combine(directory, name));
+        // One write reaches the file at once, so there is nothing that a flush could forget.
+        var file = PrivateFile.Create(Path.Combine(directory, name), buffer: 0);
         Directories.Flush(directory);
         (lines, last, length) = (0, "", 0);
         return file;
@@ -220,24 +221,8 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
 
     private void Make(string head)
     {
-        System.IO.Directory.CreateDirectory(directory);
         var id = Guid.CreateVersion7(TimeProvider.System.GetUtcNow()).ToString("D");
-        var made = Path.Combine(directory, $".{id}.tmp");
-        using (var stream = Private(made))
-        {
-            stream.Write(JsonSerializer.SerializeToUtf8Bytes(new HeadLine(id, MacOf(Head, "", id)), Form));
-            stream.Flush(flushToDisk: true);
-        }
-        try
-        {
-            // Whole or not at all, and of several processes the first one's.
-            File.Move(made, head, overwrite: false);
-        }
-        catch (IOException) when (File.Exists(head))
-        {
-            File.Delete(made);
-        }
-        Directories.Flush(directory);
+        PrivateFile.TryMake(head, JsonSerializer.SerializeToUtf8Bytes(new HeadLine(id, MacOf(Head, "", id)), Form));
     }
 
     private List<LedgerEntry> Parse(string path, ReadOnlySpan<byte> bytes)
@@ -271,14 +256,6 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
     private string MacOf(string of, string before, string text) => Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{of}\n{before}\n{text}")));
 
     private static bool Same(string a, string b) => CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(a), Encoding.ASCII.GetBytes(b));
-
-    private static FileStream Private(string path)
-    {
-        // One write reaches the file at once, so there is nothing that a flush could forget.
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0 };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return new FileStream(path, options);
-    }
 
     private sealed record HeadLine(string Ledger, string Mac);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Nubabel.Store;
 
 namespace Nubabel.Api.Host.Mail;
 
