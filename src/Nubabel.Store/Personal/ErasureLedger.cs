@@ -151,7 +151,8 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
         {
             foreach (var path in System.IO.Directory.EnumerateFiles(directory, Lines).Order(StringComparer.Ordinal))
             {
-                using var torn = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
+                // Nobody writes meanwhile: what looks cut off may be half of a line that is just being written.
+                using var torn = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
                 var bytes = new byte[torn.Length];
                 torn.ReadExactly(bytes);
                 var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
@@ -180,11 +181,20 @@ public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
     private FileStream Begin()
     {
         // The name is part of what is signed, and of a time, so that files stand in the order in which they were begun.
-        name = $"{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):D}.ndjson";
+        var fresh = $"{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):D}.ndjson";
         // One write reaches the file at once, so there is nothing that a flush could forget.
-        var file = PrivateFile.Create(Path.Combine(directory, name), buffer: 0);
-        Directories.Flush(directory);
-        (lines, last, length) = (0, "", 0);
+        var file = PrivateFile.Create(Path.Combine(directory, fresh), buffer: 0);
+        try
+        {
+            Directories.Flush(directory);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+        // Only what is there is gone on with: after a failure the next entry begins a file of its own.
+        (name, lines, last, length) = (fresh, 0, "", 0);
         return file;
     }
 

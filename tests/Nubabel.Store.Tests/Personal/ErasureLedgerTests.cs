@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using System.Text;
 
 namespace Nubabel.Store.Tests.Personal;
@@ -201,6 +203,19 @@ public sealed class ErasureLedgerTests : IDisposable
         Assert.Equal(Text(Entry(1)), Text(Assert.Single(await ledger.Read(default))));
     }
 
+    /// <summary>Its directory may be read and not written, as after a wrong change of rights; when that is mended, the ledger goes on.</summary>
+    [Fact]
+    public async Task A_file_that_could_not_be_begun_is_begun_at_the_next_entry()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        using var ledger = Open();
+        Task? refused = null;
+        AsNobody(() => refused = ledger.Enter(Entry(0), default));
+        await Assert.ThrowsAsync<LedgerFault>(() => refused!);
+        await ledger.Enter(Entry(1), default);
+        Assert.Equal(Text(Entry(1)), Text(Assert.Single(await ledger.Read(default))));
+    }
+
     [Fact]
     public async Task An_entry_says_ids_and_nothing_else()
     {
@@ -222,4 +237,26 @@ public sealed class ErasureLedgerTests : IDisposable
         new DateTimeOffset(2026, 11, 21, 8, 14, i, TimeSpan.Zero).AddTicks(i * 7), "01936d5e-5a0f-7a11-8e2b-0c4d5e6f7081", Guid.Parse($"01936d5e-5a10-7c44-8f0e-6b1d2c3a4f{i:00}"), [$"user-{i}", $"invitation-{i}"]);
 
     private static string Text(LedgerEntry e) => $"{e.At:O} {e.Tenant} {e.Person} {string.Join(' ', e.Subjects)}";
+
+    /// <summary>On a thread that may read the directory and not write into it. Root may write everywhere, so there the thread is nobody for a moment.</summary>
+    [UnsupportedOSPlatform("windows")]
+    private void AsNobody(Action act)
+    {
+        const UnixFileMode Read = UnixFileMode.UserRead | UnixFileMode.OtherRead, List = Read | UnixFileMode.UserExecute | UnixFileMode.OtherExecute;
+        File.SetUnixFileMode(Path.Combine(directory, "ledger.json"), Read);
+        File.SetUnixFileMode(directory, List);
+        var thread = new Thread(() =>
+        {
+            if (Environment.IsPrivilegedProcess) _ = setfsuid(65_534);
+            act();
+            if (Environment.IsPrivilegedProcess) _ = setfsuid(0);
+        });
+        thread.Start();
+        thread.Join();
+        File.SetUnixFileMode(directory, List | UnixFileMode.UserWrite);
+    }
+
+    [DllImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int setfsuid(int user);
 }
