@@ -34,14 +34,29 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
         }
         // The mark first: a reaction that is new begins there.
         var mark = await highWater.Prove(ct);
-        var ready = await Ready(mark, ct);
-        met = 0;
-        var full = await Pages(ready, mark, ct);
-        // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
-        await highWater.Store(ct);
-        if (full) return;
+        if (await GoOn(mark, ct)) return;
         await pace.Keep(met, ct);
         await Loop.Wait(hint, highWater.Status.Waiting is { } gap ? GapPause(gap) : options.Poll, ct);
+    }
+
+    /// <summary>Brings everybody a page further and stores the mark. True when there is more.</summary>
+    private async Task<bool> GoOn(long mark, CancellationToken ct)
+    {
+        try
+        {
+            var ready = await Ready(mark, ct);
+            met = 0;
+            var full = await Pages(ready, mark, ct);
+            // Behind the pages, so that nobody waits for it; what it says is proven again if it is lost.
+            await highWater.Store(ct);
+            return full;
+        }
+        catch
+        {
+            // The next connection may lead to another server, of which nothing has been proven.
+            highWater.Rest();
+            throw;
+        }
     }
 
     /// <summary>A page for everybody who is behind. True when there is more.</summary>
@@ -89,6 +104,8 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
 
     private void StartCatchingUp(List<Runner> group, long mark, CancellationToken ct)
     {
+        // The task takes out of the group who leaves it.
+        Runner[] all = [.. group];
         var own = new BatchSize(options.LargestPage);
         var task = Task.Run(async () =>
         {
@@ -112,7 +129,7 @@ internal sealed class Follower(NpgsqlDataSource daemon, EventTypes types, IReadO
                 signal.Heard();
             }
         }, CancellationToken.None);
-        foreach (var runner in group) runner.CatchingUp = task;
+        foreach (var runner in all) runner.CatchingUp = task;
     }
 
     /// <summary>Most gaps are filled within milliseconds; one that stays is looked at less often.</summary>

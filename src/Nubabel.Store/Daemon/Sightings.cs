@@ -19,7 +19,9 @@ internal sealed class Sightings
     {
         lock (turn)
         {
-            if (seen.Count > 0 && seen[^1].Highest >= highest) return;
+            // A log that ends before is another one (a failover, a restore): what was seen beyond its end will not come.
+            while (seen.Count > 0 && seen[^1].Highest > highest) seen.RemoveAt(seen.Count - 1);
+            if (seen.Count > 0 && seen[^1].Highest == highest) return;
             // Half of them tell nearly as much; the first one, by which the longest delay is told, stays.
             if (seen.Count == Most)
                 for (var i = Most - 1; i > 0; i -= 2) seen.RemoveAt(i);
