@@ -22,8 +22,10 @@ internal enum EntryPhase
 /// <summary>A commit in the <see cref="Coalescer"/>, and the promise of its answer. Its members are guarded by the coalescer's lock.</summary>
 internal sealed class AppendEntry(AppendItem item, CancellationToken ct) : TaskCompletionSource<Appended>(TaskCreationOptions.RunContinuationsAsynchronously)
 {
-    public AppendItem Item => item;
-    public string Tenant => item.Envelope.Tenant;
+    private AppendItem? item = item;
+
+    public AppendItem Item => item ?? throw new InvalidOperationException("It was given up.");
+    public string Tenant { get; } = item.Envelope.Tenant;
 
     /// <summary>The caller's.</summary>
     public CancellationToken Token => ct;
@@ -44,5 +46,8 @@ internal sealed class AppendEntry(AppendItem item, CancellationToken ct) : TaskC
     public bool Waits { get; set; }
 
     /// <summary>Whether a version that its stream has reached refuses it for sure.</summary>
-    public bool IsStale(long committed) => item.IsPlain && item.Streams[0].Expected is var expected && expected >= 0 && expected < committed;
+    public bool IsStale(long committed) => Item.IsPlain && Item.Streams[0].Expected is var expected && expected >= 0 && expected < committed;
+
+    /// <summary>It was given up while it waited. Queues pass over it only when its turn would come, and until then it is to weigh nothing.</summary>
+    public void LetGo() => item = null;
 }

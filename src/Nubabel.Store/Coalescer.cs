@@ -209,7 +209,9 @@ internal sealed partial class Coalescer(NpgsqlDataSource source, CoalescerBounds
             if (entry.Phase == EntryPhase.Shared) entry.TrySetException(new OutcomeUnknown(new OperationCanceledException(entry.Token)));
             else entry.TrySetCanceled(entry.Token);
             // Under the same lock, so that it cannot be taken into a statement in between.
-            if (entry.Phase == EntryPhase.Waiting) Settle([new Settled(entry)], Slot.None);
+            if (entry.Phase != EntryPhase.Waiting) return;
+            Settle([new Settled(entry)], Slot.None);
+            entry.LetGo();
         }
     }
 

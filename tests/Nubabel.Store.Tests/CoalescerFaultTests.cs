@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Npgsql;
 using Nubabel.Testing;
@@ -158,6 +159,38 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
         await early.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => node.Commit(Item(tenant, null, Tally.On(Tally.Stream(), 0, new Counted(2))), early.Token));
         Assert.Equal(3, await test.Scalar<long>("select count(*) from events.mt_events"));
+    }
+
+    /// <summary>While the database hangs, callers give up and come again: what they have given up is not to fill the memory until somebody's turn comes.</summary>
+    [Fact]
+    public async Task What_is_given_up_while_it_waits_is_let_go_at_once()
+    {
+        var held = Tally.Stream();
+        await node.Commit(tenant, Tally.On(held, 0, new Counted(0)));
+        await using (await Holding.OfRow(test, held))
+        {
+            var running = node.Commit(tenant, Tally.On(held, 1, new Counted(1)));
+            await test.UntilWaiting();
+            var weak = await GivenUp(held);
+            await Until(() =>
+            {
+                GC.Collect();
+                return Task.FromResult(!weak.IsAlive);
+            });
+            Assert.False(running.IsCompleted);
+        }
+        Assert.Equal(3, Assert.IsType<Appended.Done>(await node.Commit(tenant, Tally.On(held, 2, new Counted(3)))).Events.Single().Version);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private async Task<WeakReference> GivenUp(string stream)
+    {
+        var item = Item(tenant, null, Tally.On(stream, StreamAppend.Any, new Counted(2)));
+        using var cancel = new CancellationTokenSource();
+        var queued = node.Commit(item, cancel.Token);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => queued);
+        return new WeakReference(item);
     }
 
     [Theory]
