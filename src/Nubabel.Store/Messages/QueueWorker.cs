@@ -28,8 +28,11 @@ internal sealed class QueueWorker : IAsyncDisposable
     public async Task Stop(TimeSpan drain)
     {
         stops = true;
-        if (shift is { } current) await current.Stop(drain);
+        var known = shift;
+        if (known is not null) await known.Stop(drain);
         await loop.Stop();
+        // One that was just beginning has its messages to hand back, too.
+        if (shift is { } late && late != known) await late.Stop(drain);
     }
 
     public bool Cancel(Guid message) => shift?.Cancel(message) ?? false;

@@ -66,7 +66,7 @@ internal sealed class Sends(NpgsqlDataSource source, Outbox outbox)
             outbox.Enqueued(group.SelectMany(g => g.Messages).Select(m => m.Type.Queue).Distinct());
             foreach (var one in group) one.TrySetResult([.. one.Messages.Select(m => m.Id).Where(written.Contains)]);
         }
-        catch (PostgresException) when (group.Count > 1)
+        catch (PostgresException e) when (group.Count > 1 && AppendRun.IsAnswer(e))
         {
             foreach (var one in group) await Write([one]);
         }
