@@ -151,7 +151,7 @@ public static partial class Server
             new DaemonOptions { Rebuilds = new RebuildOptions { Told = RebuildEvents.By(node) } }, log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Daemon")));
         services.AddSingleton(sp => new Tail(
             node.Database.Daemon, Events.Types, node.Appended, [sp.GetRequiredService<RevokedSessions>(), sp.GetRequiredService<Standings>(), sp.GetRequiredService<Evaluation>(), sp.GetRequiredService<RunningJobs>()],
-            log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail"), moved: node.Database.Remembered.Clear));
+            log: sp.GetRequiredService<ILoggerFactory>().CreateLogger("Nubabel.Tail"), moved: node.Database.ForgetStreams));
         services.AddSingleton<ProjectionActs>();
         services.AddSingleton<LetterActs>();
         services.AddSingleton<RunningJobs>();

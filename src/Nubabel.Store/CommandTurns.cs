@@ -67,6 +67,13 @@ internal sealed class CommandTurns(int most = CommandTurns.Most)
         lock (gate) line.Seen = null;
     }
 
+    /// <summary>Nothing that was shown counts any more.</summary>
+    public void ForgetAll()
+    {
+        lock (gate)
+            foreach (var line in lines.Values) line.Seen = null;
+    }
+
     private StreamTurn? Begin(string tenant, IEnumerable<string> streams)
     {
         var turn = new StreamTurn(this);

@@ -14,6 +14,8 @@ public sealed class Database : IAsyncDisposable
     /// <summary>The statements of a commit leave in one piece: see <see cref="AppendStraight.MostBytes"/>.</summary>
     private const int WriteBuffer = 128 << 10;
 
+    private int age;
+
     private Database(string shard, NpgsqlDataSource api, NpgsqlDataSource daemon, long remembered) =>
         (Shard, Api, Daemon, Commits, Remembered) = (shard, api, daemon, new Coalescer(api, new CoalescerBounds()), new RememberedStreams(remembered));
 
@@ -25,6 +27,9 @@ public sealed class Database : IAsyncDisposable
 
     /// <summary>What this node remembers of the shard's streams.</summary>
     public RememberedStreams Remembered { get; }
+
+    /// <summary>How often all that this node remembers was forgotten.</summary>
+    internal int Age => Volatile.Read(ref age);
 
     /// <summary>What is being read of histories right now.</summary>
     internal HistoryReads Reads { get; } = new(MostReading);
@@ -41,6 +46,15 @@ public sealed class Database : IAsyncDisposable
     /// <param name="remembered">How many bytes the streams may take that this node remembers.</param>
     public static Database Open(string shard, string api, string daemon, long remembered = RememberedStreams.MostBytes) =>
         new(shard, Source(api, "nubabel-api"), Source(daemon, "nubabel-daemon"), remembered);
+
+    /// <summary>The log is another one now: nothing that was seen of its streams counts, nor what is being read at this moment.</summary>
+    public void ForgetStreams()
+    {
+        // First the age: whoever remembers what it saw before sees it, or has what it remembers taken away here.
+        Interlocked.Increment(ref age);
+        Remembered.Clear();
+        Turns.ForgetAll();
+    }
 
     /// <summary>
     /// A pool of its own for one loop of the daemon. A pool hands its connections out in turn; shared with others, each round would meet another backend, whose caches

@@ -6,6 +6,9 @@ public sealed partial class Journal
     /// <summary>So many are told apart; whoever goes through more streams than this has no other use for them.</summary>
     private const int MostUsed = 64;
 
+    /// <summary>What this unit of work sees is of the log of this age.</summary>
+    private readonly int age = database.Age;
+
     /// <summary>The streams that this unit of work has used, so that what is read and then appended to is used once.</summary>
     private readonly HashSet<string> used = new(1);
 
@@ -68,6 +71,7 @@ public sealed partial class Journal
         ArgumentNullException.ThrowIfNull(seen);
         database.Remembered.Keep(tenant, stream, seen, isUse: seen.Version > 0 && used.Count < MostUsed && used.Add(stream));
         database.Turns.Show(tenant, stream, seen);
+        if (database.Age != age) Forget(stream);
     }
 
     /// <summary>Forgets what this node remembers of a stream.</summary>

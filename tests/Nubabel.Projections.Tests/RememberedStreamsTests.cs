@@ -86,6 +86,23 @@ public sealed class RememberedStreamsTests : TwoNodesOfOneDoor
     }
 
     [Fact]
+    public async Task When_the_log_is_another_one_nothing_that_was_seen_of_it_is_remembered_nor_what_is_just_being_read()
+    {
+        var early = Here();
+        await early.Handle(door, new OpenDoor(), default);
+        using var turn = await early.Turn([Streams.Of(door)], default);
+        await early.Load(door, default);
+        Assert.NotNull(Here().Remembered(Streams.Sought<Door>(door)));
+        near.ForgetStreams();
+        Assert.Null(Here().Remembered(Streams.Sought<Door>(door)));
+        // It has read before, or on the old connection, and is slower.
+        await early.Load(door, default);
+        Assert.Null(Here().Remembered(Streams.Sought<Door>(door)));
+        await Here().Load(door, default);
+        Assert.Equal(1, Here().Remembered(Streams.Sought<Door>(door))!.Version);
+    }
+
+    [Fact]
     public async Task A_decision_on_a_stale_state_is_taken_again()
     {
         await Here().Handle(door, new LockDoor(), default);
