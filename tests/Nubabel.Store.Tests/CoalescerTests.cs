@@ -15,7 +15,7 @@ public sealed class CoalescerTests : IAsyncLifetime, IAsyncDisposable
     {
         db = (test = await TestDatabase.Shared).Database;
         // One statement at a time, so that whoever comes meanwhile shares the next one.
-        node = new Coalescer(db.Api, new CoalescerBounds(Statements: 1, MostStatements: 1));
+        node = new Coalescer(db.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = BehindAnotherWait });
     }
 
     public Task DisposeAsync() => Task.CompletedTask;

@@ -11,7 +11,11 @@ internal static class Committing
 
     public static Task<Appended> Commit(this Coalescer node, string tenant, params StreamAppend[] appends) => node.Commit(Item(tenant, null, appends), default);
 
+    /// <summary>So long the first one waits for its lock: however late the others come, it is still under way, and they share what comes next.</summary>
+    public static readonly TimeSpan BehindAnotherWait = TimeSpan.FromSeconds(20);
+
     /// <summary>Commits that come while another one is under way, which a lock holds up until all of them are there.</summary>
+    /// <param name="node">Lets a commit wait for <see cref="BehindAnotherWait"/>.</param>
     public static async Task<Appended[]> BehindAnother(this Coalescer node, TestDatabase database, Func<IEnumerable<Task<Appended>>> commits)
     {
         var (tenant, held) = (Tally.Tenant(), Tally.Stream());

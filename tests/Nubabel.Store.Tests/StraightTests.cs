@@ -13,7 +13,7 @@ public sealed class StraightTests : IAsyncLifetime, IAsyncDisposable
     public async Task InitializeAsync()
     {
         test = await TestDatabase.Shared;
-        node = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { Apart = TimeSpan.FromMinutes(1) });
+        node = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { Apart = TimeSpan.FromMinutes(1), LongestWait = BehindAnotherWait });
     }
 
     public Task DisposeAsync() => Task.CompletedTask;
@@ -107,13 +107,12 @@ public sealed class StraightTests : IAsyncLifetime, IAsyncDisposable
         }
     }
 
-    /// <summary>What would leave in several pieces, between which its process may be stopped, goes in one statement that writes at its end or not at all.</summary>
     /// <summary>Who was just refused neither takes every second statement from all others nor waits for the last of them.</summary>
     [Fact]
     public async Task Those_that_look_first_get_as_many_turns_as_they_have_commits_and_one_of_five_at_least()
     {
         const int Each = 8;
-        await using var small = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1, Items: Each) { Apart = TimeSpan.FromMinutes(1) });
+        await using var small = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1, Items: Each) { Apart = TimeSpan.FromMinutes(1), LongestWait = BehindAnotherWait });
         Assert.IsType<Appended.Conflict>(await small.Commit(tenant, Tally.On(Tally.Stream(), 7, new Counted(1))));
         var answers = await small.BehindAnother(test, () =>
             Enumerable.Range(0, 10 * Each).Select(n => small.Commit(n < Each ? tenant : Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(1)))));
@@ -123,6 +122,7 @@ public sealed class StraightTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(before, places.Skip(Each).Count(p => p < places[..Each].Max()));
     }
 
+    /// <summary>What would leave in several pieces, between which its process may be stopped, goes in one statement that writes at its end or not at all.</summary>
     [Fact]
     public async Task What_is_too_long_for_one_piece_does_not_go_straight()
     {
