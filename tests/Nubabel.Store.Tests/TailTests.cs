@@ -120,6 +120,30 @@ public sealed class TailTests : IAsyncLifetime
         Assert.Contains("broken cache", tail.Status.LastError, StringComparison.Ordinal);
     }
 
+    /// <summary>A newer build's word in an enum, while nodes of this one still serve.</summary>
+    [Fact]
+    public async Task What_this_build_cannot_read_is_refused_for_who_needs_its_data_and_comes_without_it_to_who_does_not()
+    {
+        var reads = new Cache(0, "tally_opened", "tally_renamed");
+        var listens = new Cache(0, "tally_opened", "tally_renamed") { NeedsData = false };
+        // To this build a renaming is something else.
+        EventTypes older = new([new EventType("tally_opened", typeof(TallyOpened)), new EventType("tally_renamed", typeof(TallyRaised))], Tallies.Types.Json);
+        await using var tail = new Tail(database.Daemon, older, signal, [reads, listens]);
+        tail.Start();
+        var stream = TallyLog.NewStream();
+        await log.Append(stream, new TallyRenamed("newer"));
+        var last = await log.Append(TallyLog.NewStream(), new TallyOpened("after"));
+
+        await reads.Until(last);
+        await listens.Until(last);
+        Assert.Equal([last], reads.Seen.Select(e => e.Position));
+        var (unread, after) = (listens.Seen.First(), listens.Seen.Last());
+        Assert.Equal((stream, "tally_renamed", true), (unread.Stream, unread.Type, unread.Data is null));
+        Assert.IsType<TallyOpened>(after.Data);
+        Assert.Equal((1, 3), (tail.Status.Refused, tail.Status.Delivered));
+        Assert.Contains("JsonException", tail.Status.LastError, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task After_the_loss_of_its_connection_the_tail_goes_on_without_loading_again()
     {
@@ -212,6 +236,7 @@ public sealed class TailTests : IAsyncLifetime
         public int Loads { get; private set; }
         public bool Fails { get; init; }
         public int LoadsThatFail { get; set; }
+        public bool NeedsData { get; init; } = true;
         public IReadOnlyCollection<string> Aliases => aliases;
 
         public Task<long> Load(CancellationToken ct)

@@ -20,6 +20,9 @@ public sealed class RevokedSessions(Node node) : ITailSubscriber
 
     public IReadOnlyCollection<string> Aliases { get; } = ["session_revoked"];
 
+    // A newer build may have written what this one cannot read, and the session has ended all the same.
+    public bool NeedsData => false;
+
     public bool IsLoaded => loaded;
 
     public bool Contains(Id<Session> session) => ended.ContainsKey(session.Value);

@@ -28,6 +28,9 @@ public sealed class Standings(Node node) : ITailSubscriber
             || a.StartsWith("operator_", StringComparison.Ordinal) || a.StartsWith("api_key_", StringComparison.Ordinal)
             || a.StartsWith("webhook_source_", StringComparison.Ordinal))];
 
+    // A newer build may have written what this one cannot read, and what is kept is old all the same.
+    public bool NeedsData => false;
+
     /// <summary>The state of a stream, as fresh as the tail. An id that names nothing gives the initial state, which is not kept.</summary>
     public async ValueTask<T> Of<T>(string tenant, Id<T> id) where T : IAggregate<T>
     {

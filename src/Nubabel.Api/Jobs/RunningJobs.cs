@@ -18,6 +18,9 @@ public sealed class RunningJobs(Node node) : ITailSubscriber
 
     public IReadOnlyCollection<string> Aliases { get; } = ["job_cancelled"];
 
+    // A newer build may have written what this one cannot read, and the job is cancelled all the same.
+    public bool NeedsData => false;
+
     public async Task<long> Load(CancellationToken ct)
     {
         // The position is read first: what the log gains meanwhile is then heard twice, not missed. At a start nothing runs yet.

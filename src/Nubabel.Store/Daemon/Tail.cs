@@ -13,6 +13,9 @@ public interface ITailSubscriber
 {
     IReadOnlyCollection<string> Aliases { get; }
 
+    /// <summary>Whether an event whose stored JSON does not fit its type is refused. Where it is not, such an event comes without its data: its stream says all that the cache wants.</summary>
+    bool NeedsData => true;
+
     /// <summary>
     /// Fills the cache from its read model and returns that model's checkpoint, read before the model; the tail begins there. Called at the
     /// start, and again when the tail has lost its place (another server, too many gaps): what was held before is to be forgotten.
@@ -237,7 +240,7 @@ public sealed class Tail : IAsyncDisposable
 #pragma warning disable CA1031
             try
             {
-                if (e.Unreadable is not null) throw e.Unreadable;
+                if (e.Unreadable is not null && subscriber.NeedsData) throw e.Unreadable;
                 subscriber.OnEvent(e.Event);
                 Interlocked.Increment(ref delivered);
             }
