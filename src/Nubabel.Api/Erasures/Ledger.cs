@@ -7,9 +7,12 @@ namespace Nubabel.Api.Erasures;
 public sealed partial class Ledger(Node node, Settings settings, ILogger<Ledger> log) : IDisposable
 {
     private readonly ErasureLedger files = new(settings.ErasureLedger, node.Root.Derive("erasure-ledger"));
+    private static readonly TimeSpan ProbeAtMostEvery = TimeSpan.FromSeconds(1);
+    private readonly Lock probing = new();
     private volatile string? fault;
+    private long? probed;
 
-    /// <summary>Why the last entry could not be written, or none could be now; null where nothing is wrong.</summary>
+    /// <summary>Why no entry can be written now; null where nothing is wrong.</summary>
     public string? Fault
     {
         get
@@ -17,6 +20,7 @@ public sealed partial class Ledger(Node node, Settings settings, ILogger<Ledger>
             try
             {
                 files.IsThere();
+                Probe();
                 return fault;
             }
             catch (LedgerFault e)
@@ -86,6 +90,25 @@ public sealed partial class Ledger(Node node, Settings settings, ILogger<Ledger>
     }
 
     public void Dispose() => files.Dispose();
+
+    /// <summary>Looks whether what was wrong still is. Another node may have written what this one could not, and then nothing else would ever tell.</summary>
+    private void Probe()
+    {
+        lock (probing)
+        {
+            if (fault is not { } known || (probed is { } last && node.Time.GetElapsedTime(last) < ProbeAtMostEvery)) return;
+            probed = node.Time.GetTimestamp();
+            try
+            {
+                // An entry that has failed meanwhile says something newer.
+                if (files.Probe()) Interlocked.CompareExchange(ref fault, null, known);
+            }
+            catch (LedgerFault e)
+            {
+                fault = e.Message;
+            }
+        }
+    }
 
     [LoggerMessage(1, LogLevel.Error, "An erasure waits, and no key of it is destroyed: {Fault}")]
     private partial void NotWritten(string fault);

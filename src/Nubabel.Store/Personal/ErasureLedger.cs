@@ -20,7 +20,7 @@ public sealed class LedgerFault(string sentence, Exception? inner = null) : Exce
 /// </summary>
 /// <param name="directory">Not in the database's directory, and not on its disk if there is a choice.</param>
 /// <param name="key">32 bytes.</param>
-public sealed class ErasureLedger(string directory, byte[] key) : IDisposable
+public sealed partial class ErasureLedger(string directory, byte[] key) : IDisposable
 {
     private const string Head = "ledger.json", Lines = "*.ndjson", MacBegins = ",\"mac\":\"", MacEnds = "\"}";
     private const int MacCharacters = 64;

@@ -1,6 +1,9 @@
+using Microsoft.Extensions.DependencyInjection;
 using Nubabel.Api.Tests.Commands;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Api.Tests.Slices;
+using Nubabel.Domain;
+using Nubabel.Domain.Erasures;
 using Nubabel.Domain.Users;
 using Nubabel.Testing;
 
@@ -110,6 +113,39 @@ public sealed class LedgerTests
         Assert.Equal((200, begun.Text("code")), (done.Status, done.Text("code")));
         await Burst.Until("health is well again", TimeSpan.FromSeconds(5), async () => (await Reply.To(api.Client, "GET", "/health")).Json.GetProperty("components").GetProperty("erasures").GetProperty("status").GetString() == "healthy");
     }
+
+    /// <summary>The message of an erasure is anybody's: who could not write may have nothing more to write, and what it could not do it may be able to do by now.</summary>
+    [Fact]
+    public async Task A_node_that_could_not_write_the_ledger_is_well_as_soon_as_it_could_whoever_has_written_instead()
+    {
+        await using var database = await TestDatabase.New();
+        await using var a = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false");
+        var ada = await a.SignUp();
+        var (bob, eve) = (await ada.Colleague(), await ada.Colleague());
+        Assert.Equal(200, (await Reply.To(bob.Client, "DELETE", "/api/user/account")).Status);
+        var own = Directory.GetFiles(database.Ledger, "*.ndjson").Single();
+        File.Move(own, own + "-away");
+        Assert.Equal(202, (await Reply.To(eve.Client, "DELETE", "/api/user/account")).Status);
+        Assert.Equal("degraded", await Component(a));
+        await using (var b = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false"))
+        {
+            // It comes too late to know of the file.
+            File.Move(own + "-away", own);
+            await Burst.Until("the other node is ready", TimeSpan.FromSeconds(20), async () => await Component(b) == "healthy");
+            File.Move(own, own + "-away");
+            var done = await b.Services.GetRequiredService<Api.Erasures.Erasures>().Run(ada.Id, new Id<User>(Guid.Parse(eve.User)), default);
+            Assert.Equal(ErasureStatus.Completed, done.State.Status);
+        }
+        // Longer than it is believed without another look: the file that it has written is still gone.
+        await Task.Delay(TimeSpan.FromMilliseconds(1_500));
+        Assert.Equal("degraded", await Component(a));
+        File.Move(own + "-away", own);
+        await Burst.Until("health is well again", TimeSpan.FromSeconds(10), async () => await Component(a) == "healthy");
+        Assert.Equal(3, Directory.GetFiles(database.Ledger).Length);
+    }
+
+    private static async Task<string> Component(TestApi api) =>
+        (await Reply.To(api.Client, "GET", "/health")).Json.GetProperty("components").GetProperty("erasures").Text("status");
 
     /// <summary>What people keep of their erasure still holds: also of who came after the backup, and with the time at which they wanted it.</summary>
     private static async Task StillHold(TestApi api, Dictionary<string, Reply> receipts)

@@ -65,6 +65,34 @@ public sealed class ErasureLedgerTests : IDisposable
         Assert.Equal(3, (await later.Read(default)).Count);
     }
 
+    [Theory]
+    [InlineData("its file is taken away")]
+    [InlineData("its file is longer")]
+    [InlineData("the directory is gone")]
+    public async Task A_probe_says_whether_an_entry_could_be_written_and_leaves_nothing_behind(string what)
+    {
+        var shared = Path.Combine(directory, "ledger");
+        Directory.CreateDirectory(shared);
+        using var ledger = new ErasureLedger(shared, Key);
+        ledger.Open(null);
+        Assert.True(ledger.Probe());
+        await ledger.Enter(Entry(0), default);
+        Assert.True(ledger.Probe());
+        Assert.Equal(2, Directory.GetFileSystemEntries(shared).Length);
+
+        var (own, away) = (Directory.GetFiles(shared, "*.ndjson").Single(), Path.Combine(directory, "away"));
+        var whole = await File.ReadAllBytesAsync(own);
+        if (what == "its file is taken away") File.Move(own, away);
+        if (what == "its file is longer") await File.AppendAllTextAsync(own, "x");
+        if (what == "the directory is gone") Directory.Move(shared, away);
+        Assert.Throws<LedgerFault>(() => ledger.Probe());
+
+        if (what == "its file is taken away") File.Move(away, own);
+        if (what == "its file is longer") await File.WriteAllBytesAsync(own, whole);
+        if (what == "the directory is gone") Directory.Move(away, shared);
+        Assert.True(ledger.Probe());
+    }
+
     [Fact]
     public async Task Many_at_once_are_entered_one_after_the_other()
     {
