@@ -17,6 +17,12 @@ public interface ICarrier
 public sealed class NotCarried(string reason, bool forGood = false, Exception? inner = null) : Exception(reason, inner)
 {
     public bool ForGood => forGood;
+
+    /// <summary>The code that the mail server answered with; null where the reason is another.</summary>
+    public int? Answer { get; init; }
+
+    /// <summary>It is this recipient who was refused: the mail server works, and takes letters to others.</summary>
+    public bool IsOfRecipient { get; init; }
 }
 
 /// <summary>Writes messages to files that only this process's user may read: for a developer, and for tests.</summary>

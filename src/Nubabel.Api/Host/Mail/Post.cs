@@ -18,12 +18,15 @@ public sealed partial class Post(Node node, MailSettings settings, ICarrier carr
     private static readonly Meter Meter = new("Nubabel.Mail");
     private static readonly Counter<long> Letters = Meter.CreateCounter<long>("nubabel.mail.letters", "{letter}", "Letters by outcome: delivered, again, failed, refused.");
 
-    private volatile string? fault;
+    /// <summary>How long a failure tells something where no other letter has come since.</summary>
+    private static readonly TimeSpan FaultTells = TimeSpan.FromMinutes(15);
+
+    private volatile Failure? failure;
 
     public bool IsConfigured => carrier is not NoCarrier;
 
-    /// <summary>Why the last letter was not taken; null after one that was.</summary>
-    public string? Fault => fault;
+    /// <summary>Why the last letter was not taken; null after one that was, and where that is long ago. A recipient whom the mail server refuses is none: whoever may invite can name one.</summary>
+    public string? Fault => failure is { } last && node.Time.GetElapsedTime(last.At) < FaultTells ? last.Why : null;
 
     /// <summary>Enqueues a letter with the journal's next commit.</summary>
     /// <param name="subject">Whose key seals it: when it is destroyed, the letter is not delivered any more.</param>
@@ -55,7 +58,7 @@ public sealed partial class Post(Node node, MailSettings settings, ICarrier carr
         try
         {
             await carrier.Carry(Mime.Of(letter, settings.From, id.ToString("N"), node.Time.GetUtcNow()), letter.Subject, ct);
-            fault = null;
+            failure = null;
             Count("delivered");
         }
         catch (FormatException)
@@ -65,17 +68,19 @@ public sealed partial class Post(Node node, MailSettings settings, ICarrier carr
         }
         catch (NotCarried e) when (e.ForGood)
         {
-            fault = e.Message;
+            if (!e.IsOfRecipient) failure = new Failure(e.Message, node.Time.GetTimestamp());
             Count("failed");
             throw new Hopeless(e.Message, e);
         }
         catch (NotCarried e)
         {
-            fault = e.Message;
+            failure = new Failure(e.Message, node.Time.GetTimestamp());
             Count("again");
             throw;
         }
     }
+
+    private sealed record Failure(string Why, long At);
 
     private static void Count(string outcome) => Letters.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 

@@ -46,13 +46,27 @@ public sealed class SmtpCarrier(MailSettings settings, X509Certificate2Collectio
             able = await server.Greet(ct);
         }
         await Authenticate(server, able, ct);
-        if (message.NeedsUtf8 && !able.Contains("SMTPUTF8")) throw new NotCarried("The mail server takes ASCII addresses only.", forGood: true);
+        if (message.NeedsUtf8 && !able.Contains("SMTPUTF8"))
+            throw new NotCarried("The mail server takes ASCII addresses only.", forGood: true) { IsOfRecipient = System.Text.Ascii.IsValid(message.From) };
         await server.Say($"MAIL FROM:<{message.From}>{(message.NeedsUtf8 ? " SMTPUTF8" : "")}", 250, ct);
-        await server.Say($"RCPT TO:<{message.To}>", 250, ct);
+        await Address(server, message.To, ct);
         await server.Say("DATA", 354, ct);
         await server.Send(message.Bytes, ct);
         await server.Expect(250, ct);
         await server.Leave(ct);
+    }
+
+    private static async Task Address(SmtpDialogue server, string to, CancellationToken ct)
+    {
+        try
+        {
+            await server.Say($"RCPT TO:<{to}>", 250, ct);
+        }
+        // What RFC 5321 and 7504 say of a mailbox and its name. Other refusals (530, 554: it does not relay for this server) would meet every letter.
+        catch (NotCarried e) when (e.Answer is 501 or 550 or 551 or 552 or 553 or 556)
+        {
+            throw new NotCarried(e.Message, forGood: true, e) { Answer = e.Answer, IsOfRecipient = true };
+        }
     }
 
     private async Task Authenticate(SmtpDialogue server, IReadOnlySet<string> able, CancellationToken ct)

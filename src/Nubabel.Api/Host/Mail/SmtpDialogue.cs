@@ -100,7 +100,7 @@ internal sealed class SmtpDialogue(NetworkStream connection) : IAsyncDisposable
             if (line.Length > 3 && line[3] == '-') continue;
             // 2xx where another 2xx was expected is as good: 251 forwards, 252 does not verify.
             if (code / 100 == expected / 100 && (expected / 100 != 3 || code == expected)) return lines;
-            throw new NotCarried(string.Create(CultureInfo.InvariantCulture, $"The mail server answered {code}."), forGood: code is >= 500 and < 600);
+            throw new NotCarried(string.Create(CultureInfo.InvariantCulture, $"The mail server answered {code}."), forGood: code is >= 500 and < 600) { Answer = code };
         }
     }
 

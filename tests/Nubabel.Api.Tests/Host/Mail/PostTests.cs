@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Nubabel.Api.Host;
 using Nubabel.Api.Host.Mail;
 using Nubabel.Api.Tests.Races;
+using Nubabel.Api.Tests.Rates;
 using Nubabel.Projections;
 using Nubabel.Store;
 using Nubabel.Testing;
@@ -31,9 +32,9 @@ public sealed class PostTests
     }
 
     /// <summary>Delivers by hand what a queue would: the same message, attempt after attempt.</summary>
-    private static async Task<(Post Post, Func<Task> Deliver)> Given(ICarrier carrier, Letter letter)
+    private static async Task<(Post Post, Func<Task> Deliver)> Given(ICarrier carrier, Letter letter, TestApi? own = null)
     {
-        var api = await TestApi.Shared;
+        var api = own ?? await TestApi.Shared;
         var (acme, node) = (await api.SignUp(), api.Services.GetRequiredService<Node>());
         var post = new Post(node, Settings, carrier, NullLogger<Post>.Instance);
         var subject = $"user-{acme.User}";
@@ -63,6 +64,47 @@ public sealed class PostTests
         Assert.Equal("The mail server answered 550.", (await Assert.ThrowsAsync<Hopeless>(refused)).Message);
         var (_, nowhere) = await Given(new Carrier(), Letter with { To = "no address" });
         await Assert.ThrowsAsync<Hopeless>(nowhere);
+    }
+
+    /// <summary>Anybody who may invite can name an address that does not exist; that relaying is refused is about this server.</summary>
+    [Theory]
+    [InlineData("550 no such user", true)]
+    [InlineData("553 not a name here", true)]
+    [InlineData("554 relay access denied", false)]
+    [InlineData("530 sign in first", false)]
+    public async Task A_recipient_whom_the_mail_server_does_not_know_is_no_fault_of_the_mail(string answer, bool isOfRecipient)
+    {
+        await using var server = new SmtpServer();
+        var settings = Settings with { Host = "localhost", Port = server.Port, Security = MailSecurity.None };
+        var (post, deliver) = await Given(new SmtpCarrier(settings), Letter);
+        server.Answer("RCPT", answer);
+        Assert.Equal($"The mail server answered {answer[..3]}.", (await Assert.ThrowsAsync<Hopeless>(deliver)).Message);
+        Assert.Equal(isOfRecipient ? null : $"The mail server answered {answer[..3]}.", post.Fault);
+
+        // What was wrong before is not mended by it either.
+        server.Answer("MAIL", "451 later");
+        await Assert.ThrowsAsync<NotCarried>(deliver);
+        server.Answer("RCPT", "550 no such user");
+        await Assert.ThrowsAsync<Hopeless>(deliver);
+        Assert.Equal("The mail server answered 451.", post.Fault);
+    }
+
+    [Fact]
+    public async Task A_fault_of_the_mail_lapses_where_no_other_letter_comes()
+    {
+        await using var database = await TestDatabase.New();
+        var time = new StillTime();
+        await using var api = await TestApi.Start(database, time: time);
+        var (post, deliver) = await Given(new Carrier(new NotCarried("The mail server answered 451."), new NotCarried("The mail server answered 452.")), Letter, api);
+        await Assert.ThrowsAsync<NotCarried>(deliver);
+        time.Move(TimeSpan.FromMinutes(14));
+        await Assert.ThrowsAsync<NotCarried>(deliver);
+        time.Move(TimeSpan.FromMinutes(14));
+        // The time of day is another matter.
+        time.Set(TimeSpan.FromDays(1));
+        Assert.Equal("The mail server answered 452.", post.Fault);
+        time.Move(TimeSpan.FromMinutes(2));
+        Assert.Null(post.Fault);
     }
 
     [Fact]
