@@ -32,12 +32,12 @@ public sealed class SigningKeys(Database database, MasterKeys masters, TimeProvi
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LookAtMostEvery = TimeSpan.FromMilliseconds(100);
     private readonly SemaphoreSlim loading = new(1);
-    private Loaded current = new([], FrozenDictionary<string, ECDsa>.Empty, FrozenDictionary<string, ECDsa>.Empty, DateTimeOffset.MinValue);
+    private Loaded current = new([], FrozenDictionary<string, ECDsa>.Empty, FrozenDictionary<string, ECDsa>.Empty, null);
 
     /// <summary>The key that signs now.</summary>
     public async ValueTask<(string Kid, ECDsa Key)> Signing(CancellationToken ct)
     {
-        var keys = await Fresh(LookAgain, ct);
+        var keys = await Fresh(ct);
         var now = time.GetUtcNow();
         // A node whose clock is behind that of the one which made the first key signs with it all the same: every node verifies it.
         var entry = keys.Entries.Where(e => e.Activates <= now).MaxBy(e => e.Activates) ?? keys.Entries.MinBy(e => e.Activates)
@@ -48,17 +48,17 @@ public sealed class SigningKeys(Database database, MasterKeys masters, TimeProvi
     /// <summary>The key that verifies a token, or null where nobody knows it.</summary>
     public async ValueTask<ECDsa?> Verifying(string kid, CancellationToken ct)
     {
-        var known = await Fresh(LookAgain, ct);
+        var known = await Fresh(ct);
         if (!known.Public.ContainsKey(kid))
         {
             // Another node may have begun to sign with a key that is younger than our last look. Whoever invents kids waits for nothing.
-            if (time.GetUtcNow() - known.At is var age && age < LookAtMostEvery) await Task.Delay(LookAtMostEvery - age, time, ct);
-            known = await Fresh(LookAtMostEvery, ct);
+            if (Age(known) is var age && age < LookAtMostEvery) await Task.Delay(LookAtMostEvery - age, time, ct);
+            known = await After(known, ct);
         }
         return known.Public.GetValueOrDefault(kid);
     }
 
-    public async ValueTask<JwkSet> Published(CancellationToken ct) => new([.. (await Fresh(LookAgain, ct)).Entries.Select(e => e.Jwk)]);
+    public async ValueTask<JwkSet> Published(CancellationToken ct) => new([.. (await Fresh(ct)).Entries.Select(e => e.Jwk)]);
 
     /// <summary>Makes the first key where there is none.</summary>
     public async Task Ensure(CancellationToken ct)
@@ -108,14 +108,22 @@ public sealed class SigningKeys(Database database, MasterKeys masters, TimeProvi
         return kid;
     }
 
-    private async ValueTask<Loaded> Fresh(TimeSpan age, CancellationToken ct)
+    private async ValueTask<Loaded> Fresh(CancellationToken ct)
     {
         var seen = current;
-        if (time.GetUtcNow() - seen.At < age) return seen;
+        return Age(seen) < LookAgain ? seen : await After(seen, ct);
+    }
+
+    /// <summary>By the clock that is never set: by one that is set back an hour, nobody would look again for an hour.</summary>
+    private TimeSpan Age(Loaded keys) => keys.At is { } at ? time.GetElapsedTime(at) : TimeSpan.MaxValue;
+
+    /// <summary>The keys as somebody has looked at them after <paramref name="seen"/>.</summary>
+    private async Task<Loaded> After(Loaded seen, CancellationToken ct)
+    {
         await loading.WaitAsync(ct);
         try
         {
-            if (time.GetUtcNow() - current.At < age) return current;
+            if (!ReferenceEquals(current, seen)) return current;
             try
             {
                 return current = await Load(ct);
@@ -146,11 +154,11 @@ public sealed class SigningKeys(Database database, MasterKeys masters, TimeProvi
             key.ImportPkcs8PrivateKey(masters.Unwrap(Wrapping, jwk.Kid, reader.GetFieldValue<byte[]>(1)), out _);
             opened[jwk.Kid] = key;
         }
-        return new Loaded(entries, entries.ToFrozenDictionary(e => e.Jwk.Kid, e => e.Jwk.ToKey()), opened.ToFrozenDictionary(), time.GetUtcNow());
+        return new Loaded(entries, entries.ToFrozenDictionary(e => e.Jwk.Kid, e => e.Jwk.ToKey()), opened.ToFrozenDictionary(), time.GetTimestamp());
     });
 
     private sealed record Entry(Jwk Jwk, DateTimeOffset Activates, DateTimeOffset? Retires);
 
     // Replaced keys are left to the collector: another request may be signing with one at this moment.
-    private sealed record Loaded(IReadOnlyList<Entry> Entries, FrozenDictionary<string, ECDsa> Public, FrozenDictionary<string, ECDsa> Private, DateTimeOffset At);
+    private sealed record Loaded(IReadOnlyList<Entry> Entries, FrozenDictionary<string, ECDsa> Public, FrozenDictionary<string, ECDsa> Private, long? At);
 }
