@@ -71,7 +71,7 @@ public sealed class ProjectionDaemon : IAsyncDisposable
         orders = new OrderBook(daemon, projections);
         Rebuilds = new Rebuilds(daemon, connectionString, projections, this.options.Node, this.options.Rebuilds, log);
         building = new Loop("rebuilds", Rebuilds.Round, log, takesItsTime: true);
-        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log), building];
+        loops = [following = new Loop("projections", follower.Round, log), new Loop("leases", Heartbeat, log), new Loop("orders", CarryOut, log, takesItsTime: true), building];
     }
 
     /// <summary>What builds tables anew: this process works on the orders of all of them.</summary>
