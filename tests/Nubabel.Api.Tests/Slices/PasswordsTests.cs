@@ -96,8 +96,10 @@ public sealed class PasswordsTests
     [Fact]
     public async Task A_link_that_does_not_count_is_refused_in_one_way()
     {
+        // On the shared database another node, by a clock that is not moved, might do some of the work, and this one some of other tests'.
+        await using var database = await TestDatabase.New();
         var time = new MovableTime();
-        await using var api = await TestApi.Start(await TestDatabase.Shared, time: time);
+        await using var api = await TestApi.Start(database, time: time);
         var (acme, other) = (await api.SignUp(), await api.SignUp());
         var first = await Link(acme);
         var second = await Link(acme, letters: 2);
@@ -119,8 +121,10 @@ public sealed class PasswordsTests
     [Fact]
     public async Task Nobody_is_bombed_with_links()
     {
+        // Whoever takes a wish counts by its own clock: on the shared database that might be a node whose clock is not moved.
+        await using var database = await TestDatabase.New();
         var time = new MovableTime();
-        await using var api = await TestApi.Start(await TestDatabase.Shared, time: time);
+        await using var api = await TestApi.Start(database, time: time);
         var (acme, other) = (await api.SignUp(), await api.SignUp());
         await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => api.Client.Post(Ask, new { organization = acme.Slug, email = acme.Email }).Json(HttpStatusCode.Accepted)));
         await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => api.Client.Post(Ask, new { organization = other.Slug, email = other.Email }).Json(HttpStatusCode.Accepted)));
