@@ -1,4 +1,3 @@
-using Npgsql;
 using Nubabel.Api.Tests.Races;
 using Nubabel.Testing;
 
@@ -13,6 +12,8 @@ public sealed class KilledErasureTests
     /// <summary>What holds a step up, and what stands then: whether it is begun, entered in the ledger, and the key destroyed.</summary>
     /// <param name="Then">Taken when it waits for the first, which is then let go.</param>
     private sealed record Stop(string Step, Func<string, string> Lock, bool Begun, bool Entered, bool Destroyed, bool Always = false, Func<string, string>? Then = null);
+
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(20);
 
     private static readonly Stop[] Stops =
     [
@@ -57,40 +58,19 @@ public sealed class KilledErasureTests
 
     private static async Task KillIn(TestDatabase database, NodeProcess node, Stop stop, TestTenant bob)
     {
-        await using var first = await Holder.Of(database, stop.Lock(bob.User));
+        await using var first = await HeldLock.Of(database, stop.Lock(bob.User));
         using var client = Client(node, bob);
         var erasing = Reply.To(client, "DELETE", "/api/user/account");
-        await first.Waited(stop.Step, erasing);
-        await using var second = stop.Then is { } then ? await Holder.Of(database, then(bob.User)) : null;
+        await first.Waited(stop.Step, Longest, erasing);
+        await using var second = stop.Then is { } then ? await HeldLock.Of(database, then(bob.User)) : null;
         if (second is not null)
         {
             await first.DisposeAsync();
-            await second.Waited(stop.Step, erasing);
+            await second.Waited(stop.Step, Longest, erasing);
         }
         await node.Kill();
-        // PostgreSQL would not notice before the statement is through.
-        await database.Run($"select pg_terminate_backend(pid) from pg_stat_activity where {(second ?? first).Process} = any (pg_blocking_pids(pid))");
+        await (second ?? first).EndWaiting();
         await erasing.ContinueWith(_ => { }, TaskScheduler.Default);
-    }
-
-    /// <summary>A lock that is held until it is disposed of.</summary>
-    private sealed class Holder(TestDatabase database, NpgsqlConnection connection) : IAsyncDisposable
-    {
-        public int Process { get; } = connection.ProcessID;
-
-        public static async Task<Holder> Of(TestDatabase database, string statement)
-        {
-            var connection = await database.Superuser.OpenConnectionAsync();
-            await using (var command = new NpgsqlCommand($"begin; {statement}", connection)) await command.ExecuteNonQueryAsync();
-            return new Holder(database, connection);
-        }
-
-        public Task<TimeSpan> Waited(string step, Task<Reply> erasing) => Burst.Until($"somebody waits {step}", TimeSpan.FromSeconds(20), async () =>
-            erasing.IsCompleted ? throw new InvalidOperationException($"{step}: {(await erasing).Status}")
-            : await database.Scalar<long>($"select count(*) from pg_stat_activity where {Process} = any (pg_blocking_pids(pid))") > 0);
-
-        // A closed connection's transaction is over.
-        public ValueTask DisposeAsync() => connection.DisposeAsync();
     }
 
     private static async Task Stands(TestDatabase database, Stop stop, TestTenant bob)
