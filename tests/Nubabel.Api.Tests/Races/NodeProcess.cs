@@ -1,3 +1,4 @@
+using Npgsql;
 using Nubabel.Api.Tests.Commands;
 using Nubabel.Testing;
 
@@ -7,9 +8,12 @@ namespace Nubabel.Api.Tests.Races;
 internal sealed class NodeProcess : IAsyncDisposable
 {
     private readonly Child process;
+    private readonly TestDatabase database;
+    private readonly string sessions;
     private readonly string data;
 
-    private NodeProcess(Child process, string data, string address) => (this.process, this.data, Address) = (process, data, new Uri(address));
+    private NodeProcess(Child process, TestDatabase database, string sessions, string data, string address) =>
+        (this.process, this.database, this.sessions, this.data, Address) = (process, database, sessions, data, new Uri(address));
 
     public Uri Address { get; }
 
@@ -32,14 +36,24 @@ internal sealed class NodeProcess : IAsyncDisposable
         };
         if (database.IsMigrated) settings.Remove("ConnectionStrings__NubabelOwner");
         foreach (var (name, value) in environment ?? new Dictionary<string, string>()) settings[name] = value;
+        // By this name its sessions are told from those of other nodes.
+        var sessions = $"nubabel-api {Path.GetFileName(data)}";
+        foreach (var login in (string[])["ConnectionStrings__Nubabel", "ConnectionStrings__NubabelDaemon"])
+            settings[login] = new NpgsqlConnectionStringBuilder(settings[login]) { ApplicationName = sessions }.ConnectionString;
         var process = Child.Start(NubabelCommand.Program, ["serve"], settings, data);
         var address = await process.Line("Address:");
         process.Drain();
-        return new NodeProcess(process, data, address.Trim());
+        return new NodeProcess(process, database, sessions, data, address.Trim());
     }
 
     /// <summary>SIGKILL: nothing is closed, nothing is said.</summary>
     public Task Kill() => process.Kill();
+
+    /// <summary>
+    /// Ends what a process that was killed has left at PostgreSQL, and waits until it is gone. The server does not notice that nobody is there before the statement is
+    /// through: what was under way, as the renewal of a lease, might still be done at any time.
+    /// </summary>
+    public Task EndSessions() => HeldLock.End(database, $"application_name = '{sessions}' or application_name like 'nubabel %:{Id}-%'");
 
     /// <summary>SIGTERM, as a supervisor stops it.</summary>
     public Task Terminate() => Send("TERM");

@@ -58,7 +58,7 @@ public sealed class ProcessTests
             await hold.ExecuteNonQueryAsync();
             begun = Reply.To(client, "PUT", device.Location + "/name", new { name = "pocket" });
             await Burst.Until("the rename waits", TimeSpan.FromSeconds(10), async () =>
-                await database.Scalar<long>($"select count(*) from pg_stat_activity where datname = '{database.Name}' and wait_event_type = 'Lock' and application_name = 'nubabel-api'") > 0);
+                await database.Scalar<long>($"select count(*) from pg_stat_activity where datname = '{database.Name}' and wait_event_type = 'Lock' and application_name like 'nubabel-api%'") > 0);
             await node.Terminate();
             await Burst.Until("nobody is let in any more", TimeSpan.FromSeconds(10), () => IsClosed(node.Address));
             Assert.False(begun.IsCompleted);

@@ -163,14 +163,20 @@ public sealed class RetentionRaceTests(RetentionNodes nodes)
         await using var first = await NodeProcess.Start(database);
         await using var api = await TestApi.Start(database, settings => settings["Daemon:Enabled"] = "false");
         var acme = await api.SignUp();
+        string run;
         await database.Run($"""
             insert into nubabel.deliveries (tenant_id, id, consumer, source, event_id, position, stream, version, type, at, created)
             select '{acme.Id}', gen_random_uuid(), gen_random_uuid(), 'event', gen_random_uuid(), 1, 's', 1, 't', now(), now() - interval '40 days' from generate_series(1, 30000)
             """);
         var dry = (await RetentionNodes.DryRun(acme.Client)).Json.GetProperty("categories")[0];
-        var run = await RetentionNodes.Start(acme.Client);
-        await Burst.Until("a part is removed", RetentionNodes.Bound, async () => await database.Scalar<long>("select coalesce(max(removed), 0) from nubabel.retention_progress") > 0);
-        await first.Kill();
+        // One in the middle is held: however late the signal comes, parts have been removed, and there are some that have not.
+        await using (var held = await HeldLock.Of(database, "select from nubabel.deliveries where id = (select id from nubabel.deliveries order by id offset 15000 limit 1) for update"))
+        {
+            run = await RetentionNodes.Start(acme.Client);
+            await held.Waited("in the middle", RetentionNodes.Bound);
+            await first.Kill();
+            await first.EndSessions();
+        }
         var removed = await database.Scalar<long>("select max(removed) from nubabel.retention_progress");
         Assert.InRange(removed, 1, 29_999);
         // As if the lease had run out.
