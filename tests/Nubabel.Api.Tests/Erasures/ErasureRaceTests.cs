@@ -171,8 +171,9 @@ public sealed class ErasureRaceTests(TwoNodes nodes)
         Assert.Equal("Bob", (await Reply.To(owner, "GET", $"/api/members/{bob.User}")).Text("name"));
 
         Assert.Equal(200, (await Reply.To(bob.Client, "DELETE", "/api/user/account")).Status);
-        await Burst.Until("the other node lets nobody in", TimeSpan.FromSeconds(1), async () => (await Reply.To(there, "GET", "/api/user")).Status == 401);
-        await Burst.Until("the other node opens nothing", TimeSpan.FromSeconds(1), async () =>
+        var erased = TimeProvider.System.GetTimestamp();
+        await WithinASecond("the other node lets nobody in", erased, async () => (await Reply.To(there, "GET", "/api/user")).Status == 401);
+        await WithinASecond("the other node opens nothing", erased, async () =>
             !(await Reply.To(owner, "GET", "/api/audit-logs")).Json.GetProperty("items").EnumerateArray().Any(e => e.GetRawText().Contains("\"Bob\"", StringComparison.Ordinal)));
     }
 
@@ -204,6 +205,16 @@ public sealed class ErasureRaceTests(TwoNodes nodes)
         Assert.Equal(0, await nodes.Events(bob, "erasure_completed"));
         await nodes.Database.Run($"update nubabel.deferred_messages set due = now() where tenant_id = '{bob.Id}' and type = 'erasure-order'");
         await Burst.Until("the erasure is completed", TimeSpan.FromSeconds(15), async () => await nodes.Events(bob, "erasure_completed") == 1);
+    }
+
+    /// <summary>So for every request that begins more than a second later. How long one takes, and how late it is sent, is the machine's affair.</summary>
+    private static async Task WithinASecond(string what, long since, Func<Task<bool>> isSo)
+    {
+        for (var began = TimeProvider.System.GetElapsedTime(since); !await isSo(); began = TimeProvider.System.GetElapsedTime(since))
+        {
+            Assert.True(began < TimeSpan.FromSeconds(1), $"Not so for who asked after {began}: {what}.");
+            await Task.Delay(5);
+        }
     }
 
     private sealed record JobEnd(string State, string? Link)
