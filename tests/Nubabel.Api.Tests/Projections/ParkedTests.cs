@@ -38,8 +38,11 @@ public sealed class ParkedTests : IAsyncLifetime
         Assert.Equal(("paused", "looked at"), (paused.Text("state"), paused.GetProperty("paused").Text("reason")));
         Assert.StartsWith("operator:", paused.GetProperty("paused").Text("by"), StringComparison.Ordinal);
         await Until(async () => (await op.GetAsync(Devices).Json()).GetProperty("owner").GetString() is not null);
-        // A batch that was under way may still end; a second is what is promised.
-        await Task.Delay(TimeSpan.FromSeconds(1));
+        // A node looks for orders with each heartbeat: behind its second one it knows, and two of them are the second that is promised. A batch that was under way
+        // may still end, and has nothing in it of what is written now.
+        Assert.True(new Store.DaemonOptions().Heartbeat * 2 <= TimeSpan.FromSeconds(1));
+        await Heartbeat();
+        await Heartbeat();
 
         using var made = await acme.Client.PostAsJsonAsync("/api/devices", new { name = "phone", type = "mobile" });
         using var read = new HttpRequestMessage(HttpMethod.Get, "/api/devices") { Headers = { { "Nubabel-Min-Position", made.Position() } } };
@@ -124,6 +127,13 @@ public sealed class ParkedTests : IAsyncLifetime
         var position = await database.Scalar<long>($"select max(seq_id) from events.mt_events where stream_id = '{stream}'");
         await Until(() => database.Scalar<bool>($"select exists (select from nubabel.parked where seq_id = {position})"));
         return (stream, position);
+    }
+
+    /// <summary>Waits until each node has begun another heartbeat, and so has ended the one before.</summary>
+    private async Task Heartbeat()
+    {
+        var now = await database.Scalar<string>("select clock_timestamp()::text");
+        await Until(() => database.Scalar<bool>($"select count(*) = 2 and bool_and(seen > '{now}') from nubabel.nodes"));
     }
 
     private static async Task Until(Func<Task<bool>> condition)
