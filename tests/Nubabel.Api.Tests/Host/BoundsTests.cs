@@ -67,6 +67,7 @@ public sealed class BoundsTests
     [Fact]
     public async Task A_client_that_goes_away_is_no_fault()
     {
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var ended = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var probe = await Probe.Start(app => app.MapGet("/", async (HttpContext context) =>
         {
@@ -75,10 +76,15 @@ public sealed class BoundsTests
                 ended.TrySetResult(context.Response.StatusCode == Problems.ClientClosedRequest);
                 return Task.CompletedTask;
             });
+            begun.SetResult();
             await Task.Delay(Timeout.Infinite, context.RequestAborted);
         }));
-        using var leave = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => probe.Http.GetAsync("/", leave.Token));
+        using var leave = new CancellationTokenSource();
+        var asked = probe.Http.GetAsync("/", leave.Token);
+        // A request that was given up before it came in would have nothing to end.
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asked);
         Assert.True(await ended.Task.WaitAsync(TimeSpan.FromSeconds(10)));
     }
 }
