@@ -180,6 +180,8 @@ public sealed class ConsentsTests : IAsyncLifetime
         await Reply.To(bob.Client, "PUT", $"{Own}/newsletter", new { textVersion = 1, channel = "settings-page" });
         await acme.Client.PatchAsJsonAsync($"{Purposes}/newsletter", new { text = "Once a week." }).Json();
         await Reply.To(bob.Client, "DELETE", $"{Own}/newsletter");
+        // An export does not wait long for the trail: it goes as far as that is.
+        await api.HasSeen("audit");
         var held = (await bob.Client.GetAsync("/api/user/data-export").Json()).GetProperty("consents");
         Assert.Equal(["given Once a month.\nEnd it at any time.", "withdrawn "], held.EnumerateArray().Select(c => $"{c.Text("state")} {(c.TryGetProperty("text", out var text) ? text.GetString() : "")}"));
         Assert.Equal(0, (await acme.Client.GetAsync("/api/user/data-export").Json()).GetProperty("consents").GetArrayLength());

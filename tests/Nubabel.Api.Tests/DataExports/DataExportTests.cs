@@ -24,6 +24,8 @@ public sealed partial class DataExportTests
         await owner.Client.Post("/api/devices", new { name = "Ada's own phone", type = "mobile" }).Json(System.Net.HttpStatusCode.Created);
         await owner.Client.PutAsJsonAsync($"/api/members/{bob.User}/role", new { role = "viewer" });
         await owner.Client.PutAsJsonAsync($"/api/members/{bob.User}/role", new { role = "member" });
+        // An export does not wait long for the trail: it goes as far as that is.
+        await api.HasSeen("audit");
         var text = await bob.Client.GetStringAsync("/api/user/data-export");
         var data = JsonElement.Parse(text);
         Assert.Equal(("nubabel-data-export", "user", bob.User), (data.Text("format"), data.Text("scope"), data.Text("userId")));
@@ -51,6 +53,7 @@ public sealed partial class DataExportTests
         var tenant = await api.SignUp();
         string[] names = ["<script>alert(1)</script>", "=HYPERLINK(\"http://evil.example\")", "+1+1", "-2", "@sum", "plain, \"quoted\""];
         foreach (var name in names) await tenant.Client.Post("/api/devices", new { name, type = "web" }).Json(System.Net.HttpStatusCode.Created);
+        await api.HasSeen("audit");
         var export = await Bundle.Make(tenant.Client);
         var bundle = await Bundle.Download(tenant.Client, export);
         Assert.Equal(tenant.Email, bundle.Data.GetProperty("profile").Text("email"));
@@ -121,6 +124,7 @@ public sealed partial class DataExportTests
         await Burst.Until("the suspension counts", TimeSpan.FromSeconds(10), async () => (await Reply.To(bob.Client, "GET", "/api/user/data-export")).Code == "user.suspended");
         Assert.Equal(204, (await Reply.To(owner.Client, "DELETE", $"/api/members/{bob.User}")).Status);
         Assert.Equal(403, (await Reply.To(admin.Client, "POST", "/api/organization/data-exports")).Status);
+        await api.HasSeen("audit");
         var export = await Bundle.Make(owner.Client, "organization");
         var bundle = await Bundle.Download(owner.Client, export);
         Assert.Equal(("organization", owner.Slug), (bundle.Data.Text("scope"), bundle.Data.GetProperty("organization").Text("slug")));
