@@ -57,6 +57,7 @@ public sealed class DatabaseOutageTests
             Assert.NotNull(reply.RetryAfter);
             Assert.InRange(TimeProvider.System.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(10));
         }
+        await writers.AllAreRefused();
         var before = writers.Acknowledged.Count;
         var signIn = await Reply.To(api.Client, "POST", "/api/auth/sign-in", new { organization = acme.Slug, email = acme.Email, password = TestTenant.Password });
         Assert.Equal((503, "database.unavailable"), (signIn.Status, signIn.Code));

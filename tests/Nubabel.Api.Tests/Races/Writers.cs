@@ -13,6 +13,7 @@ internal sealed class Writers : IAsyncDisposable
     private readonly CancellationTokenSource stopping = new();
     private readonly HttpClient client;
     private readonly Func<Uri> address;
+    private readonly int[] refused;
     private readonly Task[] all;
 
     /// <param name="address">Where the server is now.</param>
@@ -21,6 +22,7 @@ internal sealed class Writers : IAsyncDisposable
     {
         this.address = address;
         client = new HttpClient { Timeout = patience ?? TimeSpan.FromSeconds(40), DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", accessToken) } };
+        refused = new int[count];
         all = [.. Enumerable.Range(0, count).Select(i => Task.Run(() => Write(i)))];
     }
 
@@ -47,6 +49,14 @@ internal sealed class Writers : IAsyncDisposable
     {
         var wanted = Acknowledged.Count + count;
         await Burst.Until($"{count} more are acknowledged; heard {string.Join(", ", Heard)}", TimeSpan.FromSeconds(30), () => Task.FromResult(Acknowledged.Count >= wanted));
+    }
+
+    /// <summary>Waits until each of them has heard from here on that it is not done: whatever it was told before it has also taken down.</summary>
+    public async Task AllAreRefused()
+    {
+        var before = Enumerable.Range(0, refused.Length).Select(i => Volatile.Read(ref refused[i])).ToArray();
+        await Burst.Until($"everybody is refused; heard {string.Join(", ", Heard)}", TimeSpan.FromSeconds(30), () =>
+            Task.FromResult(Enumerable.Range(0, refused.Length).All(i => Volatile.Read(ref refused[i]) > before[i])));
     }
 
     /// <summary>Everything acknowledged is there once, in the log and in the list, and nothing else is.</summary>
@@ -88,6 +98,7 @@ internal sealed class Writers : IAsyncDisposable
             var deadline = TimeProvider.System.GetUtcNow().AddSeconds(60);
             while (!await Attempt(name))
             {
+                Interlocked.Increment(ref refused[writer]);
                 if (TimeProvider.System.GetUtcNow() > deadline)
                 {
                     Wrong.Enqueue($"{name}: no answer in a minute");
