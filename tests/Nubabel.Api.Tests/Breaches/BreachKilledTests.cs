@@ -32,6 +32,7 @@ public sealed class BreachKilledTests
             await using var node = await NodeProcess.Start(database, environment);
             await mail.Mails(1);
             await node.Kill();
+            await node.EndSessions();
         }
         Assert.Equal(0L, await database.Scalar<long>("select count(*) from events.mt_events where type = 'breach_notification_completed'"));
         // Nobody renews its lease any more; that it runs out is not waited for.

@@ -29,6 +29,7 @@ public sealed class KilledTests
             await acme.Device();
             first = await receiver.Next();
             await node.ExitCode(TimeSpan.FromSeconds(20));
+            await node.EndSessions();
         }
         Assert.Equal("waiting", await database.Scalar<string>("select state from nubabel.deliveries"));
         receiver.Say(204);
