@@ -166,7 +166,10 @@ public sealed class SmtpServer : IAsyncDisposable
         private async Task Receive(CancellationToken ct)
         {
             var text = new StringBuilder();
-            while (await Line(ct) is { } line && line != ".") text.Append(line.StartsWith('.') ? line[1..] : line).Append("\r\n");
+            string? line;
+            while ((line = await Line(ct)) is not null and not ".") text.Append(line.StartsWith('.') ? line[1..] : line).Append("\r\n");
+            // Whoever goes away in the middle of a message has not sent it.
+            if (line is null) return;
             if (server.Answers.TryGetValue(".", out var scripted) && scripted.TryDequeue(out var answer))
             {
                 await Say(answer, ct);
