@@ -34,22 +34,28 @@ public sealed class RebuildReadersTests : IAsyncLifetime
         await using var pooled = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(database.DaemonConnectionString) { NoResetOnClose = true, MaxAutoPrepare = 50, AutoPrepareMinUsages = 2, MaxPoolSize = 6 }.ConnectionString);
         var readers = Enumerable.Range(0, 3).Select(_ => Task.Run(() => Read(pooled, streams, end.Token))).ToArray();
         var writer = Task.Run(() => Write(end.Token));
-        var (reading, export) = (new TaskCompletionSource(), new TaskCompletionSource<long>());
-        var exporting = Task.Run(() => Export(pooled, reading, export));
+        await using var line = TableLine.Before(database, "tallies_v1");
+        var (reading, waits) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var exporting = Task.Run(() => Export(pooled, reading, waits.Task));
         await reading.Task;
 
         var clock = Stopwatch.StartNew();
-        for (var i = 0; i < 2; i++) Assert.Equal(RebuildState.Published, (await Rebuild.Run(database.Daemon, database.DaemonConnectionString, node.Projections, "tallies", _ => { }, default)).State);
+        var told = new RebuildOptions { Step = step => Task.FromResult(step == "waiting" && waits.TrySetResult()) };
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Equal(RebuildState.Published, (await Rebuild.Run(database.Daemon, database.DaemonConnectionString, node.Projections, "tallies", _ => { }, default, options: told)).State);
+            Assert.True(waits.Task.IsCompleted, "It has not waited for the export.");
+        }
 
-        // The exchange has waited for the export, which has read every row that was there.
-        Assert.True(exporting.IsCompleted);
-        await exporting;
-        Assert.True(await export.Task >= streams);
+        // The exchange has waited for the export, which has read every row that was there. By the database's order: the export's process may hear of its commit later.
+        Assert.True(await exporting.WaitAsync(TimeSpan.FromSeconds(20)) >= streams);
         await end.CancelAsync();
         var looked = await Task.WhenAll(readers);
-        Assert.All(looked, l => Assert.True(l.Looks > 10, $"{l.Looks} looks in {clock.Elapsed}"));
+        Assert.All(looked, l => Assert.True(l > 10, $"{l} looks in {clock.Elapsed}"));
         // A reader waits behind the exchange no longer than the exchange may wait: 200 ms, and what a loaded machine adds.
-        Assert.All(looked, l => Assert.InRange(l.Longest, TimeSpan.Zero, TimeSpan.FromSeconds(2)));
+        var (longest, times) = await line.Found();
+        Assert.InRange(longest, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.True(times > 10, $"{times} looks at the line in {clock.Elapsed}");
         var last = await writer;
         await node.Reach(last);
         Assert.Equal(await database.Scalar<long>("select count(distinct stream_id) from events.mt_events"), await database.Scalar<long>("select count(*) from read.tallies_v1"));
@@ -82,11 +88,13 @@ public sealed class RebuildReadersTests : IAsyncLifetime
         // Nothing but the lock: a reader's snapshot would be waited for before that.
         await using (var holds = new NpgsqlCommand("lock table read.tallies_v1 in access share mode", connection)) await holds.ExecuteNonQueryAsync();
 
+        await using var line = TableLine.Before(database, "tallies_v1");
         var rebuilding = Rebuild.Run(database.Daemon, database.DaemonConnectionString, node.Projections, "tallies", _ => { }, default);
         await Waits("readers of the table");
-        var clock = Stopwatch.StartNew();
+        // The reader comes when the exchange stands in line, and so behind it.
+        await TestWait.Until("the exchange stands in line", () => Task.FromResult(line.Exchanges > 0));
         await database.Scalar<long>("select count(*) from read.tallies_v1");
-        Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.InRange((await line.Found()).Longest, TimeSpan.Zero, TimeSpan.FromSeconds(2));
         // The live projection goes on too.
         await node.Reach(await node.Log.Append(TallyLog.NewStream(), new TallyOpened("meanwhile")), "tallies");
         Assert.False(rebuilding.IsCompleted);
@@ -95,12 +103,12 @@ public sealed class RebuildReadersTests : IAsyncLifetime
         Assert.Equal(RebuildState.Published, (await rebuilding.WaitAsync(TimeSpan.FromSeconds(20))).State);
     }
 
-    private static async Task<(int Looks, TimeSpan Longest)> Read(NpgsqlDataSource pooled, int streams, CancellationToken ct)
+    /// <summary>Looks until it is told to end. Returns how often.</summary>
+    private static async Task<int> Read(NpgsqlDataSource pooled, int streams, CancellationToken until)
     {
-        var (looks, longest, seen) = (0, TimeSpan.Zero, 0L);
-        while (!ct.IsCancellationRequested)
+        var (looks, seen) = (0, 0L);
+        while (!until.IsCancellationRequested)
         {
-            var clock = Stopwatch.StartNew();
             await using (var connection = await pooled.OpenConnectionAsync(CancellationToken.None))
             {
                 // The position first: what the table shows is not older.
@@ -115,11 +123,10 @@ public sealed class RebuildReadersTests : IAsyncLifetime
                 Assert.True(position >= seen, $"{position} after {seen}");
                 seen = position;
             }
-            if (clock.Elapsed > longest) longest = clock.Elapsed;
             looks++;
             await Task.Delay(5, CancellationToken.None);
         }
-        return (looks, longest);
+        return looks;
     }
 
     /// <summary>Every event is one that the projection wants, so that the table's last position is its checkpoint.</summary>
@@ -130,11 +137,13 @@ public sealed class RebuildReadersTests : IAsyncLifetime
         return last;
     }
 
-    /// <summary>Reads the whole table through a cursor, page by page, and takes its time.</summary>
-    private static async Task Export(NpgsqlDataSource pooled, TaskCompletionSource reading, TaskCompletionSource<long> rows)
+    /// <summary>Reads the whole table through a cursor, page by page, and takes its time. To its end, when somebody waits for it, the table is the one that it began with.</summary>
+    private static async Task<long> Export(NpgsqlDataSource pooled, TaskCompletionSource reading, Task waitedFor)
     {
+        const string which = "select oid::bigint from pg_class where relnamespace = 'read'::regnamespace and relname = 'tallies_v1'";
         await using var connection = await pooled.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync();
+        var table = await Scalar(connection, which);
         await using (var declare = new NpgsqlCommand("declare export no scroll cursor for select doc from read.tallies_v1", connection)) await declare.ExecuteNonQueryAsync();
         var (clock, read, page) = (Stopwatch.StartNew(), 0L, 1L);
         while (page > 0)
@@ -146,8 +155,10 @@ public sealed class RebuildReadersTests : IAsyncLifetime
             reading.TrySetResult();
             if (clock.Elapsed < LongReader) await Task.Delay(LongReader / 5);
         }
+        await waitedFor.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(table, await Scalar(connection, which));
         await transaction.CommitAsync();
-        rows.SetResult(read);
+        return read;
     }
 
     private async Task Waits(string why)
