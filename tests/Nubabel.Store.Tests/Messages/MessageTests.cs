@@ -138,10 +138,12 @@ public sealed class MessageTests
             return Task.CompletedTask;
         });
         var tenant = Tally.Tenant();
-        await node.Send(tenant, new Message(new Note("later")) { Key = "k", After = TimeSpan.FromMilliseconds(600) }, new Message(new Note("now")) { Key = "k" });
+        await node.Send(tenant, new Message(new Note("later")) { Key = "k", After = TimeSpan.FromHours(1) }, new Message(new Note("now")) { Key = "k" });
         await MessageNode.Until(() => Task.FromResult(seen.Count == 1), () => "nothing came");
         Assert.Equal(["now"], seen);
-        Assert.Equal(1, await node.Scalar<long>($"select count(*) from nubabel.deferred_messages where queue = '{node.Options.Name}' and due > now()"));
+        Assert.Equal(1, await node.Scalar<long>($"select count(*) from nubabel.deferred_messages where queue = '{node.Options.Name}' and due between now() + interval '30 minutes' and now() + interval '1 hour'"));
+        // Its time has come.
+        await (await Nubabel.Testing.TestDatabase.Shared).Run($"update nubabel.deferred_messages set due = now() where queue = '{node.Options.Name}'");
         await node.Done();
         Assert.Equal(["now", "later"], seen);
     }
