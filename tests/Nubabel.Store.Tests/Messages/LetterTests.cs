@@ -205,16 +205,18 @@ public sealed class LetterTests
     public async Task Old_letters_are_deleted_and_keys_that_they_held_go_on()
     {
         var seen = new ConcurrentQueue<string>();
+        // Old letters are everybody's: on its own, and with a process that leaves them to the test.
+        await using var database = await TestDatabase.New();
         await using var node = await MessageNode.Create(Mortal, (note, _) =>
         {
             seen.Enqueue(note.Text);
             return note.Text == "poison" ? throw new InvalidOperationException("no") : Task.CompletedTask;
-        });
+        }, on: database, letterDays: null);
         var ids = await node.Send(Tally.Tenant(), new Message(new Note("poison")) { Key = "k" }, new Message(new Note("behind")) { Key = "k" }, new Message(new Note("poison")));
         node.Daemon.Start();
         await Died(node, 2);
-        await (await TestDatabase.Shared).Run($"update nubabel.dead_letters set died = now() - interval '91 days' where id = '{ids[0]}'");
-        var letters = await Of(node);
+        await database.Run($"update nubabel.dead_letters set died = now() - interval '91 days' where id = '{ids[0]}'");
+        var letters = new DeadLetters(database.Database.Daemon, node.Outbox);
         Assert.Equal(1, await letters.Expire(90, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, default));
         await node.Done();
         Assert.Contains("behind", seen);

@@ -36,7 +36,7 @@ public sealed class MessageNode : IAsyncDisposable
 
     public static MessageTypes TypesOf(QueueOptions options) => new([options], [new MessageType("note", typeof(Note), options.Name)], JsonSerializerOptions.Web);
 
-    public static async Task<MessageNode> Create(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null, LastWord? lastWord = null) =>
+    public static async Task<MessageNode> Create(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null, LastWord? lastWord = null, int? letterDays = 90) =>
         new(on ?? await TestDatabase.Shared, options, handler, new MessageOptions
         {
             Node = name,
@@ -45,6 +45,7 @@ public sealed class MessageNode : IAsyncDisposable
             Reap = TimeSpan.FromMilliseconds(100),
             Revive = TimeSpan.FromMilliseconds(50),
             Drain = drain ?? TimeSpan.FromSeconds(5),
+            DeadLetterDays = letterDays,
         }, lastWord);
 
     public static async Task<MessageNode> Start(QueueOptions options, MessageHandler<Note> handler, string name = "one", TestDatabase? on = null, TimeSpan? drain = null, LastWord? lastWord = null)
