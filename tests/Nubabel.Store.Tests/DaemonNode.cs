@@ -8,7 +8,7 @@ public sealed class DaemonNode : IAsyncDisposable
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(10);
     private readonly EngineDatabase database;
 
-    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat, IGapRule? rule, RebuildOptions rebuilds)
+    private DaemonNode(EngineDatabase database, string name, ProjectionSet projections, TimeSpan heartbeat, IGapRule? rule, RebuildOptions rebuilds, TimeSpan poll)
     {
         this.database = database;
         Projections = projections;
@@ -16,7 +16,7 @@ public sealed class DaemonNode : IAsyncDisposable
         Log = new TallyLog(database.Daemon, Signal);
         Positions = new Positions(database.Daemon, projections);
         Daemon = new ProjectionDaemon(database.Daemon, database.DaemonConnectionString, projections, Signal, Positions,
-            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = TimeSpan.FromMilliseconds(200), Rule = rule ?? new SequenceLockRule(), Rebuilds = rebuilds });
+            new DaemonOptions { Node = name, Heartbeat = heartbeat, Poll = poll, Rule = rule ?? new SequenceLockRule(), Rebuilds = rebuilds });
     }
 
     public ProjectionSet Projections { get; }
@@ -26,12 +26,15 @@ public sealed class DaemonNode : IAsyncDisposable
     public ProjectionDaemon Daemon { get; }
 
     /// <param name="rebuilds">How it works on rebuilds; when it is left out it does not, so that a test can.</param>
-    internal static DaemonNode On(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, IGapRule? rule = null, ProjectionSet? projections = null, RebuildOptions? rebuilds = null) =>
-        new(database, name, projections ?? Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100), rule, rebuilds ?? new RebuildOptions { Works = false });
+    internal static DaemonNode On(
+        EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, IGapRule? rule = null, ProjectionSet? projections = null, RebuildOptions? rebuilds = null, TimeSpan? poll = null) =>
+        new(database, name, projections ?? Tallies.Projections(), heartbeat ?? TimeSpan.FromMilliseconds(100), rule, rebuilds ?? new RebuildOptions { Works = false },
+            poll ?? TimeSpan.FromMilliseconds(200));
 
-    internal static async Task<DaemonNode> Started(EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, IGapRule? rule = null, ProjectionSet? projections = null, RebuildOptions? rebuilds = null)
+    internal static async Task<DaemonNode> Started(
+        EngineDatabase database, string name = "one", TimeSpan? heartbeat = null, IGapRule? rule = null, ProjectionSet? projections = null, RebuildOptions? rebuilds = null, TimeSpan? poll = null)
     {
-        var node = On(database, name, heartbeat, rule, projections, rebuilds);
+        var node = On(database, name, heartbeat, rule, projections, rebuilds, poll);
         await ReadTables.Ensure(database.Owner, node.Projections, EngineDatabase.ApiLogin, EngineDatabase.DaemonLogin);
         node.Daemon.Start();
         return node;

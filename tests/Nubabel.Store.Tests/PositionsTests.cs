@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Npgsql;
 
 namespace Nubabel.Store.Tests;
 
@@ -17,9 +18,21 @@ public sealed class PositionsTests : IAsyncLifetime
         var last = await node.Log.Append(TallyLog.NewStream(), new TallyOpened("sheep"));
         await node.Reach(last);
 
-        var clock = Stopwatch.StartNew();
-        Assert.Equal((false, last), await node.Positions.Reached("tallies", last + 1, TimeSpan.FromMilliseconds(150), default));
-        Assert.InRange(clock.ElapsedMilliseconds, 100, 2000);
+        // With one that has much more time beside them: it is their own that they go by.
+        using var enough = new CancellationTokenSource();
+        var patient = node.Positions.Reached("tallies", last + 1, TimeSpan.FromHours(1), enough.Token);
+        var times = new List<long>();
+        for (var i = 0; i < 5; i++)
+        {
+            var clock = Stopwatch.StartNew();
+            Assert.Equal((false, last), await node.Positions.Reached("tallies", last + 1, TimeSpan.FromMilliseconds(150), default));
+            times.Add(clock.ElapsedMilliseconds);
+        }
+        Assert.False(patient.IsCompleted);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => patient);
+        // A process that is held up is late once; who goes by another time is late each time.
+        Assert.InRange(times.Min(), 100, 2000);
     }
 
     [Fact]
@@ -47,21 +60,34 @@ public sealed class PositionsTests : IAsyncLifetime
     [Fact]
     public async Task An_append_on_one_node_wakes_the_projections_on_another()
     {
-        await using var owner = await DaemonNode.Started(database, "owner");
+        // Nobody polls while this test runs, and only one of them would run the projection: what arrives has been called for.
+        var rarely = TimeSpan.FromMinutes(1);
+        await using var owner = await DaemonNode.Started(database, "owner", poll: rarely);
         await owner.Until("tallies", s => s.Owner == "owner");
-        await using var appender = await DaemonNode.Started(database, "appender");
-        // Both connections of the hint must be there, or the slow poll would carry the event.
-        await appender.Reach(await appender.Log.Append(TallyLog.NewStream(), new TallyOpened("first")));
+        await using var appender = await DaemonNode.Started(database, "appender", projections: new ProjectionSet(Tallies.Types).Rows<TallyTrail, TrailRow>(), poll: rarely);
+        await BothEndsOfTheHint(appender);
 
-        var times = new List<double>();
         for (var i = 0; i < 20; i++)
         {
             var last = await appender.Log.Append(TallyLog.NewStream(), new TallyOpened("next"));
-            var clock = Stopwatch.StartNew();
-            Assert.True((await owner.Positions.Reached("tallies", last, TimeSpan.FromSeconds(5), default)).Reached);
-            times.Add(clock.Elapsed.TotalMilliseconds);
+            var (reached, have) = await owner.Positions.Reached("tallies", last, TimeSpan.FromSeconds(5), default);
+            Assert.True(reached, $"{have} and not {last}, as if nobody had called");
         }
-        Assert.True(times.Order().ElementAt(10) < 100, $"the median was {times.Order().ElementAt(10):0.0} ms, as if nobody had called");
+        Assert.Equal("owner", (await owner.Status("tallies")).Owner);
+    }
+
+    /// <summary>Both connections of the hint must be there: what is appended before is not called for.</summary>
+    private async Task BothEndsOfTheHint(DaemonNode appender)
+    {
+        await TestWait.Until("the owner listens", async () =>
+            await database.Scalar<long>("select count(*) from pg_stat_activity where datname = current_database() and application_name = 'owner' and query = 'listen nubabel_events' and state = 'idle'") > 0);
+        await using var listener = await database.Daemon.OpenConnectionAsync();
+        await using (var listen = new NpgsqlCommand("listen nubabel_events", listener)) await listen.ExecuteNonQueryAsync();
+        await TestWait.Until("the appender calls", async () =>
+        {
+            await appender.Log.Append(TallyLog.NewStream(), new TallyOpened("first"));
+            return await listener.WaitAsync(TimeSpan.FromMilliseconds(50));
+        });
     }
 
     [Fact]
