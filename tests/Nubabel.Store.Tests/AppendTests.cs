@@ -122,11 +122,16 @@ public class AppendTests : IAsyncLifetime
     {
         var stream = Tally.Stream();
         await db.Commit(tenant, Tally.On(stream, 0, new Counted(0)));
-        await using var blocker = await (await TestDatabase.Shared).Superuser.OpenConnectionAsync();
+        var shared = await TestDatabase.Shared;
+        await using var blocker = await shared.Superuser.OpenConnectionAsync();
         await using var transaction = await blocker.BeginTransactionAsync();
         await using (var hold = new Npgsql.NpgsqlCommand($"select from events.mt_streams where id = '{stream}' for update", blocker)) await hold.ExecuteNonQueryAsync();
-        using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        using var cancel = new CancellationTokenSource();
         var envelope = new Envelope(tenant, "system:test", null, null, null, Tally.Now());
-        await Assert.ThrowsAsync<OutcomeUnknown>(() => Append.Commit(db.Api, Tally.Types, envelope, [Tally.On(stream, 1, new Counted(1))], null, cancel.Token));
+        var commit = Append.Commit(db.Api, Tally.Types, envelope, [Tally.On(stream, 1, new Counted(1))], null, cancel.Token);
+        // It has been sent: what is cancelled on the way to that has not happened, and is known not to have.
+        await TestWait.Until("the commit waits for the stream", async () => await shared.Scalar<long>($"select count(*) from pg_stat_activity a where {blocker.ProcessID} = any(pg_blocking_pids(a.pid))") > 0);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAsync<OutcomeUnknown>(() => commit);
     }
 }
