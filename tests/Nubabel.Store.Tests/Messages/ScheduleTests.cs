@@ -32,10 +32,22 @@ public sealed class ScheduleTests : IAsyncLifetime
         // A restart says its schedules again; an old state of the table comes back to life, as after a restore.
         await one.DisposeAsync();
         await database.Run("update nubabel.schedules set next = date_trunc('minute', now()) - interval '119 min' where name = 's0'");
-        await using var three = await MessageNode.Start(options, Handle, "three", database);
+        var three = await MessageNode.Start(options, Handle, "three", database);
         await MessageNode.Until(async () => await database.Scalar<long>("select count(*) from nubabel.schedules where next <= now()") == 0, () => "ticks are left");
+        // No minute begins while they are counted: all schedules end at the same one, and nobody is in the middle of a tick.
+        await MessageNode.Until(async () =>
+        {
+            await database.Run("""
+                do $$ begin
+                  lock table nubabel.schedules in exclusive mode;
+                  update nubabel.schedules set paused = true where (select count(distinct next) = 1 from nubabel.schedules);
+                end $$
+                """);
+            return await database.Scalar<long>("select count(*) from nubabel.schedules where paused") == 5;
+        }, () => "the schedules do not stand at the same minute");
         await two.Done();
         await two.DisposeAsync();
+        await three.DisposeAsync();
 
         var counts = ticks.GroupBy(t => t).ToDictionary(g => g.Key, g => g.Count());
         // A minute may have begun meanwhile.
