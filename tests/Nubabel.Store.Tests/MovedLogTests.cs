@@ -48,7 +48,7 @@ public sealed class MovedLogTests : IAsyncLifetime
     /// <summary>The database as it was at that position.</summary>
     private void EndAfter(long position)
     {
-        using var connection = database.Owner.OpenConnection();
+        using var connection = database.Daemon.OpenConnection();
         using var back = new NpgsqlCommand($"""
             delete from events.mt_events where seq_id > {position};
             delete from events.mt_streams s where not exists (select from events.mt_events e where (e.tenant_id, e.stream_id) = (s.tenant_id, s.id));
