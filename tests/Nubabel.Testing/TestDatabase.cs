@@ -130,7 +130,8 @@ public sealed class TestDatabase : IAsyncDisposable
     private static async Task Run(NpgsqlDataSource source, string sql)
     {
         await using var connection = await source.OpenConnectionAsync();
-        await using var command = new NpgsqlCommand(sql, connection);
+        // What a test prepares may take as long as the machine needs for it.
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 300 };
         await command.ExecuteNonQueryAsync();
     }
 }
