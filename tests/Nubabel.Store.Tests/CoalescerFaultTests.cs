@@ -36,23 +36,26 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
         var isLetter = poison.Contains("letter", StringComparison.Ordinal);
         var types = new EventTypes([new EventType(isLetter ? "tally_labelled" : new string('x', 501), typeof(Labelled))], JsonSerializerOptions.Web);
         var bad = new AppendItem(types, new Envelope(tenant, "system:test", null, null, null, Tally.Now()), [Tally.On(Tally.Stream(), 0, new Labelled(isLetter ? "\0" : "a"))], null);
-        var first = Good();
-        var before = Enumerable.Range(0, 20).Select(_ => Good()).ToArray();
-        var poisoned = node.Commit(bad, default);
-        var after = Enumerable.Range(0, 20).Select(_ => Good()).ToArray();
+        await using var patient = Patient();
+        Task<Appended> poisoned = null!;
+        var others = await patient.BehindAnother(test, () =>
+        {
+            var before = Enumerable.Range(0, 20).Select(_ => Good(patient)).ToArray();
+            poisoned = patient.Commit(bad, default);
+            return [.. before, .. Enumerable.Range(0, 20).Select(_ => Good(patient))];
+        });
         Assert.Equal(state, (await Assert.ThrowsAsync<PostgresException>(() => poisoned)).SqlState);
-        Assert.All(await Task.WhenAll([first, .. before, .. after]), a => Assert.IsType<Appended.Done>(a));
-        Assert.InRange(node.Halved, 1, 6);
+        Assert.All(others, a => Assert.IsType<Appended.Done>(a));
+        Assert.InRange(patient.Halved, 1, 6);
         Assert.Equal(41, await test.Scalar<long>("select count(*) from events.mt_events"));
         Assert.Equal(41, await test.Scalar<long>("select count(*) from events.mt_streams"));
         // For a while its tenant goes alone, so it cannot make a statement fail again.
-        var halved = node.Halved;
-        first = Good();
-        var again = Enumerable.Range(0, 6).Select(_ => node.Commit(bad, default)).Concat(Enumerable.Range(0, 20).Select(_ => Good())).ToArray();
+        var halved = patient.Halved;
+        Task<Appended>[] again = [];
+        await patient.BeginBehindAnother(test, () => { again = [.. Enumerable.Range(0, 6).Select(_ => patient.Commit(bad, default)), .. Enumerable.Range(0, 20).Select(_ => Good(patient))]; });
         await Task.WhenAll(again.Select(t => t.ContinueWith(_ => { }, TaskScheduler.Default)));
-        await first;
         Assert.Equal(6, again.Count(t => t.IsFaulted));
-        Assert.Equal(halved, node.Halved);
+        Assert.Equal(halved, patient.Halved);
     }
 
     /// <summary>The driver prepares a statement at its second use. Refused at that very moment, it must not break those behind it.</summary>
@@ -114,7 +117,7 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_claim_that_another_session_takes_meanwhile_takes_back_the_statement_and_refuses_one()
     {
         var claim = new ClaimValue("name", "x");
-        await using var patient = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
+        await using var patient = Patient();
         var holder = await Holding.Of(test, $"insert into nubabel.claims values ('{tenant}', 'name', 'x', 'tally-other')");
         var first = patient.Commit(Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(0)));
         var claiming = patient.Commit(tenant, new StreamAppend(Tally.Stream(), "tally", 0, [new Counted(1)], [claim], []));
@@ -198,17 +201,20 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
     [InlineData(true)]
     public async Task Cancelled_during_the_commit_it_is_unknown_and_the_others_in_the_statement_do_not_notice(bool shared)
     {
-        await using var patient = new Coalescer(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
+        await using var patient = Patient();
         var contested = Tally.Stream();
         using var cancel = new CancellationTokenSource();
         Task<Appended>[] others = [];
-        Task<Appended> cancelled;
+        Task<Appended> cancelled = null!;
         await using (await Holding.OfNew(test, tenant, contested))
         {
             if (shared)
             {
-                others = [patient.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(0))), patient.Commit(tenant, Tally.On(contested, 0, new Counted(1)))];
-                cancelled = patient.Commit(Item(tenant, null, Tally.On(Tally.Stream(), 0, new Counted(2))), cancel.Token);
+                await patient.BeginBehindAnother(test, () =>
+                {
+                    others = [patient.Commit(tenant, Tally.On(contested, 0, new Counted(1)))];
+                    cancelled = patient.Commit(Item(tenant, null, Tally.On(Tally.Stream(), 0, new Counted(2))), cancel.Token);
+                });
             }
             else cancelled = patient.Commit(Item(tenant, null, Tally.On(contested, 0, new Counted(2))), cancel.Token);
             await test.UntilWaiting();
@@ -229,14 +235,21 @@ public sealed class CoalescerFaultTests : IAsyncLifetime, IAsyncDisposable
         await using var far = new Coalescer(source, new CoalescerBounds(Statements: 1, MostStatements: 1) { LongestWait = TimeSpan.FromSeconds(20) });
         var contested = Tally.Stream();
         await using var holder = await Holding.OfNew(test, tenant, contested);
-        // The first one goes alone at once; those behind it share the next statement.
-        Task<Appended> first = shared ? far.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(0))) : Task.FromResult<Appended>(new Appended.Repeated());
-        Task<Appended>[] commits = [far.Commit(tenant, Tally.On(contested, 0, new Counted(1))), .. Enumerable.Range(0, shared ? 5 : 0).Select(i => far.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(i))))];
-        await first;
+        Task<Appended>[] commits = [];
+        // One goes alone at once; those behind it share the next statement.
+        if (shared) await far.BeginBehindAnother(test, () => { commits = [Contested(), .. Enumerable.Range(0, 5).Select(i => far.Commit(tenant, Tally.On(Tally.Stream(), 0, new Counted(i))))]; });
+        else commits = [Contested()];
         await test.UntilWaiting();
         await proxy.DisposeAsync();
         foreach (var commit in commits) await Assert.ThrowsAsync<OutcomeUnknown>(() => commit);
+
+        Task<Appended> Contested() => far.Commit(tenant, Tally.On(contested, 0, new Counted(1)));
     }
 
-    private Task<Appended> Good() => node.Commit(Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(1)));
+    /// <summary>Waits for what is in the way for as long as a test needs it to.</summary>
+    private Coalescer Patient() => new(test.Database.Api, new CoalescerBounds(Statements: 1, MostStatements: 1) { Apart = TimeSpan.FromMinutes(1), LongestWait = BehindAnotherWait });
+
+    private Task<Appended> Good() => Good(node);
+
+    private static Task<Appended> Good(Coalescer node) => node.Commit(Tally.Tenant(), Tally.On(Tally.Stream(), 0, new Counted(1)));
 }

@@ -18,16 +18,23 @@ internal static class Committing
     /// <param name="node">Lets a commit wait for <see cref="BehindAnotherWait"/>.</param>
     public static async Task<Appended[]> BehindAnother(this Coalescer node, TestDatabase database, Func<IEnumerable<Task<Appended>>> commits)
     {
+        Task<Appended>[] others = [];
+        await node.BeginBehindAnother(database, () => others = [.. commits()]);
+        return await Task.WhenAll(others);
+    }
+
+    /// <summary>The same, for who waits for them otherwise. Returns when the one before them is written.</summary>
+    /// <param name="commits">Begins them.</param>
+    public static async Task BeginBehindAnother(this Coalescer node, TestDatabase database, Action commits)
+    {
         var (tenant, held) = (Tally.Tenant(), Tally.Stream());
         Task<Appended> first;
-        Task<Appended>[] others;
         await using (await Holding.OfNew(database, tenant, held))
         {
             first = node.Commit(tenant, Tally.On(held, 0, new Counted(0)));
-            others = [.. commits()];
+            commits();
         }
-        await first;
-        return await Task.WhenAll(others);
+        Assert.IsType<Appended.Done>(await first);
     }
 
     /// <summary>Until it is so, or the test has waited long enough to be wrong.</summary>
